@@ -1,0 +1,68 @@
+"""What all tests share: the bundled case, the shared evidence where it is there, and a case of one's own to write in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BUNDLED = ROOT / "data" / "www-files01"
+
+
+def _shared() -> Path | None:
+    """Return the folder of shared evidence, which only the project's own machines have."""
+    for place in (os.environ.get("NSM_SHARED"), ROOT.parent / "shared"):
+        if place and (Path(place) / "DESIGN.md").exists():
+            return Path(place)
+    return None
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Path:
+    """The bundled case's directory; read only."""
+    return BUNDLED
+
+
+@pytest.fixture(scope="session")
+def evidence(bundled) -> Path:
+    """The bundled case's evidence folder; read only."""
+    return bundled / "evidence"
+
+
+@pytest.fixture(scope="session")
+def truth(bundled) -> Path:
+    """What really happened in the bundled case."""
+    return bundled / "truth"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The shared corpus, fixtures and hostile captures; the test is skipped where they are not at hand."""
+    place = _shared()
+    if place is None:
+        pytest.skip("the shared evidence (corpus, fixtures, hostile) is not on this machine")
+    return place
+
+
+@pytest.fixture
+def tshark() -> str:
+    """The path of tshark; the test is skipped where it is not installed."""
+    found = shutil.which("tshark")
+    if found is None:
+        pytest.skip("tshark is not installed; it is the oracle of this test")
+    return found
+
+
+@pytest.fixture
+def own_case(bundled, tmp_path):
+    """A copy of the bundled case that a test may judge in; evidence is linked, not copied."""
+    place = tmp_path / "www-files01"
+    place.mkdir()
+    shutil.copy(bundled / "case.toml", place / "case.toml")
+    (place / "evidence").symlink_to(bundled / "evidence", target_is_directory=True)
+    import nsm_nb as nsm
+
+    return nsm.open_case(place)
