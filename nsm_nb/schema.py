@@ -241,6 +241,7 @@ PACKETS = Schema(
         "time": Column(TIME, "when the sensor saw the packet"),
         "length": Column("uint32", "bytes on the wire", unit="bytes"),
         "captured": Column("uint32", "bytes in the file", unit="bytes"),
+        "octets": Column("UInt32", "bytes at the IP layer, by the IP header", unit="bytes"),
         "vlan": Column("UInt16", "IEEE 802.1Q VLAN identifier, the outermost"),
         "src_mac": Column("category", "link-layer address of the sender"),
         "dst_mac": Column("category", "link-layer address of the receiver"),
