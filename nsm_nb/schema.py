@@ -253,7 +253,9 @@ PACKETS = Schema(
         "ttl": Column("UInt8", "IPv4 time to live or IPv6 hop limit"),
         "ip_id": Column("UInt32", "IPv4 identification, or that of an IPv6 fragment header"),
         "fragment": Column("UInt32", "offset of this IP fragment; missing where the datagram is whole", unit="bytes"),
-        "tcp_flags": Column("UInt16", "TCP flags, RFC 9293: FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128 AE 256"),
+        "tcp_flags": Column(
+            "UInt16", "TCP flags, RFC 9293: FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128 AE 256"
+        ),
         "seq": Column("UInt32", "TCP sequence number, as sent"),
         "ack": Column("UInt32", "TCP acknowledgement number, as sent"),
         "window": Column("UInt16", "TCP window, unscaled"),

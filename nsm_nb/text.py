@@ -37,12 +37,12 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def printable(value: object, *, lines: bool = False) -> str:
-    """Return a value as text in which every invisible or active character is a visible escape.
+    r"""Return a value as text in which every invisible or active character is a visible escape.
 
     Parameters
     ----------
     value
-        Text, bytes (read as UTF-8, other bytes as ``\\xNN``) or anything with a `str`.
+        Text, bytes (read as UTF-8, other bytes as ``\xNN``) or anything with a `str`.
     lines
         Keep newlines and tabs as they are; for blocks of text.
 
@@ -86,7 +86,7 @@ def csv_table(table: pd.DataFrame) -> pd.DataFrame:
     for name, column in table.items():
         if isinstance(column.dtype, pd.CategoricalDtype):
             names = [csv_cell(each) for each in column.cat.categories]
-            cells = pd.Series(names + [None], dtype=object).iloc[column.cat.codes.to_numpy()]
+            cells = pd.Series([*names, None], dtype=object).iloc[column.cat.codes.to_numpy()]
             safe[csv_cell(name)] = cells.to_numpy()
         elif column.dtype == object or isinstance(column.dtype, pd.StringDtype):
             safe[csv_cell(name)] = column.astype(object).map(csv_cell, na_action="ignore").to_numpy()

@@ -1,0 +1,157 @@
+"""The bytes of evidence: a file, plain or gzip, opened read-only and read forward in a bounded buffer."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from nsm_nb.errors import UnreadableEvidence
+from nsm_nb.text import printable
+
+__all__ = ["HEAD", "Source", "open_evidence", "read_head"]
+
+HEAD = 65_536  # bytes that a format may look at to recognise a file
+_BOMB_SIZE = 256 * 1024 * 1024
+_BOMB_RATIO = 100  # beyond _BOMB_SIZE, gzip that unpacks to more than this many times its size is not followed
+
+
+def open_evidence(path: str | os.PathLike) -> BinaryIO:
+    """Return the file opened for reading, decompressed where it is gzip.
+
+    Raises
+    ------
+    UnreadableEvidence
+        Where it is missing, a directory, empty or may not be read; the sentence says which.
+    """
+    place = Path(path)
+    name = printable(place)
+    try:
+        if place.is_dir():
+            raise UnreadableEvidence(f"{name} is a folder; give a file, or open the folder as a case with open_case")
+        raw = place.open("rb")
+    except FileNotFoundError:
+        raise UnreadableEvidence(f"{name} does not exist; check the path") from None
+    except PermissionError:
+        raise UnreadableEvidence(f"{name} may not be read; ask its owner for read permission") from None
+    except (OSError, ValueError) as problem:
+        raise UnreadableEvidence(f"{name} can't be opened: {printable(problem)}") from None
+    magic = raw.read(2)
+    raw.seek(0)
+    if not magic:
+        raw.close()
+        raise UnreadableEvidence(f"{name} is empty (0 bytes); copy it again from the sensor")
+    return gzip.GzipFile(fileobj=raw, mode="rb") if magic == b"\x1f\x8b" else raw
+
+
+def read_head(path: str | os.PathLike, size: int = HEAD) -> bytes:
+    """Return the first bytes of a file, decompressed where it is gzip; short where the file is damaged.
+
+    Raises
+    ------
+    UnreadableEvidence
+        As `open_evidence`.
+    """
+    with open_evidence(path) as file:
+        try:
+            return file.read(size)
+        except (EOFError, OSError, zlib.error):
+            return b""
+
+
+class Source:
+    """A forward reader with one buffer: ``buffer[start:end]`` holds the bytes not used yet.
+
+    Parameters
+    ----------
+    path
+        The evidence.
+    size
+        Bytes of the buffer; no record may be larger.
+
+    Attributes
+    ----------
+    buffer : uint8 array
+    start, end : int
+    base : int
+        Where ``buffer[0]`` stands in the (decompressed) evidence.
+    trouble : str
+        Why no more could be read, where that was not the end of the file.
+    """
+
+    def __init__(self, path: str | os.PathLike, size: int = 1 << 20):
+        self._file = open_evidence(path)
+        self._limit = None
+        if isinstance(self._file, gzip.GzipFile):
+            self._limit = max(_BOMB_SIZE, _BOMB_RATIO * Path(path).stat().st_size)
+        self._bytes = bytearray(size)
+        self.buffer = np.frombuffer(self._bytes, np.uint8)
+        self.start = self.end = self.base = 0
+        self.trouble = ""
+
+    def __enter__(self) -> Source:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def at(self) -> int:
+        """Where the next unused byte stands in the evidence."""
+        return self.base + self.start
+
+    def fill(self) -> bool:
+        """Move the unused bytes to the front and read on; False where nothing more came."""
+        left = self.end - self.start
+        if self.start:
+            self._bytes[:left] = self._bytes[self.start : self.end]
+            self.base += self.start
+            self.start, self.end = 0, left
+        if self._limit is not None and self.base + self.end > self._limit:
+            self.trouble = (
+                f"it unpacks to more than {_BOMB_RATIO} times its size; the rest was left unread "
+                "(unpack it yourself if you trust it)"
+            )
+            return False
+        try:
+            count = self._file.readinto(memoryview(self._bytes)[left:])  # type: ignore[attr-defined]
+        except EOFError:
+            self.trouble = "its compressed data end early"
+            return False
+        except (OSError, zlib.error) as problem:
+            self.trouble = f"it can't be read further: {printable(problem)}"
+            return False
+        self.end += count or 0
+        return bool(count)
+
+    def need(self, count: int) -> bool:
+        """Fill until `count` unused bytes are there; False where the file ends before."""
+        while self.end - self.start < count:
+            if not self.fill():
+                return False
+        return True
+
+    def skip(self, count: int) -> bool:
+        """Pass over `count` bytes, more than the buffer holds if need be; False where the file ends before."""
+        while count > self.end - self.start:
+            count -= self.end - self.start
+            self.start = self.end
+            if not self.fill():
+                return False
+        self.start += count
+        return True
+
+    def rest(self) -> int:
+        """Return how many bytes are left, counting them by reading on."""
+        left = self.end - self.start
+        self.start = self.end
+        while self.fill():
+            left += self.end - self.start
+            self.start = self.end
+        return left
