@@ -1,0 +1,15 @@
+"""The overview that tells where to look: summary, protocols, timeline, talkers.
+
+Every function takes a table and gives a table (or, for `summary`, its figures); the figures drawn of them are made by
+`nsm_nb.plots`. `length` is bytes on the wire, `octets` are bytes at the IP layer.
+"""
+
+from __future__ import annotations
+
+from nsm_nb.statistics.breakdown import breakdown
+from nsm_nb.statistics.protocols import protocols
+from nsm_nb.statistics.summary import Rate, Summary, summary
+from nsm_nb.statistics.talkers import talkers
+from nsm_nb.statistics.timeline import timeline
+
+__all__ = ["Rate", "Summary", "breakdown", "protocols", "summary", "talkers", "timeline"]
