@@ -1,0 +1,6 @@
+"""The case: its directory, its index, its pivots. The only state there is."""
+
+from nsm_nb.case.case import Case, create_case, open_case
+from nsm_nb.case.settings import Settings
+
+__all__ = ["Case", "Settings", "create_case", "open_case"]

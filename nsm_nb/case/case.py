@@ -1,0 +1,613 @@
+"""A case: one incident, its evidence, what was read from it and what was judged. The only state there is."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from nsm_nb import alerts as alert_room
+from nsm_nb import formats
+from nsm_nb.case import index, inventory, settings
+from nsm_nb.case.selection import Selection
+from nsm_nb.case.tables import together
+from nsm_nb.errors import CaseError, NsmError, UnknownName
+from nsm_nb.full_content import carve, frame_bytes
+from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat, caveat_table, caveats_of, with_caveats
+from nsm_nb.sessions import assemble
+from nsm_nb.sessions.coverage import uncovered, with_community_id
+from nsm_nb.text import printable
+from nsm_nb.transcripts import Transcript, transcript
+
+if TYPE_CHECKING:
+    from nsm_nb.triage import Ledger, Verification
+
+__all__ = ["Case", "create_case", "open_case"]
+
+log = logging.getLogger(__name__)
+
+
+class Case:
+    """One incident. Made by `open_case` and `create_case`; tables are made when they are first asked for.
+
+    Parameters
+    ----------
+    path
+        The case's directory, which holds case.toml.
+
+    Attributes
+    ----------
+    path : Path
+    settings : Settings
+        What case.toml says.
+    selection : Selection
+        What the analyst has chosen, kept in the case.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.settings = settings.read(path)
+        self._work = _workplace(path)
+        self.selection = Selection(self._work / "selection.json")
+        self._index = self._work / "index"
+        self._ledger: Ledger | None = None
+        self._forget()
+
+    def __repr__(self) -> str:
+        return f"<Case {printable(self.name)} in {printable(self.path)}>"
+
+    def _forget(self) -> None:
+        self._files: list[inventory.File] | None = None
+        self._made: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """The case's name."""
+        return self.settings.name
+
+    # --- evidence
+
+    def add(self, *paths: str | os.PathLike, copy: bool = False) -> pd.DataFrame:
+        """Put files or folders among the evidence, as links, or copied; return the inventory.
+
+        Raises
+        ------
+        CaseError
+            Where a path is missing, its name is taken, or the evidence folder can't be written.
+        """
+        for each in paths:
+            path = Path(each)
+            place = self.settings.evidence / path.name
+            if not path.exists():
+                raise CaseError(f"{printable(path)} does not exist; check the path")
+            if place.exists() or place.is_symlink():
+                raise CaseError(f"the case has an evidence {printable(path.name)!r} already; rename the new one")
+            try:
+                self.settings.evidence.mkdir(parents=True, exist_ok=True)
+                if not copy:
+                    place.symlink_to(path.resolve())
+                elif path.is_dir():
+                    shutil.copytree(path, place)
+                else:
+                    shutil.copy2(path, place)
+            except OSError as problem:
+                raise CaseError(f"{printable(path)} can't be put among the evidence: {printable(problem)}") from problem
+        return self.refresh()
+
+    def refresh(self, *, progress: inventory.Progress | None = None) -> pd.DataFrame:
+        """Look at the evidence again: all files are hashed anew, what changed is read anew; return the inventory."""
+        self._forget()
+        self._files = inventory.survey(
+            self.settings.evidence, self._index / "inventory.json", again=True, progress=progress
+        )
+        return self.evidence
+
+    def index(self, *, progress: inventory.Progress | None = None) -> pd.DataFrame:
+        """Read all evidence that is not in the index yet; return the inventory.
+
+        Parameters
+        ----------
+        progress
+            Told the label, the bytes done and the bytes in all.
+        """
+        known = [file for file in self._surveyed(progress) if file.format]
+        done, total = 0, sum(file.size for file in known)
+        for file in known:
+            if progress is not None:
+                progress(file.label, done, total)
+            self._entry(file)
+            done += file.size
+        if progress is not None and known:
+            progress("", total, total)
+        return self.evidence
+
+    @property
+    def evidence(self) -> pd.DataFrame:
+        """The inventory: a row a file, with size, SHA-256, format, what is in it, and what is wrong with it."""
+        rows = []
+        for file in self._surveyed():
+            entry = index.Entry(self._index_folder(), file.sha256) if file.sha256 else None
+            trouble = self._made.get(("trouble", file.label))
+            meta = entry.meta() if entry is not None and file.format and entry.there else {"tables": {}, "caveats": []}
+            spans = list(meta["tables"].values())
+            rows.append(
+                {
+                    "evidence": file.label,
+                    "path": str(file.path),
+                    "size": file.size,
+                    "sha256": file.sha256 or None,
+                    "format": file.format,
+                    "tables": ", ".join(_tables_of(file)),
+                    "rows": max((span["rows"] for span in spans), default=None),
+                    "first": min((span["first"] for span in spans if span["first"] is not None), default=None),
+                    "last": max((span["last"] for span in spans if span["last"] is not None), default=None),
+                    "caveats": len(meta["caveats"]) + bool(trouble),
+                    "note": trouble or file.note,
+                }
+            )
+        columns = ["evidence", "path", "size", "sha256", "format", "tables", "rows", "first", "last", "caveats", "note"]
+        table = pd.DataFrame(rows, columns=columns)
+        texts = dict.fromkeys(("evidence", "path", "sha256", "format", "tables", "note"), "str")
+        table = table.astype({**texts, "size": "Int64", "rows": "Int64", "caveats": "Int64"})
+        for name in ("first", "last"):
+            table[name] = pd.to_datetime(table[name].astype("Int64"), unit="ns", utc=True).astype("datetime64[ns, UTC]")
+        return table
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """The path of each evidence, by its label."""
+        return {file.label: file.path for file in self._surveyed()}
+
+    def changed(self) -> pd.DataFrame:
+        """Return the evidence whose bytes are not those of the inventory: `evidence`, `sha256`, `now`.
+
+        Every file is hashed anew.
+        """
+        rows = []
+        for file in self._surveyed():
+            try:
+                now = inventory.sha256_of(file.path)
+            except NsmError as problem:
+                now = str(problem)
+            if file.sha256 and now != file.sha256:
+                rows.append((file.label, file.sha256, now))
+        return pd.DataFrame(rows, columns=["evidence", "sha256", "now"], dtype="str")
+
+    def _surveyed(self, progress: inventory.Progress | None = None) -> list[inventory.File]:
+        if self._files is None:
+            self._files = inventory.survey(
+                self.settings.evidence, self._index_folder() / "inventory.json", progress=progress
+            )
+        return self._files
+
+    def _index_folder(self) -> Path:
+        # what was read depends on the timeouts; other timeouts have another index
+        if not self.settings.idle:
+            return self._index
+        text = repr(sorted(self.settings.idle.items()))
+        return self._index / f"idle-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    def _entry(self, file: inventory.File) -> index.Entry | None:
+        """Return the index of an evidence, made where it was not; None where nothing can be read."""
+        if file.format is None or ("trouble", file.label) in self._made:
+            return None
+        entry = index.Entry(self._index_folder(), file.sha256)
+        if entry.there:
+            return entry
+        try:
+            tables = self._read(file)
+        except NsmError as problem:
+            self._made["trouble", file.label] = str(problem)
+            log.warning("%s", problem)
+            return None
+        try:
+            return index.make(self._index_folder(), file.sha256, tables)
+        except OSError as problem:
+            raise CaseError(
+                f"the index of {file.label} can't be written to {printable(self._index)}: {printable(problem)}; "
+                "free some space, or set NSM_HOME to a place that has some"
+            ) from problem
+
+    def _read(self, file: inventory.File) -> dict[str, pd.DataFrame]:
+        module = formats.reader(str(file.format))
+        tables = {name: getattr(module, name)(file.path, label=file.label) for name in _tables_of(file)}
+        if "packets" in tables:
+            sessions, packets = assemble(tables["packets"], idle=self.settings.idle)
+            tables = {**tables, "sessions": sessions, "packets": with_caveats(packets, [])}
+        if "sessions" in tables:
+            tables["sessions"] = with_community_id(tables["sessions"])
+        return tables
+
+    def _table_of(self, file: inventory.File, name: str) -> pd.DataFrame | None:
+        key = (name, file.label)
+        if key not in self._made:
+            entry = self._entry(file)
+            table = None
+            if entry is not None and name in entry.meta()["tables"]:
+                table = entry.table(name, file.label)
+                sensor = self.settings.sensor_of(file.label)
+                if sensor is not None and "sensor" in table:
+                    table["sensor"] = _filled(table["sensor"], sensor)
+            self._made[key] = table
+        return self._made[key]
+
+    def _tables(self, name: str, *, captures: bool | None = None) -> list[pd.DataFrame]:
+        found = []
+        for file in self._surveyed():
+            if file.format and (captures is None or captures == (file.format == "pcap")):
+                table = self._table_of(file, name)
+                if table is not None:
+                    found.append(table)
+        return found
+
+    # --- tables
+
+    @property
+    def packets(self) -> pd.DataFrame:
+        """PACKETS of all captures; mapped from the index where there is one capture."""
+        return self._kept("packets", lambda: together(PACKETS, self._tables("packets")))
+
+    @property
+    def sessions(self) -> pd.DataFrame:
+        """SESSIONS: those of the captures, and those flow records whose conversation no capture holds."""
+        return self._kept("sessions", self._all_sessions)
+
+    def _all_sessions(self) -> pd.DataFrame:
+        found = self._tables("sessions", captures=True)
+        for records in self._tables("sessions", captures=False):
+            known = together(SESSIONS, found) if found else SESSIONS.empty()
+            found.append(records[uncovered(records, known)].reset_index(drop=True))
+        return together(SESSIONS, found)
+
+    @property
+    def alerts(self) -> pd.DataFrame:
+        """ALERTS of all sensors, in order of time."""
+
+        def made() -> pd.DataFrame:
+            table = together(ALERTS, self._tables("alerts"))
+            return table.sort_values(["time", "alert"], kind="stable", ignore_index=True)
+
+        return self._kept("alerts", made)
+
+    @property
+    def joins(self) -> pd.DataFrame:
+        """Which session each alert is about: `alert`, `session`, `confidence`, `how` it was found."""
+        return self._kept("joins", lambda: alert_room.join(self.alerts, self.sessions))
+
+    @property
+    def caveats(self) -> pd.DataFrame:
+        """CAVEATS: what is wrong with the evidence, every file's."""
+        found: list[Caveat] = []
+        for file in self._surveyed():
+            if file.note:
+                found.append(Caveat(file.label, None, None, "format", file.note))
+            entry = self._entry(file)
+            if entry is not None:
+                found += entry.caveats(file.label)
+            elif ("trouble", file.label) in self._made:
+                found.append(Caveat(file.label, None, None, "damage", self._made["trouble", file.label]))
+        return caveat_table(dict.fromkeys(found))
+
+    @property
+    def rules(self) -> pd.DataFrame:
+        """The rules of the sensors, with file and line; empty where case.toml names none."""
+        found = sorted({path for pattern in self.settings.rules for path in self.path.glob(pattern)})
+        return self._kept("rules", lambda: alert_room.rules(found))
+
+    def _kept(self, name: str, make: Any) -> pd.DataFrame:
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+    # --- from one thing to the next
+
+    def session(self, number: int) -> pd.Series:
+        """Return a session's row.
+
+        Raises
+        ------
+        UnknownName
+            Where there is no such session.
+        """
+        rows = np.flatnonzero(self.sessions["session"].to_numpy(np.int64, na_value=-1) == int(number))
+        if not len(rows):
+            raise UnknownName(f"there is no session {number} in this case; case.sessions lists them")
+        return self.sessions.iloc[int(rows[0])]
+
+    def alert(self, alert: str) -> pd.Series:
+        """Return an alert's row.
+
+        Raises
+        ------
+        UnknownName
+            Where there is no such alert.
+        """
+        place = self._kept("alert places", lambda: pd.Series(np.arange(len(self.alerts)), index=self.alerts["alert"]))
+        if alert not in place.index:
+            raise UnknownName(f"there is no alert {printable(alert)!r} in this case; case.alerts lists them")
+        return self.alerts.iloc[int(place[alert])]
+
+    def packets_of(self, session: int) -> pd.DataFrame:
+        """Return the packets of a session; empty where it came from flow records."""
+        row = self.session(session)
+        file = self._file(str(row["evidence"]))
+        table = self._table_of(file, "packets") if file.format == "pcap" else None
+        if table is None:
+            return PACKETS.empty()
+        rows = np.flatnonzero(table["session"].array._data == int(session))  # mapped: no copy of the column
+        return table.iloc[rows]
+
+    def session_of(self, alert: str) -> pd.Series | None:
+        """Return the session that an alert is about, None where none was found; `joins` says how it was found."""
+        self.alert(alert)
+        found = self.joins.loc[self.joins["alert"] == alert, "session"]
+        return None if not len(found) or found.isna().iloc[0] else self.session(int(found.iloc[0]))
+
+    def alerts_of(self, session: int) -> pd.DataFrame:
+        """Return the alerts that are about a session."""
+        named = self.joins.loc[(self.joins["session"] == int(session)).fillna(False), "alert"]
+        return self.alerts[self.alerts["alert"].isin(named)]
+
+    def transcript(self, session: int) -> Transcript:
+        """Return the transcript of a session.
+
+        Raises
+        ------
+        NsmError
+            Where the case holds no packets of it.
+        """
+        row = self.session(session)
+        packets = self.packets_of(session)
+        if not len(packets):
+            raise NsmError(
+                f"session {session} comes from {row['source']} records, and no capture of the case holds its packets; "
+                "a transcript needs full content"
+            )
+        return transcript(packets, evidence=self.paths, session=row)
+
+    def frame(self, evidence: str, number: int) -> bytes:
+        """Return the captured bytes of a frame.
+
+        Raises
+        ------
+        UnknownName
+            Where the evidence or the frame is not in the case.
+        """
+        table = self._table_of(self._file(evidence), "packets")
+        if table is None or not 1 <= number <= len(table):
+            count = 0 if table is None else len(table)
+            raise UnknownName(f"{printable(evidence)} has no frame {number}; it has {count:,} frames")
+        return frame_bytes(table.iloc[[number - 1]], evidence=self.paths)[0]
+
+    def detail(self, alert: str) -> dict[str, Any]:
+        """Return the raw record of an alert, as the sensor wrote it."""
+        row = self.alert(alert)
+        file = self._file(str(row["evidence"]))
+        return formats.reader(str(file.format)).detail(file.path, int(row["record"]))
+
+    def rule_of(self, alert: str) -> pd.Series | None:
+        """Return the rule that raised an alert, None where the case has no such rule."""
+        row = self.alert(alert)
+        found = self.rules[(self.rules["sid"] == row["sid"]) & (self.rules["gid"] == row["gid"])]
+        if len(found) > 1:  # each sensor has its own copy: the one whose file names the alert's sensor
+            own = found[found["file"].astype(str).str.contains(str(row["sensor"]), regex=False)]
+            found = own if len(own) else found
+        return found.iloc[0] if len(found) else None
+
+    def packet_of(self, alert: str) -> pd.Series | None:
+        """Return the packet that an alert is about, with `why` in words; None where the case has none.
+
+        It is the packet that holds what the rule looks for, else the last with payload before the alert's time.
+        """
+        session = self.session_of(alert)
+        if session is None:
+            return None
+        packets = self.packets_of(int(session["session"]))
+        rule = self.rule_of(alert)
+        return alert_room.packet(
+            self.alert(alert), packets, None if rule is None else str(rule["text"]), evidence=self.paths
+        )
+
+    def carve(self, sessions: int | Iterable[int], path: str | os.PathLike | None = None) -> Path:
+        """Write the packets of sessions to a new pcap, by default in the case's ``carved`` folder; return its path."""
+        numbers = [sessions] if isinstance(sessions, (int, np.integer)) else list(sessions)
+        packets = together(PACKETS, [self.packets_of(number) for number in numbers])
+        if path is None:
+            name = (
+                f"session-{numbers[0]}.pcap" if len(numbers) == 1 else f"sessions-{len(numbers)}-from-{numbers[0]}.pcap"
+            )
+            path = self._work / "carved" / name
+        return carve(packets.sort_values("time", kind="stable"), path, evidence=self.paths)
+
+    def _file(self, label: str) -> inventory.File:
+        for file in self._surveyed():
+            if file.label == label:
+                return file
+        raise UnknownName(f"there is no evidence {printable(label)!r} in this case; case.evidence lists it")
+
+    # --- judging
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of verdicts."""
+        if self._ledger is None:
+            from nsm_nb.triage import Ledger
+
+            self._ledger = Ledger(self.settings.database or self._work / "ledger.db")
+        return self._ledger
+
+    def judge(
+        self,
+        subjects: str | Iterable[str],
+        category: str,
+        *,
+        kind: str = "alert",
+        comment: str = "",
+        analyst: str | None = None,
+    ) -> pd.DataFrame:
+        """Judge alerts (or sessions, packets, hosts): write a verdict for each to the ledger; return the new records.
+
+        Parameters
+        ----------
+        subjects
+            Names of alerts, numbers of sessions ...; one or many.
+        category
+            Short name: I ... VII, NA, ESC, NEW.
+        kind
+            ``alert``, ``session``, ``packet`` or ``host``.
+        comment
+            Why; ESC demands one.
+        analyst
+            Who; `NSM_ANALYST`, else the log-in name where not given.
+
+        Raises
+        ------
+        UnknownName
+            Where an alert or session is not in this case.
+        LedgerError
+            Where the ledger refuses it.
+        """
+        names = [str(subjects)] if isinstance(subjects, (str, int, np.integer)) else [str(each) for each in subjects]
+        if kind == "alert":
+            known = set(self.alerts["alert"])
+            for name in names:
+                if name not in known:
+                    raise UnknownName(f"there is no alert {printable(name)!r} in this case; case.alerts lists them")
+        elif kind == "session":
+            for name in names:
+                self.session(int(name) if name.isdigit() else -1)
+        return self.ledger.judge(names, category, kind=kind, comment=comment, analyst=analyst)
+
+    @property
+    def verdicts(self) -> pd.DataFrame:
+        """VERDICTS: all records of the ledger."""
+        return self.ledger.verdicts()
+
+    def status(self, kind: str = "alert") -> pd.Series:
+        """Return the category that holds for each judged subject: index subject, value short name."""
+        return self.ledger.status(kind)
+
+    def history(self, subject: str, kind: str = "alert") -> pd.DataFrame:
+        """Return the verdicts on one subject, oldest first."""
+        return self.ledger.history(str(subject), kind)
+
+    def verify(self) -> Verification:
+        """Check the ledger's chain of digests; the result names the first bad record."""
+        return self.ledger.verify()
+
+    def groups(self, *, by: Sequence[str] = ("src_ip", "message"), pending: bool | None = None) -> pd.DataFrame:
+        """Return the queue as Sguil folds it: a row for alerts of one source and message, with their count.
+
+        Parameters
+        ----------
+        by
+            Columns that alerts of a group share, besides the sensor.
+        pending
+            True for groups that wait for a verdict, False for those that have one, None for all.
+        """
+        table = alert_room.correlate(self.alerts, by=tuple(by), status=self.status())
+        if pending is None:
+            return table
+        return table[(table["status"] == "NEW") == pending].reset_index(drop=True)
+
+
+def _tables_of(file: inventory.File) -> list[str]:
+    if file.format is None:
+        return []
+    module = formats.reader(file.format)
+    return [name for name in formats.TABLES if hasattr(module, name)]
+
+
+def _filled(column: pd.Series, sensor: str) -> pd.Series:
+    column = column.astype("category")
+    if sensor not in column.cat.categories:
+        column = column.cat.add_categories([sensor])
+    return column.fillna(sensor)
+
+
+def _workplace(path: Path) -> Path:
+    """Return where a case's index, ledger and selection are: in the case, or in `home` where the case is read-only."""
+    if os.access(path, os.W_OK):
+        return path
+    return settings.home() / "read-only" / _hashed(path)
+
+
+def _hashed(path: Path) -> str:
+    return f"{path.resolve().name}-{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]}"
+
+
+def create_case(
+    path: str | os.PathLike, evidence: Iterable[str | os.PathLike] = (), *, name: str | None = None, copy: bool = False
+) -> Case:
+    """Make a case in a new or empty directory, and open it.
+
+    Parameters
+    ----------
+    path
+        The directory.
+    evidence
+        Files and folders: they stay where they are and the case links to them. One folder alone becomes the case's
+        evidence folder.
+    name
+        The case's name; the directory's where not given.
+    copy
+        Copy the evidence into the case instead.
+
+    Raises
+    ------
+    CaseError
+        Where there is a case already, or evidence is missing.
+    """
+    place, sources = Path(path), [Path(each) for each in evidence]
+    if (place / settings.FILE).exists():
+        raise CaseError(f"{printable(place)} is a case already; open it with open_case, or choose another directory")
+    for each in sources:
+        if not each.exists():
+            raise CaseError(f"{printable(each)} does not exist; check the path")
+    alone = len(sources) == 1 and sources[0].is_dir() and not copy
+    settings.write(
+        place, name=name or place.resolve().name, evidence=str(sources[0].resolve()) if alone else "evidence"
+    )
+    case = Case(place)
+    if sources and not alone:
+        case.add(*sources, copy=copy)
+    return case
+
+
+def open_case(path: str | os.PathLike) -> Case:
+    """Open a case, or make one of a bare folder of evidence.
+
+    A folder without case.toml is taken for evidence: its case, with index and ledger, is kept in `NSM_HOME` (the user's
+    data directory where that is not set), and nothing is written beside the evidence.
+
+    Parameters
+    ----------
+    path
+        A case's directory, its case.toml, or a folder of evidence.
+
+    Raises
+    ------
+    CaseError
+        Where there is no such folder, or its case.toml can't be used.
+    """
+    place = Path(path)
+    if place.name == settings.FILE and place.is_file():
+        place = place.parent
+    if not place.is_dir():
+        raise CaseError(f"{printable(place)} is no folder; give a case's directory or a folder of evidence")
+    if (place / settings.FILE).exists():
+        case = Case(place)
+        index.clean(case._index)
+        return case
+    kept = settings.home() / "cases" / _hashed(place)
+    if not (kept / settings.FILE).exists():
+        log.info("%s has no case.toml: its case is kept in %s", place, kept)
+        settings.write(kept, name=place.resolve().name, evidence=str(place.resolve()))
+    return Case(kept)

@@ -1,0 +1,130 @@
+"""The evidence of a case: which files there are, their hashes, their formats, what could be read of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nsm_nb import formats
+from nsm_nb.case.atomic import write_bytes
+from nsm_nb.errors import NsmError, UnreadableEvidence
+from nsm_nb.text import printable
+
+__all__ = ["File", "Progress", "files", "sha256_of", "survey"]
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]  # label, bytes done, bytes in all
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of evidence."""
+
+    label: str
+    path: Path
+    size: int
+    stamp: int  # modification time, nanoseconds: a file whose size and stamp are as before is not hashed again
+    sha256: str
+    format: str | None
+    note: str  # why it can't be read, where that is so
+
+
+def files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield label and path of each file below a folder, in order of the labels; hidden files are left out."""
+    found = []
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        for name in names:
+            if not name.startswith("."):
+                path = Path(parent) / name
+                # names that are not UTF-8 get visible escapes, so that a label can be stored and shown
+                found.append((printable(os.fsencode(path.relative_to(folder).as_posix())), path))
+    yield from sorted(found)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises
+    ------
+    UnreadableEvidence
+        Where it can't be read to its end.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as problem:
+        raise UnreadableEvidence(
+            f"{printable(path)} can't be read: {printable(problem.strerror or problem)}; mend its permissions or copy it again"
+        ) from problem
+
+
+def survey(folder: Path, cache: Path, *, again: bool = False, progress: Progress | None = None) -> list[File]:
+    """Return the files below the evidence folder, hashed and recognised.
+
+    Parameters
+    ----------
+    folder
+        The evidence.
+    cache
+        A file that keeps hashes and formats by size and time of modification.
+    again
+        Hash all, whatever the cache says.
+    progress
+        Told how far it is.
+    """
+    try:
+        known = {} if again else {each["label"]: each for each in json.loads(cache.read_bytes())["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        known = {}
+    found = list(files(folder)) if folder.is_dir() else []
+    sizes = [path.stat().st_size if path.exists() else 0 for _, path in found]
+    total, done = sum(sizes), 0
+    result = []
+    for (label, path), size in zip(found, sizes, strict=True):
+        if progress is not None:
+            progress(label, done, total)
+        result.append(_file(label, path, known.get(label)))
+        done += size
+    kept = json.dumps({"files": [{**asdict(each), "path": ""} for each in result]}).encode()
+    try:
+        if not cache.is_file() or cache.read_bytes() != kept:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(cache, kept)
+    except OSError as problem:
+        log.warning("%s could not be written (%s): hashes are made anew at the next opening", cache, problem)
+    return result
+
+
+def _file(label: str, path: Path, known: dict | None) -> File:
+    try:
+        state = path.stat()
+    except OSError as problem:
+        return File(
+            label,
+            path,
+            0,
+            0,
+            "",
+            None,
+            f"{label} can't be read: {printable(problem.strerror or problem)}; check the link",
+        )
+    size, stamp = state.st_size, state.st_mtime_ns
+    if known and known.get("size") == size and known.get("stamp") == stamp and known.get("sha256"):
+        return File(label, path, size, stamp, str(known["sha256"]), known.get("format"), str(known.get("note", "")))
+    sha256, found, note = "", None, ""
+    try:
+        sha256 = sha256_of(path)
+        names = formats.recognised(path)
+        found = names[0] if names else None
+        if not names:
+            note = f"{label} is in no format that is read; it is kept and hashed"
+    except NsmError as problem:
+        note = str(problem)
+    return File(label, path, size, stamp, sha256, found, note)

@@ -1,0 +1,148 @@
+"""A case's settings: case.toml, read and checked."""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from nsm_nb.errors import CaseError
+from nsm_nb.text import printable
+
+__all__ = ["FILE", "Settings", "home", "read", "write"]
+
+FILE = "case.toml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What case.toml says, paths resolved against the case's directory."""
+
+    name: str
+    evidence: Path
+    title: str = ""
+    home_networks: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    rules: tuple[str, ...] = ()  # glob patterns, relative to the case's directory
+    sensors: Mapping[str, str] = field(default_factory=dict)  # pattern of evidence -> sensor
+    idle: Mapping[str, float] = field(default_factory=dict)  # seconds of silence that end a session, by protocol
+    database: str = ""  # the ledger's URL where it is not in the case
+
+    def sensor_of(self, label: str) -> str | None:
+        """Return the sensor that an evidence came from, None where case.toml does not say."""
+        return next((sensor for pattern, sensor in self.sensors.items() if fnmatch.fnmatch(label, pattern)), None)
+
+
+def home() -> Path:
+    """Return where cases made of bare evidence folders are kept: `NSM_HOME`, else the user's data directory."""
+    if os.environ.get("NSM_HOME"):
+        return Path(os.environ["NSM_HOME"])
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "nsm_nb"
+
+
+def read(folder: Path) -> Settings:
+    """Return the settings of the case in `folder`.
+
+    Raises
+    ------
+    CaseError
+        Where case.toml can't be read or says what can't be; the sentence names the key.
+    """
+    place = folder / FILE
+    try:
+        text = place.read_text("utf-8")
+        table = tomllib.loads(text)
+    except FileNotFoundError:
+        raise CaseError(
+            f"{printable(folder)} has no {FILE}; make a case with create_case, or give its folder"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise CaseError(f"{printable(place)} can't be read: {printable(problem)}; mend it in an editor") from problem
+    return _checked(table, folder, place)
+
+
+def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "name": str, "title": str, "home_networks": list, "time_zone": str, "evidence": str, "rules": list, "sensors": dict,
+        "idle": dict, "database": str,
+    }  # fmt: skip
+    for key, value in table.items():
+        if key not in kinds:
+            raise CaseError(f"{printable(place)} has an unknown key {printable(key)!r}; it may have {', '.join(kinds)}")
+        if not isinstance(value, kinds[key]):
+            wanted = {str: "text", list: "a list", dict: "a table"}[kinds[key]]  # type: ignore[index]
+            raise CaseError(f"{printable(place)}: {key} has to be {wanted}, not {printable(value)!r}")
+    for network in table.get("home_networks", []):
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise CaseError(
+                f"{printable(place)}: home_networks has {printable(network)!r}, which is no network such as 10.0.0.0/8"
+            ) from None
+    zone = table.get("time_zone", "UTC")
+    try:
+        ZoneInfo(zone)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        raise CaseError(
+            f"{printable(place)}: time_zone {printable(zone)!r} is not known; UTC is, or Europe/Berlin"
+        ) from None
+    from nsm_nb.sessions import IDLE
+
+    for proto, seconds in table.get("idle", {}).items():
+        if proto not in IDLE or isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds <= 0:
+            raise CaseError(
+                f"{printable(place)}: idle has {printable(proto)} = {printable(seconds)}; seconds for {', '.join(IDLE)}"
+            )
+    return Settings(
+        name=table.get("name") or folder.resolve().name,
+        title=table.get("title", ""),
+        evidence=folder / table.get("evidence", "evidence"),
+        home_networks=tuple(table.get("home_networks", ())),
+        time_zone=zone,
+        rules=tuple(map(str, table.get("rules", ()))),
+        sensors={str(key): str(value) for key, value in table.get("sensors", {}).items()},
+        idle=dict(table.get("idle", {})),
+        database=table.get("database", ""),
+    )
+
+
+def write(folder: Path, *, name: str, evidence: str) -> None:
+    """Write a first case.toml, with the keys that an analyst may want as comments.
+
+    Raises
+    ------
+    CaseError
+        Where it can't be written.
+    """
+    from nsm_nb.case.atomic import write_bytes
+
+    # JSON's strings are TOML's basic strings
+    text = f"""name = {json.dumps(name)}
+evidence = {json.dumps(evidence)}
+time_zone = "UTC"
+# title = "what it is about"
+# home_networks = ["10.0.0.0/8"]
+# rules = ["rules/*.rules"]
+# database = "postgresql+psycopg://analyst@host/ledger"
+
+# [sensors]
+# "suricata/*" = "suricata"
+
+# Seconds of silence that end a session.
+# [idle]
+# tcp = 3600
+"""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(folder / FILE, text.encode())
+    except OSError as problem:
+        raise CaseError(
+            f"{printable(folder)} can't be made a case: {printable(problem)}; choose another place"
+        ) from problem

@@ -1,0 +1,78 @@
+"""The same conversation told by several sources: which records say nothing that the sessions do not hold already."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from nsm_nb.schema import SESSIONS
+from nsm_nb.sessions.endpoints import address_numbers, community_id
+
+__all__ = ["uncovered", "with_community_id"]
+
+_SLACK = pd.Timedelta(seconds=5)  # exporters' clocks have whole seconds or milliseconds
+
+
+def with_community_id(sessions: pd.DataFrame) -> pd.DataFrame:
+    """Return the sessions with a Community ID for each that has ports and had none."""
+    SESSIONS.require(sessions, "src_ip", "dst_ip", "src_port", "dst_port", "proto", "community_id")
+    rows = np.flatnonzero(
+        (sessions["community_id"].isna() & sessions["src_port"].notna() & sessions["dst_port"].notna()).to_numpy()
+    )
+    if not len(rows):
+        return sessions
+    some = sessions.iloc[rows].reset_index(drop=True)
+    ids = community_id(
+        address_numbers(some["src_ip"]), address_numbers(some["dst_ip"]),
+        some["src_port"].to_numpy(np.uint16), some["dst_port"].to_numpy(np.uint16), some["proto"],
+    )  # fmt: skip
+    column = sessions["community_id"].astype(object).to_numpy(copy=True)
+    column[rows] = ids.astype(object).to_numpy()
+    return sessions.assign(community_id=pd.Series(column, index=sessions.index, dtype="str"))
+
+
+def uncovered(records: pd.DataFrame, sessions: pd.DataFrame) -> np.ndarray:
+    """Return a bool array, True for the records that none of the sessions is about.
+
+    A session is about a record where their Community IDs are equal (for records without one: protocol and addresses, in
+    either direction) and their times touch, give or take five seconds.
+
+    Parameters
+    ----------
+    records, sessions
+        Tables of SESSIONS.
+    """
+    covered = np.zeros(len(records), bool)
+    if not len(records) or not len(sessions):
+        return ~covered
+    for key in ("community", "ends"):
+        left, right = _spans(records, key), _spans(sessions, key)
+        if key == "ends":
+            left = left[records["community_id"].isna().to_numpy()[left["row"].to_numpy()]]
+        pairs = left.merge(right, on="key", suffixes=("", "_of"))
+        touch = (pairs["start"] <= pairs["end_of"] + _SLACK) & (pairs["end"] >= pairs["start_of"] - _SLACK)
+        covered[pairs.loc[touch, "row"].to_numpy()] = True
+    return ~covered
+
+
+def _spans(table: pd.DataFrame, key: str) -> pd.DataFrame:
+    if key == "community":
+        names = table["community_id"]
+    else:
+        src, dst = table["src_ip"].astype(object), table["dst_ip"].astype(object)
+        low, high = (
+            src.where(src.astype(str) <= dst.astype(str), dst),
+            dst.where(src.astype(str) <= dst.astype(str), src),
+        )
+        names = (table["proto"].astype(str) + " " + low.astype(str) + " " + high.astype(str)).where(
+            src.notna() & dst.notna()
+        )
+    spans = pd.DataFrame(
+        {
+            "key": names.astype(object).to_numpy(),
+            "row": np.arange(len(table)),
+            "start": table["start"].to_numpy(),
+            "end": table["end"].to_numpy(),
+        }
+    )
+    return spans[spans["key"].notna()]
