@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from nsm_nb.statistics import _quantity
+from nsm_nb.statistics import quantities
 from nsm_nb.text import html, printable
 
 if TYPE_CHECKING:
@@ -62,20 +62,20 @@ def _facts(summary: Summary) -> Iterable[tuple[str, str]]:
     yield (
         "bytes",
         (
-            f"{summary.length:,} on the wire ({_quantity.octets(summary.length)}), {summary.captured:,} captured, "
+            f"{summary.length:,} on the wire ({quantities.octets(summary.length)}), {summary.captured:,} captured, "
             f"{summary.longest:,} of the longest packet"
         ),
     )
-    yield "start", _quantity.moment(summary.start)
-    yield "end", _quantity.moment(summary.end)
-    yield "duration", f"{summary.duration:,.6f} s ({_quantity.span(summary.duration)})"
+    yield "start", quantities.moment(summary.start)
+    yield "end", quantities.moment(summary.end)
+    yield "duration", f"{summary.duration:,.6f} s ({quantities.span(summary.duration)})"
     rate = summary.rate
     if rate.mean != rate.mean:
         yield "rate", "not defined: all packets bear one time" if summary.duration == 0 else "not defined: no times"
     else:
-        yield "mean rate", f"{_quantity.bits(rate.mean)} over the whole duration"
-        yield "deviation", f"{_quantity.bits(rate.deviation)} of {rate.seconds:,} seconds, the silent ones included"
-        yield "peak rate", f"{_quantity.bits(rate.peak)} in the second of {_quantity.moment(rate.peak_at, digits=0)}"
+        yield "mean rate", f"{quantities.bits(rate.mean)} over the whole duration"
+        yield "deviation", f"{quantities.bits(rate.deviation)} of {rate.seconds:,} seconds, the silent ones included"
+        yield "peak rate", f"{quantities.bits(rate.peak)} in the second of {quantities.moment(rate.peak_at, digits=0)}"
 
 
 def _evidence(names: tuple[str, ...]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.schema import PACKETS, caveats_of
-from nsm_nb.statistics import _quantity
+from nsm_nb.statistics import quantities
 from nsm_nb.statistics._listing import as_html, as_text
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, tally, times_of
 from nsm_nb.statistics.breakdown import breakdown, network_of
@@ -273,15 +273,15 @@ def _notes(
     cut = captured < length
     if cut.any():
         notes.append(
-            f"{_quantity.amount(int(cut.sum()), 'packet')} cut by the capture: {int((length - captured)[cut].sum()):,} "
+            f"{quantities.amount(int(cut.sum()), 'packet')} cut by the capture: {int((length - captured)[cut].sum()):,} "
             f"bytes were on the wire and are not in the file"
         )
     if not timed.all():
-        notes.append(f"{_quantity.amount(int((~timed).sum()), 'packet')} without a time, counted in all but the rate")
+        notes.append(f"{quantities.amount(int((~timed).sum()), 'packet')} without a time, counted in all but the rate")
     back = np.flatnonzero(np.diff(when) < 0) if timed.all() else np.zeros(0, np.int64)
     if len(back) and len(evidence_of(packets)) == 1:
-        notes.append(f"the clock runs backwards {_quantity.amount(len(back), 'time')}; start and end are the extremes")
+        notes.append(f"the clock runs backwards {quantities.amount(len(back), 'time')}; start and end are the extremes")
     caveats = caveats_of(packets)
     if caveats:
-        notes.append(f"{_quantity.amount(len(caveats), 'caveat')} noted by the reader, see case.caveats")
+        notes.append(f"{quantities.amount(len(caveats), 'caveat')} noted by the reader, see case.caveats")
     return notes

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.schema import SESSIONS
-from nsm_nb.statistics import _quantity
+from nsm_nb.statistics import quantities
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, tally, times_of
 
 __all__ = ["talkers"]
@@ -52,7 +52,7 @@ def talkers(
           servers first last``.
 
         Octets are bytes at the IP layer. Sums leave missing values out; where nothing is known the sum is missing.
-        `attrs["notes"]` says, in sentences, what was left out.
+        `attrs["total"]` is what all sessions carried, and `attrs["notes"]` says, in sentences, what was left out.
 
     Raises
     ------
@@ -69,9 +69,11 @@ def talkers(
         numbers = [str(name) for name in table if name != "port" and pd.api.types.is_numeric_dtype(table[name].dtype)]
         raise ValueError(f"{ends} can't be ranked by {by!r}; choose one of {', '.join(numbers)}")
     table = table.sort_values(by, ascending=False, kind="stable", na_position="last", ignore_index=True)
+    once = {"octets": "sent_octets", "packets": "sent_packets", "sessions": "opened"} if ends == "hosts" else {}
+    total = int(table[once.get(by, by)].sum())  # a host's octets count at both ends; what was sent counts once
     if n is not None:
         table = table.head(n).copy()
-    table.attrs = {"by": by, "ends": ends, "evidence": evidence_of(sessions), "notes": notes}
+    table.attrs = {"by": by, "ends": ends, "total": total, "evidence": evidence_of(sessions), "notes": notes}
     return table
 
 
@@ -122,7 +124,7 @@ class _Sides:
 
 def _left_out(kept: np.ndarray) -> list[str]:
     missing = int((~kept).sum())
-    return [f"{_quantity.amount(missing, 'session')} without an address left out"] if missing else []
+    return [f"{quantities.amount(missing, 'session')} without an address left out"] if missing else []
 
 
 def _hosts(sessions: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:

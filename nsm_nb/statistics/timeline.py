@@ -7,7 +7,7 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
 from nsm_nb.schema import PACKETS
-from nsm_nb.statistics import _quantity
+from nsm_nb.statistics import quantities
 from nsm_nb.statistics._tally import codes_of, evidence_of, numbers_of, times_of
 
 __all__ = ["MOST_CELLS", "MOST_COLUMNS", "MOST_INTERVALS", "timeline"]
@@ -76,7 +76,7 @@ def timeline(
     weights = None if counted else _weights(packets, value, notes)
     column, names = (None, [value]) if by is None else _columns(packets[by])
     if not there.all():
-        notes.append(f"{_quantity.amount(int((~there).sum()), 'row')} without a time left out")
+        notes.append(f"{quantities.amount(int((~there).sum()), 'row')} without a time left out")
         when = when[there]
         column = None if column is None else column[there]
         weights = None if weights is None else weights[there]
@@ -93,6 +93,8 @@ def timeline(
         result.index = _index(start + np.arange(rows, dtype=np.int64) * step)
         if not fixed and used == every:
             result = result.resample(offset).sum()
+        if by is not None:
+            result = result[result.sum().sort_values(ascending=False, kind="stable").index]
     result.attrs = {"every": used, "value": value, "by": by, "evidence": evidence_of(packets), "notes": notes}
     return result
 
@@ -122,7 +124,7 @@ def _weights(packets: pd.DataFrame, value: str, notes: list[str]) -> np.ndarray:
     except (TypeError, ValueError) as problem:
         raise ValueError(f"value={value!r} can't be summed: the column holds no whole numbers") from problem
     if not there.all():
-        notes.append(f"{_quantity.amount(int((~there).sum()), 'row')} without {value} adds nothing")
+        notes.append(f"{quantities.amount(int((~there).sum()), 'row')} without {value} adds nothing")
     return weights
 
 

@@ -6,12 +6,19 @@ import math
 
 import pandas as pd
 
-__all__ = ["amount", "bits", "moment", "octets", "share", "span"]
+__all__ = ["amount", "bits", "moment", "octets", "scaled", "share", "span"]
 
 _PREFIX = ("", "k", "M", "G", "T", "P", "E")
 
 
-def _scaled(value: float, unit: str, digits: int) -> str:
+def scaled(value: float, unit: str, digits: int) -> str:
+    """Return a value with the decimal prefix that suits it.
+
+    Examples
+    --------
+    >>> scaled(12_345_678, "packets/s", 1)
+    '12.3 Mpackets/s'
+    """
     if value != value or math.isinf(value):
         return "not defined"
     power = 0
@@ -31,7 +38,7 @@ def octets(count: float) -> str:
     >>> octets(137)
     '137 B'
     """
-    return _scaled(count, "B", 1)
+    return scaled(count, "B", 1)
 
 
 def bits(rate: float) -> str:
@@ -44,7 +51,7 @@ def bits(rate: float) -> str:
     >>> bits(3_480_000)
     '3.48 Mbit/s'
     """
-    return _scaled(rate, "bit/s", 2)
+    return scaled(rate, "bit/s", 2)
 
 
 def amount(count: float, noun: str) -> str:

@@ -1,0 +1,16 @@
+"""Figures of tables: a timeline, the tree of protocols, talkers, and measured speed.
+
+Every function takes a table that `nsm_nb.statistics` (or a benchmark) made and gives a matplotlib Axes: one of its own,
+which shows itself in a notebook with its alternative text, or the one that is handed in. No global state of matplotlib
+is read or left behind. Text from the evidence goes through `nsm_nb.text`: nothing in it is read as mathematics.
+"""
+
+from __future__ import annotations
+
+from nsm_nb.plots.drawing import Picture, describe, image
+from nsm_nb.plots.performance import performance
+from nsm_nb.plots.protocols import protocols
+from nsm_nb.plots.talkers import talkers
+from nsm_nb.plots.timeline import timeline
+
+__all__ = ["Picture", "describe", "image", "performance", "protocols", "talkers", "timeline"]
