@@ -146,12 +146,16 @@ def finish(ax: Axes, look: Look, title: str, caption: str, details: str) -> Axes
     return ax
 
 
-def nothing(ax: Axes, look: Look, title: str | None, caption: str, noun: str) -> Axes:
-    """Say that there is nothing to draw."""
+def nothing(ax: Axes, look: Look, title: str | None, caption: str, noun: str, shown: str) -> Axes:
+    """Say that there is nothing to draw, and what would be shown."""
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.text(0.5, 0.5, f"no {noun}", transform=ax.transAxes, ha="center", va="center", color=look.faint, fontsize=12)
-    return finish(ax, look, title or f"No {noun}", caption, "An empty figure.")
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    why = f"The table has no rows. With {noun} in it, this figure shows {shown}."
+    ax.text(0.5, 0.55, f"no {noun}", transform=ax.transAxes, ha="center", color=look.ink, fontsize=12)
+    ax.text(0.5, 0.4, why, transform=ax.transAxes, ha="center", color=look.faint, fontsize=_SMALL)
+    return finish(ax, look, title or f"No {noun}", caption, f"An empty figure. {why}")
 
 
 def label(value: object, *, longest: int = _LONGEST) -> str:

@@ -50,7 +50,7 @@ def performance(
     lines = sum(len(group) for group in groups) + len(groups) - 1
     ax, look = draw.axes(ax, theme, 1.0 + 0.27 * max(lines, 3))
     if not len(shown):
-        return draw.nothing(ax, look, title, caption, "measurements")
+        return draw.nothing(ax, look, title, caption, "measurements", "how fast each tool is")
 
     at = 0
     ratios: list[tuple[float, str]] = []
@@ -98,7 +98,7 @@ def _compared(ratios: list[tuple[float, str]], ours: str) -> str:
     low, high = min(ratios), max(ratios)
     if len(ratios) == 1:
         return f"{ours} is {_times(low[0])} as fast as {low[1]}"
-    return f"{ours} is {_times(low[0])} as fast as {low[1]} and {_times(high[0])} as fast as {high[1]}"
+    return f"{ours} is {_times(low[0])} ({low[1]}) to {_times(high[0])} ({high[1]}) as fast"
 
 
 def _measured(value: float, column: str) -> str:

@@ -47,7 +47,7 @@ def protocols(
     shown = table.loc[table["length"].nlargest(n, keep="first").index.sort_values()]
     ax, look = draw.axes(ax, theme, 1.1 + 0.235 * max(len(shown), 3))
     if not len(shown):
-        return draw.nothing(ax, look, title, caption, "packets")
+        return draw.nothing(ax, look, title, caption, "packets", "what share of the bytes each protocol carries")
 
     place = list(range(len(shown)))
     bar_colours = [colours.PROTOCOL.get(_PROTOCOL_OF.get(name, name), _NEUTRAL) for name in shown["name"]]
@@ -57,8 +57,8 @@ def protocols(
     for at, name, level in zip(place, names, shown["level"], strict=True):
         draw.beside(ax, at, name, -width + 11 * level, look.ink)
     for at, row in zip(place, _rows(shown), strict=True):
-        said = f"{quantities.share(row.share)}  {quantities.octets(row.length)}, {quantities.amount(row.packets, 'packet')}"
-        draw.at_end(ax, 100 * row.share, at, said, look)
+        amounts = f"{quantities.octets(row.length)}, {quantities.amount(row.packets, 'packet')}"
+        draw.at_end(ax, 100 * row.share, at, f"{quantities.share(row.share)}  {amounts}", look)
     draw.rows_down(ax, len(shown), [])
     ax.set_xlim(0, 100)
     ax.set_xlabel("share of all bytes on the wire, %")
@@ -69,11 +69,11 @@ def protocols(
     hidden = len(table) - len(shown)
     if hidden:
         caption = f"{caption}; {quantities.amount(hidden, 'smaller layer')} not drawn".removeprefix("; ")
-    details = "Protocol layers by share of bytes: " + draw.listed(
+    listed = draw.listed(
         (row.layers, f"{quantities.share(row.share)}, {quantities.amount(row.packets, 'packet')}")
         for row in _rows(shown)
     )
-    return draw.finish(ax, look, said, caption, f"{details}.")
+    return draw.finish(ax, look, said, caption, f"Protocol layers by share of bytes: {listed}.")
 
 
 def _rows(table: pd.DataFrame) -> Iterable[Any]:

@@ -47,7 +47,7 @@ def talkers(
     shown = table.head(n)
     ax, look = draw.axes(ax, theme, 1.35 + 0.27 * max(len(shown), 3))
     if not len(shown):
-        return draw.nothing(ax, look, title, caption, "sessions")
+        return draw.nothing(ax, look, title, caption, "sessions", f"which {ends} moved most")
 
     names = [_end_name(row, ends) for row in _rows(shown)]
     place, base = list(range(len(shown))), np.zeros(len(shown))

@@ -57,7 +57,8 @@ def timeline(
     value = str(table.attrs.get("value", table.columns[0] if len(table.columns) == 1 else "packets"))
     caption = draw.caption_of(table) if caption is None else caption
     if not len(table) or not int(table.to_numpy().sum()):
-        return draw.nothing(ax, look, title, caption, "packets" if draw.is_bytes(value) else value)
+        noun = "packets" if draw.is_bytes(value) else value
+        return draw.nothing(ax, look, title, caption, noun, f"how many {noun} there were, when")
 
     bars, step = _coarser(table)
     starts = date2num(pd.DatetimeIndex(bars.index).tz_convert("UTC").tz_localize(None).to_numpy())
@@ -160,7 +161,7 @@ def _mark(
     kinds = pd.Series([None] * len(times)) if priority is None else priority.reset_index(drop=True)
     times = times.reset_index(drop=True)
     said = []
-    for kind in sorted(kinds.dropna().unique()) or [None]:
+    for kind in sorted(kinds.dropna().unique(), reverse=True) or [None]:
         here = times if kind is None else times[(kinds == kind).fillna(False)]
         here = here[here.between(*window)].dt.tz_localize(None)
         name = "mark" if kind is None else f"alert, priority {int(kind)}"
@@ -173,4 +174,4 @@ def _mark(
         )  # fmt: skip
         said.append(f"{len(here):,} of {name}")
     outside = int((~times.between(*window)).sum())
-    return f" Marked above: {', '.join(said)}{f'; {outside:,} lie outside' if outside else ''}."
+    return f" Marked above: {', '.join(reversed(said))}{f'; {outside:,} lie outside' if outside else ''}."

@@ -272,9 +272,10 @@ def _notes(
     notes = []
     cut = captured < length
     if cut.any():
+        missing = int((length - captured)[cut].sum())
         notes.append(
-            f"{quantities.amount(int(cut.sum()), 'packet')} cut by the capture: {int((length - captured)[cut].sum()):,} "
-            f"bytes were on the wire and are not in the file"
+            f"{quantities.amount(int(cut.sum()), 'packet')} cut by the capture: {missing:,} bytes were on the wire "
+            f"and are not in the file"
         )
     if not timed.all():
         notes.append(f"{quantities.amount(int((~timed).sum()), 'packet')} without a time, counted in all but the rate")
