@@ -1,0 +1,422 @@
+// A grid over any table. Python keeps the table; rows come window by window as they are looked at.
+// Text is only ever set with textContent: evidence was written by an intruder.
+
+const ROW = 22; // px, as in grid.css
+const BLOCK = 100; // rows asked for at once
+const KEPT = 60; // blocks kept
+const TALLEST = 8_000_000; // px; browsers end elements between 17 and 33 million
+const MODIFIERS = new Set(["Shift", "Control", "Alt", "Meta", "CapsLock", "Dead"]);
+
+let made = 0;
+
+function node(name, className, attributes = {}, ...children) {
+  const result = document.createElement(name);
+  if (className) result.className = className;
+  for (const [key, value] of Object.entries(attributes)) result.setAttribute(key, value);
+  result.append(...children);
+  return result;
+}
+
+function keyName(event) {
+  // One character already says whether Shift was held ("?"); a named key (F1) does not.
+  const shift = event.shiftKey && event.key.length > 1 ? "Shift+" : "";
+  return (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + (event.altKey ? "Alt+" : "") + shift + event.key;
+}
+
+function keepLetters(element) {
+  // JupyterLab's one-letter commands (x cuts a cell!) stay out. It listens on the document, after us.
+  element.addEventListener("keydown", (event) => {
+    if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+  });
+}
+
+class GridView {
+  constructor(model, el) {
+    this.model = model;
+    this.id = `nsm-grid-${++made}`;
+    this.first = 0; // the row at the top
+    this.anchor = null; // where a range began
+    this.pool = [];
+    this.resorted = null;
+    this.forget();
+    this.build(el);
+    this.listen();
+    this.columns();
+    this.size();
+  }
+
+  // --- what is there ---
+
+  build(el) {
+    this.filter = node("input", "nsm-grid-filter", {
+      type: "search",
+      placeholder: "filter: words, all of which a row holds",
+      "aria-label": "Filter rows by words",
+      spellcheck: "false",
+    });
+    this.count = node("span", "nsm-grid-count", { "aria-live": "polite" });
+    this.bar = node("div", "nsm-grid-bar", {}, this.filter, this.count);
+    this.head = node("div", "nsm-grid-head", { role: "row", "aria-rowindex": "1" });
+    this.body = node("div", "nsm-grid-body", { role: "rowgroup" });
+    this.empty = node("div", "nsm-grid-empty");
+    this.pane = node("div", "nsm-grid-pane", { role: "presentation" },
+      node("div", "", { role: "rowgroup" }, this.head), this.body, this.empty);
+    this.tall = node("div", "nsm-grid-tall", { role: "presentation" }, this.pane);
+    this.scroller = node("div", "nsm-grid-scroll", { role: "grid", tabindex: "0", "aria-multiselectable": "true" }, this.tall);
+    this.root = node("div", "nsm-grid", {}, this.bar, this.scroller);
+    keepLetters(this.root);
+    el.replaceChildren(this.root);
+  }
+
+  columns() {
+    const columns = this.model.get("_columns");
+    const widths = columns.map((each, place) => {
+      const chars = `calc(${each.width}ch + 14px)`;
+      return place === columns.length - 1 && !each.right ? `minmax(${chars}, 1fr)` : chars;
+    });
+    this.root.style.setProperty("--nsm-columns", `18px ${widths.join(" ")}`);
+    this.scroller.setAttribute("aria-colcount", columns.length);
+    this.scroller.setAttribute("aria-label", this.model.get("label"));
+    this.buttons = columns.map((each, place) => {
+      const button = node("button", "nsm-grid-sort", { type: "button", tabindex: place ? "-1" : "0" });
+      button.append(node("span", "nsm-grid-title"), node("span", "nsm-grid-arrow", { "aria-hidden": "true" }));
+      button.firstChild.textContent = each.title;
+      if (each.meaning) button.title = each.meaning;
+      button.addEventListener("click", () => this.sortBy(each.name));
+      button.addEventListener("keydown", (event) => this.alongHead(event, place));
+      return button;
+    });
+    this.head.replaceChildren(
+      node("span", "nsm-grid-mark", { role: "presentation" }),
+      ...columns.map((each, place) =>
+        node("span", each.right ? "nsm-right" : "", { role: "columnheader", "aria-colindex": place + 1 }, this.buttons[place])),
+    );
+    this.pool = [];
+    this.body.replaceChildren();
+    this.sorted();
+  }
+
+  sorted() {
+    const [name, way] = this.model.get("sort") ?? [null, "none"];
+    this.model.get("_columns").forEach((each, place) => {
+      const mine = each.name === name;
+      this.head.children[place + 1].setAttribute("aria-sort", mine ? way : "none");
+      this.buttons[place].lastChild.textContent = mine ? (way === "ascending" ? "▲" : "▼") : "";
+    });
+  }
+
+  size() {
+    const rows = this.model.get("_count");
+    const height = this.model.get("height");
+    this.scroller.style.height = `${height}px`;
+    this.scroller.setAttribute("aria-rowcount", rows + 1);
+    this.pane.style.height = `${this.scroller.clientHeight || height}px`;
+    this.whole = Math.min(rows * ROW, TALLEST);
+    this.tall.style.height = `${this.whole + this.headHeight()}px`;
+    this.bar.hidden = !this.model.get("filterable");
+    this.bar.style.display = this.bar.hidden ? "none" : "";
+    if (document.activeElement !== this.filter) this.filter.value = this.model.get("filter");
+    const all = this.model.get("_total");
+    const number = (each) => each.toLocaleString("en-US");
+    this.count.textContent = rows === all ? `${number(all)} rows` : `${number(rows)} of ${number(all)} rows`;
+    this.empty.textContent = rows ? "" : this.model.get("empty");
+    this.to(this.first);
+  }
+
+  // --- windows of rows ---
+
+  forget() {
+    this.blocks = new Map();
+    this.waiting = null;
+  }
+
+  headHeight() {
+    return this.head.offsetHeight || ROW + 2;
+  }
+
+  visible() {
+    return Math.max(1, Math.floor((this.scroller.clientHeight - this.headHeight()) / ROW));
+  }
+
+  lastFirst() {
+    return Math.max(0, this.model.get("_count") - this.visible());
+  }
+
+  row(place) {
+    const block = Math.floor(place / BLOCK);
+    return this.blocks.get(block)?.[place - block * BLOCK];
+  }
+
+  ask() {
+    // One question at a time: while a scrollbar is dragged, only where it rests is fetched.
+    if (this.waiting !== null) return;
+    const count = this.model.get("_count");
+    const from = Math.floor(this.first / BLOCK);
+    const to = Math.floor(Math.min(this.first + this.visible(), Math.max(0, count - 1)) / BLOCK);
+    for (let block = from; block <= to && block * BLOCK < count; block++) {
+      if (this.blocks.has(block)) continue;
+      this.waiting = block;
+      this.model.send({ type: "rows", version: this.model.get("_version"), start: block * BLOCK, count: BLOCK });
+      return;
+    }
+  }
+
+  arrived(message) {
+    if (message.type !== "rows") return;
+    const block = message.start / BLOCK;
+    if (message.version !== this.model.get("_version")) return;
+    this.blocks.set(block, message.rows);
+    if (this.blocks.size > KEPT) this.blocks.delete(this.blocks.keys().next().value);
+    if (this.waiting === block) this.waiting = null;
+    this.draw();
+  }
+
+  changed() {
+    this.forget();
+    if (this.model.get("_version") === this.resorted) this.first = 0;
+    this.size();
+  }
+
+  // --- drawing ---
+
+  draw() {
+    const columns = this.model.get("_columns");
+    const count = this.model.get("_count");
+    const shown = Math.min(this.visible() + 1, count - this.first);
+    while (this.pool.length < shown) this.pool.push(this.newRow(columns));
+    const place = this.model.get("_place");
+    const active = place.version === this.model.get("_version") ? place.active : null;
+    const picked = place.version === this.model.get("_version") ? place.picked : [];
+    this.pool.forEach((line, number) => {
+      line.hidden = number >= shown;
+      line.style.display = line.hidden ? "none" : "";
+      if (!line.hidden) this.drawRow(line, this.first + number, columns, active, picked);
+    });
+    const inside = active !== null && active >= this.first && active < this.first + shown;
+    if (inside) this.scroller.setAttribute("aria-activedescendant", `${this.id}-${active - this.first}`);
+    else this.scroller.removeAttribute("aria-activedescendant");
+    this.ask();
+  }
+
+  newRow(columns) {
+    const line = node("div", "", { role: "row", id: `${this.id}-${this.pool.length}` });
+    line.append(node("span", "nsm-grid-mark", { "aria-hidden": "true" }));
+    columns.forEach((each, place) => {
+      line.append(node("span", "", { role: "gridcell", "aria-colindex": place + 1 }));
+    });
+    this.body.append(line);
+    return line;
+  }
+
+  drawRow(line, number, columns, active, picked) {
+    const row = this.row(number);
+    const chosen = picked.some(([from, to]) => number >= from && number <= to);
+    line.className = ["nsm-grid-row", number % 2 ? "nsm-odd" : "", number === active ? "nsm-active" : "",
+      chosen ? "nsm-picked" : "", row?.classes?.row ?? ""].join(" ");
+    line.setAttribute("aria-rowindex", number + 2);
+    line.setAttribute("aria-selected", chosen);
+    line.dataset.place = number;
+    line.firstChild.textContent = chosen ? "✓" : number === active ? "▸" : "";
+    columns.forEach((each, place) => {
+      const cell = line.children[place + 1];
+      const text = row ? row.texts[place] : "…";
+      if (cell.textContent !== text) cell.textContent = text;
+      const title = row?.titles?.[place] ?? "";
+      if (cell.title !== title) cell.title = title;
+      cell.className = (each.right ? "nsm-right " : "") + (each.code ? "nsm-code " : "") + (row?.classes?.[place] ?? "");
+    });
+  }
+
+  to(first) {
+    this.first = Math.min(Math.max(0, Math.round(first)), this.lastFirst());
+    const most = this.scroller.scrollHeight - this.scroller.clientHeight;
+    const last = this.lastFirst();
+    this.scroller.scrollTop = last ? (this.first / last) * most : 0;
+    this.mine = this.scroller.scrollTop; // our own scrolling, not the reader's
+    this.draw();
+  }
+
+  scrolled() {
+    if (this.scroller.scrollTop === this.mine) return;
+    this.mine = null;
+    const most = this.scroller.scrollHeight - this.scroller.clientHeight;
+    const last = this.lastFirst();
+    this.first = most > 0 ? Math.min(last, Math.round((this.scroller.scrollTop / most) * last)) : 0;
+    this.draw();
+  }
+
+  wheel(event) {
+    // Where the scrollbar stands for more rows than it has pixels, the wheel still moves row by row.
+    if (this.whole < TALLEST || !event.deltaY || event.ctrlKey) return;
+    const rows = event.deltaMode === 1 ? event.deltaY : event.deltaY / ROW;
+    this.turned = (this.turned ?? 0) + rows;
+    const whole = Math.trunc(this.turned);
+    this.turned -= whole;
+    const before = this.first;
+    if (whole) this.to(this.first + whole);
+    if (!whole || this.first !== before) event.preventDefault();
+  }
+
+  // --- choosing ---
+
+  place() {
+    const place = this.model.get("_place");
+    return place.version === this.model.get("_version") ? place : { version: this.model.get("_version"), active: null, picked: [] };
+  }
+
+  set(active, picked) {
+    this.model.set("_place", { version: this.model.get("_version"), active, picked });
+    this.model.save_changes();
+    this.draw();
+  }
+
+  go(number, extend = false) {
+    const count = this.model.get("_count");
+    if (!count) return;
+    const { active, picked } = this.place();
+    const to = Math.min(Math.max(0, number), count - 1);
+    if (!extend) this.anchor = to;
+    this.set(to, extend ? [this.range(this.anchor ?? active ?? to, to)] : picked);
+    if (to < this.first) this.to(to);
+    else if (to >= this.first + this.visible()) this.to(to - this.visible() + 1);
+  }
+
+  range(from, to) {
+    return from < to ? [from, to] : [to, from];
+  }
+
+  toggle(number) {
+    const { picked } = this.place();
+    const inside = picked.some(([from, to]) => number >= from && number <= to);
+    if (!inside) return [...picked, [number, number]];
+    return picked.flatMap(([from, to]) => {
+      if (number < from || number > to) return [[from, to]];
+      return [[from, number - 1], [number + 1, to]].filter(([low, high]) => low <= high);
+    });
+  }
+
+  click(event) {
+    const line = event.target.closest("[data-place]");
+    if (!line) return;
+    const number = Number(line.dataset.place);
+    const { active, picked } = this.place();
+    if (event.shiftKey) {
+      this.set(number, [this.range(this.anchor ?? active ?? number, number)]);
+    } else if (event.ctrlKey || event.metaKey) {
+      const start = picked.length || active === null || active === number ? null : [active, active];
+      this.set(number, start ? [start, [number, number]] : this.toggle(number));
+      this.anchor = number;
+    } else {
+      this.anchor = number;
+      this.set(number, []);
+    }
+  }
+
+  sortBy(name) {
+    const [now, way] = this.model.get("sort") ?? [null, "none"];
+    const next = now !== name ? "ascending" : way === "ascending" ? "descending" : null;
+    this.resorted = this.model.get("_version") + 1; // whoever sorts wants to see the top
+    this.model.set("sort", next ? [name, next] : null);
+    this.model.save_changes();
+  }
+
+  alongHead(event, place) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const next = this.buttons[place + (step ?? 0)];
+    if (event.key === "ArrowDown") this.scroller.focus();
+    else if (step && next) {
+      this.buttons[place].tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+    } else if (event.key !== "Enter" && event.key !== " ") return;
+    event.stopPropagation();
+    if (event.key !== "Enter" && event.key !== " ") event.preventDefault();
+  }
+
+  key(event) {
+    if (MODIFIERS.has(event.key)) return;
+    const name = keyName(event);
+    const { active, picked } = this.place();
+    const here = active ?? this.first - 1;
+    const page = Math.max(1, this.visible() - 1);
+    const moves = {
+      ArrowDown: here + 1, j: here + 1, ArrowUp: (active ?? 1) - 1, k: (active ?? 1) - 1,
+      PageDown: (active ?? 0) + page, PageUp: (active ?? 0) - page, Home: 0, End: this.model.get("_count") - 1,
+    };
+    const plain = name.replace(/^Shift\+/, "");
+    if (this.model.get("listens").includes(name)) this.model.send({ type: "key", key: name, version: this.model.get("_version"), active, picked });
+    else if (Object.hasOwn(moves, plain)) this.go(moves[plain], name !== plain);
+    else if ((name === "x" || name === " ") && active !== null) this.set(active, this.toggle(active));
+    else if (name === "Ctrl+a") this.set(active, this.model.get("_count") ? [[0, this.model.get("_count") - 1]] : []);
+    else if (name === "Escape" && picked.length) this.set(active, []);
+    else if (name === "Enter" && active !== null) this.activate(active);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  activate(active) {
+    this.model.send({ type: "activate", version: this.model.get("_version"), active });
+  }
+
+  // --- what happens ---
+
+  listen() {
+    const on = (name, handler) => {
+      this.model.on(name, handler);
+      this.offs.push(() => this.model.off(name, handler));
+    };
+    this.offs = [];
+    on("msg:custom", (message) => this.arrived(message));
+    on("change:_version", () => this.changed());
+    on("change:_columns", () => { this.columns(); this.changed(); });
+    on("change:_place", () => this.placed());
+    on("change:sort", () => this.sorted());
+    on("change:height", () => this.size());
+    on("change:label", () => this.scroller.setAttribute("aria-label", this.model.get("label")));
+    this.scroller.addEventListener("scroll", () => requestAnimationFrame(() => this.scrolled()));
+    this.scroller.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.scroller.addEventListener("keydown", (event) => this.key(event));
+    this.body.addEventListener("click", (event) => this.click(event));
+    this.body.addEventListener("dblclick", (event) => {
+      const line = event.target.closest("[data-place]");
+      if (line) this.activate(Number(line.dataset.place));
+    });
+    this.filter.addEventListener("input", () => {
+      clearTimeout(this.typing);
+      this.typing = setTimeout(() => {
+        this.model.set("filter", this.filter.value);
+        this.model.save_changes();
+      }, 250);
+    });
+    this.filter.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowDown") { this.scroller.focus(); event.preventDefault(); }
+    });
+    const watcher = new ResizeObserver(() => {
+      const height = `${this.scroller.clientHeight}px`;
+      if (this.pane.style.height !== height) this.size();
+    });
+    watcher.observe(this.scroller);
+    this.offs.push(() => watcher.disconnect());
+  }
+
+  placed() {
+    const { active } = this.place();
+    const away = this.model.get("_version") !== this.resorted;
+    this.resorted = null;
+    if (away && active !== null && (active < this.first || active >= this.first + this.visible())) {
+      this.to(active - Math.floor(this.visible() / 2)); // Python moved it: bring it into sight
+    } else this.draw();
+  }
+
+  close() {
+    this.offs.forEach((off) => off());
+  }
+}
+
+export default {
+  render({ model, el }) {
+    const view = new GridView(model, el);
+    return () => view.close();
+  },
+};

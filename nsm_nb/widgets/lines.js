@@ -1,0 +1,94 @@
+// Text in lines of coloured spans, set with textContent only. With `listens`, also the keyboard of the frame around it.
+
+function keyName(event) {
+  const shift = event.shiftKey && event.key.length > 1 ? "Shift+" : "";
+  return (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + (event.altKey ? "Alt+" : "") + shift + event.key;
+}
+
+const kept = new WeakSet();
+
+function keepLetters(frame) {
+  // JupyterLab's one-letter commands (x cuts a cell!) stay out of a frame. It listens on the document, after us.
+  if (!frame || kept.has(frame)) return;
+  kept.add(frame);
+  frame.addEventListener("keydown", (event) => {
+    if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+  });
+}
+
+function draw(model, text) {
+  const lines = model.get("lines").map(({ style, spans }) => {
+    const line = document.createElement("div");
+    line.className = `nsm-line ${style}`;
+    for (const [words, look, title] of spans) {
+      const span = document.createElement("span");
+      if (look) span.className = look;
+      if (title) span.title = title;
+      span.textContent = words;
+      line.append(span);
+    }
+    return line;
+  });
+  text.replaceChildren(...lines);
+}
+
+function dress(model, text) {
+  const look = ["nsm-lines-text", model.get("code") ? "nsm-code" : "", model.get("fixed") ? "nsm-fixed" : "", model.get("boxed") ? "nsm-boxed" : ""];
+  text.className = look.join(" ");
+  const height = model.get("height");
+  text.style.maxHeight = height ? `${height}px` : "";
+  // What scrolls must be reachable by keyboard.
+  if (height) text.tabIndex = 0;
+  else text.removeAttribute("tabindex");
+  for (const [name, value] of [["role", model.get("role")], ["aria-label", model.get("label")], ["aria-live", model.get("live")]]) {
+    if (value) text.setAttribute(name, value);
+    else text.removeAttribute(name);
+  }
+  if (model.get("role") === "heading") text.setAttribute("aria-level", "3");
+}
+
+function mark(model, text) {
+  for (const each of text.querySelectorAll(".nsm-found")) each.classList.remove("nsm-found");
+  const line = text.children[model.get("at") ?? -1];
+  if (!line) return;
+  line.classList.add("nsm-found");
+  text.scrollTop = line.offsetTop - text.offsetTop - text.clientHeight / 3;
+}
+
+export default {
+  render({ model, el }) {
+    const text = document.createElement("div");
+    el.classList.add("nsm-lines");
+    el.replaceChildren(text);
+    const offs = [];
+    const on = (name, handler) => {
+      model.on(name, handler);
+      offs.push(() => model.off(name, handler));
+    };
+    const all = () => { dress(model, text); draw(model, text); mark(model, text); };
+    on("change:lines", all);
+    on("change:at", () => mark(model, text));
+    for (const name of ["code", "fixed", "boxed", "height", "role", "label", "live"]) on(`change:${name}`, () => dress(model, text));
+    all();
+
+    const pressed = (event) => {
+      const frame = el.closest(".nsm-frame");
+      const name = keyName(event);
+      if (!frame?.contains(event.target) || !model.get("listens").includes(name)) return;
+      // Characters belong to the field that is being written in; F-keys do not.
+      if (event.key.length === 1 && event.target.closest("input, textarea, select")) return;
+      event.preventDefault();
+      event.stopPropagation();
+      model.send({ type: "key", key: name });
+    };
+    // On the window, so that it comes before JupyterLab's own listener on the document.
+    window.addEventListener("keydown", pressed, true);
+    offs.push(() => window.removeEventListener("keydown", pressed, true));
+    if (model.get("role") === "heading") {
+      const attached = new ResizeObserver(() => keepLetters(el.closest(".nsm-frame")));
+      attached.observe(el); // told when it is in the page, which comes after it is drawn
+      offs.push(() => attached.disconnect());
+    }
+    return () => offs.forEach((off) => off());
+  },
+};
