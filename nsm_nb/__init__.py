@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nsm_nb.widgets import console
 
 _ROOMS = (
-    "alerts", "plots", "report", "sessions", "statistics", "transcripts", "triage", "widgets",
+    "alerts", "plots", "report", "schema", "sessions", "statistics", "transcripts", "triage", "widgets",
 )  # fmt: skip
 _NAMES = {
     "console": "nsm_nb.widgets",

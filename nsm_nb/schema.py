@@ -154,6 +154,12 @@ def _parse(text: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
         return None
 
 
+def _text(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    # RFC 5952 5: IPv4-mapped addresses end as IPv4; Python writes them so from 3.13 on
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(address) if mapped is None else f"::ffff:{mapped}"
+
+
 def addresses(*columns: Iterable) -> tuple[pd.Categorical, ...]:
     """Return columns of address text as categoricals of one dtype, ordered by number, IPv4 before IPv6.
 
@@ -180,7 +186,7 @@ def addresses(*columns: Iterable) -> tuple[pd.Categorical, ...]:
     numbers = {text: _parse(text) for _, uniques in parts for text in uniques}
     order = sorted({each for each in numbers.values() if each is not None}, key=lambda each: (each.version, int(each)))
     place = {each: number for number, each in enumerate(order)}
-    dtype = _address_dtype(str(each) for each in order)
+    dtype = _address_dtype(_text(each) for each in order)
     result = []
     for codes, uniques in parts:
         lookup = np.array([place.get(numbers[text], -1) for text in uniques] + [-1], np.int32)

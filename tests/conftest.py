@@ -6,7 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# kernels compile at their first call, and two cores are shared: no deadline, but many examples in CI
+hypothesis.settings.register_profile("nsm_nb", deadline=None, max_examples=100)
+hypothesis.settings.load_profile("nsm_nb")
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLED = ROOT / "data" / "www-files01"

@@ -13,6 +13,7 @@ from numba import njit
 __all__ = ["address_order", "address_texts", "address_values", "mac_texts", "remap"]
 
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+_MAPPED = np.frombuffer(b"::ffff:", np.uint8)
 
 
 def address_order(high: np.ndarray, low: np.ndarray, tag: np.ndarray) -> np.ndarray:
@@ -45,25 +46,37 @@ def mac_texts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return text.reshape(-1), np.arange(len(values) + 1, dtype=np.int64) * 17
 
 
+@njit(cache=True)
+def _write_dotted(value, data, at):
+    for shift in (24, 16, 8, 0):
+        part = (value >> shift) & 255
+        if part >= 100:
+            data[at] = 48 + part // 100
+            at += 1
+        if part >= 10:
+            data[at] = 48 + part // 10 % 10
+            at += 1
+        data[at] = 48 + part % 10
+        at += 1
+        if shift:
+            data[at] = 46
+            at += 1
+    return at
+
+
 @njit(cache=True, nogil=True)
 def _write_addresses(high, low, tag, data, offsets):
     at = 0
     groups = np.zeros(8, np.int64)
     for row in range(len(low)):
         if tag[row] == 4:
-            for shift in (24, 16, 8, 0):
-                part = (low[row] >> shift) & 255
-                if part >= 100:
-                    data[at] = 48 + part // 100
-                    at += 1
-                if part >= 10:
-                    data[at] = 48 + part // 10 % 10
-                    at += 1
-                data[at] = 48 + part % 10
+            at = _write_dotted(low[row], data, at)
+        elif high[row] == 0 and low[row] >> 32 == 0xFFFF:
+            # RFC 5952 5: IPv4-mapped addresses end as IPv4
+            for letter in _MAPPED:
+                data[at] = letter
                 at += 1
-                if shift:
-                    data[at] = 46
-                    at += 1
+            at = _write_dotted(low[row], data, at)
         else:
             for group in range(4):
                 groups[group] = (high[row] >> (48 - 16 * group)) & 0xFFFF

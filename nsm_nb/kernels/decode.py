@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from nsm_nb.kernels.interning import intern_value
-from nsm_nb.kernels.numbers import be16, be32, be64
+from nsm_nb.kernels.numbers import be16, be32, be64, byte
 
 __all__ = [
     "LAYERS",
@@ -141,49 +141,28 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
         The numbers that `src_ip`, `src_mac`, `layers` mean; the caller has made room for two more (one more chain) a row.
     """
     for row in range(first, last):
-        start = c.offset[row] - base
-        end = start + np.int64(c.captured[row])
+        at_row = np.uintp(row)
+        start = c.offset[at_row] - base
+        end = start + np.int64(c.captured[at_row])
         at = start
         chain = np.int64(0)
         other = np.int64(0)
         proto = np.int64(NO_PROTO)
         ethertype = np.int64(-1)
 
-        c.src_mac[row] = -1
-        c.dst_mac[row] = -1
-        c.src_ip[row] = -1
-        c.dst_ip[row] = -1
-        c.vlan[row] = 0
-        c.no_vlan[row] = True
-        c.ttl[row] = 0
-        c.octets[row] = 0
-        c.no_ip[row] = True
-        c.ip_id[row] = 0
-        c.no_ip_id[row] = True
-        c.fragment[row] = 0
-        c.no_fragment[row] = True
-        c.src_port[row] = 0
-        c.dst_port[row] = 0
-        c.no_port[row] = True
-        c.payload[row] = 0
-        c.no_payload[row] = True
-        c.tcp_flags[row] = 0
-        c.seq[row] = 0
-        c.ack[row] = 0
-        c.window[row] = 0
-        c.no_tcp[row] = True
-        c.icmp_type[row] = 0
-        c.icmp_code[row] = 0
-        c.no_icmp[row] = True
-        c.payload_at[row] = 0
+        src_mac = dst_mac = src_ip = dst_ip = np.int32(-1)
+        vlan = ttl = octets = ip_id = fragment = np.int64(0)
+        src_port = dst_port = payload = payload_at = np.int64(0)
+        tcp_flags = seq = ack = window = icmp_type = icmp_code = np.int64(0)
+        no_vlan = no_ip = no_ip_id = no_fragment = no_port = no_payload = no_tcp = no_icmp = True
 
         # --- link layer: leaves `at` behind it and `ethertype` of what follows, -1 where nothing is known
-        link = c.link[row]
+        link = c.link[at_row]
         if link == 1:
             chain = np.int64(_ETH)
             if end - at >= 14:
-                c.dst_mac[row] = intern_value(macs, 0, be64(buffer, at) >> 16 & 0xFFFFFFFFFFFF, 0)
-                c.src_mac[row] = intern_value(macs, 0, (be32(buffer, at + 6) << 16) | be16(buffer, at + 10), 0)
+                dst_mac = intern_value(macs, 0, be64(buffer, at) >> 16 & 0xFFFFFFFFFFFF, 0)
+                src_mac = intern_value(macs, 0, (be32(buffer, at + 6) << 16) | be16(buffer, at + 10), 0)
                 ethertype = be16(buffer, at + 12)
                 at += 14
             else:
@@ -192,7 +171,7 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
             chain = np.int64(_SLL)
             if end - at >= 16:
                 if be16(buffer, at + 4) == 6:
-                    c.src_mac[row] = intern_value(macs, 0, (be32(buffer, at + 6) << 16) | be16(buffer, at + 10), 0)
+                    src_mac = intern_value(macs, 0, (be32(buffer, at + 6) << 16) | be16(buffer, at + 10), 0)
                 ethertype = be16(buffer, at + 14)
                 at += 16
             else:
@@ -200,8 +179,8 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
         elif link == 276:
             chain = np.int64(_SLL2)
             if end - at >= 20:
-                if buffer[at + 11] == 6:
-                    c.src_mac[row] = intern_value(macs, 0, (be32(buffer, at + 12) << 16) | be16(buffer, at + 16), 0)
+                if byte(buffer, at + 11) == 6:
+                    src_mac = intern_value(macs, 0, (be32(buffer, at + 12) << 16) | be16(buffer, at + 16), 0)
                 ethertype = be16(buffer, at)
                 at += 20
             else:
@@ -209,12 +188,12 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
         elif link == 101 or link == 12 or link == 14 or link == 228 or link == 229:
             chain = np.int64(_RAW)
             if end > at:
-                ethertype = 0x86DD if buffer[at] >> 4 == 6 else 0x0800
+                ethertype = 0x86DD if byte(buffer, at) >> 4 == 6 else 0x0800
         elif link == 0 or link == 108:
             chain = np.int64(_NULL)
             if end - at >= 4:
                 # the address family in the byte order of the machine that captured; AF_INET6 is 10, 24, 28 or 30
-                family = be32(buffer, at) if buffer[at] == 0 and buffer[at + 1] == 0 else np.int64(buffer[at])
+                family = be32(buffer, at) if byte(buffer, at) == 0 and byte(buffer, at + 1) == 0 else byte(buffer, at)
                 if family == 2:
                     ethertype = 0x0800
                 elif family == 10 or family == 24 or family == 28 or family == 30:
@@ -233,21 +212,26 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
                 chain = _deeper(chain, _CUT)
                 ethertype = -1
                 break
-            if c.no_vlan[row]:
-                c.vlan[row] = be16(buffer, at) & 0x0FFF
-                c.no_vlan[row] = False
+            if no_vlan:
+                vlan = be16(buffer, at) & 0x0FFF
+                no_vlan = False
             ethertype = be16(buffer, at + 2)
             at += 4
 
         # --- IEEE 802.2 under an 802.3 length (up to 1500)
         if 0 <= ethertype <= 1500 and (link == 1 or ethertype == 4):
             chain = _deeper(chain, _LLC)
-            if end - at >= 8 and buffer[at] == 0xAA and buffer[at + 1] == 0xAA and buffer[at + 2] == 3:
+            if (
+                end - at >= 8
+                and byte(buffer, at) == 0xAA
+                and byte(buffer, at + 1) == 0xAA
+                and byte(buffer, at + 2) == 3
+            ):
                 ethertype = be16(buffer, at + 6)
                 at += 8
             else:
                 if end > at:
-                    proto = PROTO_LLC + np.int64(buffer[at])
+                    proto = PROTO_LLC + byte(buffer, at)
                 ethertype = -1
 
         # --- network layer: leaves `at`, `proto` and `ip_end`, the end of the datagram by its header
@@ -255,23 +239,23 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
         transport = False
         if ethertype == 0x0800:
             chain = _deeper(chain, _IP)
-            if end - at >= 20 and buffer[at] >> 4 == 4 and (buffer[at] & 15) >= 5:
-                size = np.int64(buffer[at] & 15) * 4
+            if end - at >= 20 and byte(buffer, at) >> 4 == 4 and (byte(buffer, at) & 15) >= 5:
+                size = (byte(buffer, at) & 15) * 4
                 total = be16(buffer, at + 2)
                 if total == 0:  # segmentation offload: the length was not known yet when the frame was copied
-                    total = max(np.int64(c.length[row]) - (at - start), size)
-                c.ttl[row] = buffer[at + 8]
-                c.octets[row] = total
-                c.no_ip[row] = False
-                c.ip_id[row] = be16(buffer, at + 4)
-                c.no_ip_id[row] = False
-                c.src_ip[row] = intern_value(addresses, 0, be32(buffer, at + 12), 4)
-                c.dst_ip[row] = intern_value(addresses, 0, be32(buffer, at + 16), 4)
-                proto = np.int64(buffer[at + 9])
+                    total = max(np.int64(c.length[at_row]) - (at - start), size)
+                ttl = byte(buffer, at + 8)
+                octets = total
+                no_ip = False
+                ip_id = be16(buffer, at + 4)
+                no_ip_id = False
+                src_ip = intern_value(addresses, 0, be32(buffer, at + 12), 4)
+                dst_ip = intern_value(addresses, 0, be32(buffer, at + 16), 4)
+                proto = byte(buffer, at + 9)
                 place = be16(buffer, at + 6)
                 if place & 0x3FFF:  # more fragments, or an offset
-                    c.fragment[row] = (place & 0x1FFF) * 8
-                    c.no_fragment[row] = False
+                    fragment = (place & 0x1FFF) * 8
+                    no_fragment = False
                 ip_end = at + total
                 transport = (place & 0x1FFF) == 0 and total >= size and end - at >= size
                 at += size
@@ -281,16 +265,16 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
                 chain = _deeper(chain, _CUT)
         elif ethertype == 0x86DD:
             chain = _deeper(chain, _IP6)
-            if end - at >= 40 and buffer[at] >> 4 == 6:
+            if end - at >= 40 and byte(buffer, at) >> 4 == 6:
                 size = be16(buffer, at + 4)
                 if size == 0:
-                    size = max(np.int64(c.length[row]) - (at - start) - 40, 0)
-                c.ttl[row] = buffer[at + 7]
-                c.octets[row] = size + 40
-                c.no_ip[row] = False
-                c.src_ip[row] = intern_value(addresses, be64(buffer, at + 8), be64(buffer, at + 16), 6)
-                c.dst_ip[row] = intern_value(addresses, be64(buffer, at + 24), be64(buffer, at + 32), 6)
-                proto = np.int64(buffer[at + 6])
+                    size = max(np.int64(c.length[at_row]) - (at - start) - 40, 0)
+                ttl = byte(buffer, at + 7)
+                octets = size + 40
+                no_ip = False
+                src_ip = intern_value(addresses, be64(buffer, at + 8), be64(buffer, at + 16), 6)
+                dst_ip = intern_value(addresses, be64(buffer, at + 24), be64(buffer, at + 32), 6)
+                proto = byte(buffer, at + 6)
                 ip_end = at + 40 + size
                 at += 40
                 transport = True
@@ -302,14 +286,14 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
                         chain = _deeper(chain, _CUT)
                         transport = False
                         break
-                    following = np.int64(buffer[at])
+                    following = byte(buffer, at)
                     if proto == 44:
                         chain = _deeper(chain, _FRAGMENT6)
                         place = be16(buffer, at + 2)
-                        c.fragment[row] = place & 0xFFF8
-                        c.no_fragment[row] = False
-                        c.ip_id[row] = be32(buffer, at + 4)
-                        c.no_ip_id[row] = False
+                        fragment = place & 0xFFF8
+                        no_fragment = False
+                        ip_id = be32(buffer, at + 4)
+                        no_ip_id = False
                         at += 8
                         proto = following
                         if place & 0xFFF8:
@@ -318,7 +302,7 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
                             break
                     else:
                         chain = _deeper(chain, _EXTENSION)
-                        at += (np.int64(buffer[at + 1]) + 2) * 4 if proto == 51 else (np.int64(buffer[at + 1]) + 1) * 8
+                        at += (byte(buffer, at + 1) + 2) * 4 if proto == 51 else (byte(buffer, at + 1) + 1) * 8
                         proto = following
             else:
                 chain = _deeper(chain, _CUT)
@@ -327,8 +311,8 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
             proto = PROTO_ETHERTYPE + ethertype
             # Ethernet and IPv4: hardware type 1, protocol type 0x0800, sizes 6 and 4 (RFC 826)
             if end - at >= 28 and be32(buffer, at) == 0x00010800 and be16(buffer, at + 4) == 0x0604:
-                c.src_ip[row] = intern_value(addresses, 0, be32(buffer, at + 14), 4)
-                c.dst_ip[row] = intern_value(addresses, 0, be32(buffer, at + 24), 4)
+                src_ip = intern_value(addresses, 0, be32(buffer, at + 14), 4)
+                dst_ip = intern_value(addresses, 0, be32(buffer, at + 24), 4)
         elif ethertype >= 0:
             chain = _deeper(chain, _ETHERTYPE)
             other = ethertype
@@ -342,24 +326,24 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
             if proto == 6:
                 chain = _deeper(chain, _TCP)
                 if left >= 4:
-                    c.src_port[row] = be16(buffer, at)
-                    c.dst_port[row] = be16(buffer, at + 2)
-                    c.no_port[row] = False
+                    src_port = be16(buffer, at)
+                    dst_port = be16(buffer, at + 2)
+                    no_port = False
                 if left >= 16:
-                    c.seq[row] = be32(buffer, at + 4)
-                    c.ack[row] = be32(buffer, at + 8)
-                    c.tcp_flags[row] = be16(buffer, at + 12) & 0x01FF
-                    c.window[row] = be16(buffer, at + 14)
-                    c.no_tcp[row] = False
-                    head = np.int64(buffer[at + 12] >> 4) * 4
+                    seq = be32(buffer, at + 4)
+                    ack = be32(buffer, at + 8)
+                    tcp_flags = be16(buffer, at + 12) & 0x01FF
+                    window = be16(buffer, at + 14)
+                    no_tcp = False
+                    head = (byte(buffer, at + 12) >> 4) * 4
                     if head < 20 or head > size:
                         head = -1
             elif proto == 17 or proto == 136:  # UDP and UDP-Lite
                 chain = _deeper(chain, _UDP)
                 if left >= 4:
-                    c.src_port[row] = be16(buffer, at)
-                    c.dst_port[row] = be16(buffer, at + 2)
-                    c.no_port[row] = False
+                    src_port = be16(buffer, at)
+                    dst_port = be16(buffer, at + 2)
+                    no_port = False
                 if left >= 8:
                     head = 8
                     said = be16(buffer, at + 4)
@@ -370,27 +354,54 @@ def decode(buffer, base, first, last, c, addresses, macs, chains):
             elif proto == 132:
                 chain = _deeper(chain, _SCTP)
                 if left >= 4:
-                    c.src_port[row] = be16(buffer, at)
-                    c.dst_port[row] = be16(buffer, at + 2)
-                    c.no_port[row] = False
+                    src_port = be16(buffer, at)
+                    dst_port = be16(buffer, at + 2)
+                    no_port = False
                 if left >= 12:
                     head = 12
             elif proto == 1 or proto == 58:
                 chain = _deeper(chain, _ICMP if proto == 1 else _ICMP6)
                 if left >= 2:
-                    c.icmp_type[row] = buffer[at]
-                    c.icmp_code[row] = buffer[at + 1]
-                    c.no_icmp[row] = False
+                    icmp_type = byte(buffer, at)
+                    icmp_code = byte(buffer, at + 1)
+                    no_icmp = False
                 if left >= 8:
                     head = 8
             else:
                 chain = _deeper(chain, _IPPROTO)
                 other = proto
             if head >= 0 and size >= head:
-                c.payload[row] = size - head
-                c.no_payload[row] = False
-                c.payload_at[row] = at + head - start
+                payload = size - head
+                no_payload = False
+                payload_at = at + head - start
             elif proto == 6 or proto == 17 or proto == 1 or proto == 58:
                 chain = _deeper(chain, _CUT)
-        c.proto[row] = proto
-        c.layers[row] = intern_value(chains, other, chain, 0)
+        c.vlan[at_row] = vlan
+        c.no_vlan[at_row] = no_vlan
+        c.src_mac[at_row] = src_mac
+        c.dst_mac[at_row] = dst_mac
+        c.src_ip[at_row] = src_ip
+        c.dst_ip[at_row] = dst_ip
+        c.ttl[at_row] = ttl
+        c.octets[at_row] = octets
+        c.no_ip[at_row] = no_ip
+        c.ip_id[at_row] = ip_id
+        c.no_ip_id[at_row] = no_ip_id
+        c.fragment[at_row] = fragment
+        c.no_fragment[at_row] = no_fragment
+        c.proto[at_row] = proto
+        c.src_port[at_row] = src_port
+        c.dst_port[at_row] = dst_port
+        c.no_port[at_row] = no_port
+        c.payload[at_row] = payload
+        c.no_payload[at_row] = no_payload
+        c.tcp_flags[at_row] = tcp_flags
+        c.seq[at_row] = seq
+        c.ack[at_row] = ack
+        c.window[at_row] = window
+        c.no_tcp[at_row] = no_tcp
+        c.icmp_type[at_row] = icmp_type
+        c.icmp_code[at_row] = icmp_code
+        c.no_icmp[at_row] = no_icmp
+        c.payload_at[at_row] = payload_at
+        c.layers[at_row] = intern_value(chains, other, chain, 0)

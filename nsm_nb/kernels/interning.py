@@ -63,16 +63,17 @@ def intern_value(table, high, low, tag):
     mask = np.int64(len(table.slots) - 1)
     slot = _place(high, low, tag, mask)
     while True:
-        number = table.slots[slot]
+        number = table.slots[np.uintp(slot)]
         if number < 0:
             number = np.int32(table.count[0])
-            table.slots[slot] = number
-            table.high[number] = high
-            table.low[number] = low
-            table.tag[number] = tag
+            table.slots[np.uintp(slot)] = number
+            table.high[np.uintp(number)] = high
+            table.low[np.uintp(number)] = low
+            table.tag[np.uintp(number)] = tag
             table.count[0] += 1
             return number
-        if table.low[number] == low and table.high[number] == high and table.tag[number] == tag:
+        place = np.uintp(number)
+        if table.low[place] == low and table.high[place] == high and table.tag[place] == tag:
             return number
         slot = (slot + 1) & mask
 

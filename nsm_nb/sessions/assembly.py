@@ -195,8 +195,8 @@ def _session_table(
     count = len(head)
     start, end, first, bits = head[:, 2], head[:, 3], head[:, 4], head[:, 5]
     flipped = (bits & kernel.FLIPPED) > 0
-    sent = packets.iloc[first] if count else packets.iloc[:0]
-    sent = sent.reset_index(drop=True)
+    named = ["proto", "vlan", "evidence", "frame", "icmp_type", "icmp_code"]
+    sent = packets[named].take(first).reset_index(drop=True)
 
     def of_opener(src: np.ndarray, dst: np.ndarray) -> np.ndarray:
         return np.where(flipped, dst, src)
@@ -287,30 +287,40 @@ def _states(
     """Return the state as Argus 3 prints it: for TCP the first of RST FIN CON ACC REQ that holds."""
     from nsm_nb.kernels.conversations import ESTABLISHED
 
+    names = ["CON", "INT", "RST", "FIN", "ACC", "REQ"]
     both = (tally[:, 0, 0] > 0) & (tally[:, 1, 0] > 0)
-    states = np.where(both, "CON", "INT").astype(object)
-    tcp = (proto == "tcp").to_numpy()
-    established = (bits & ESTABLISHED) > 0
+    codes = np.where(both, 0, 1)
     of_tcp = np.select(
         [
             flags["RST_SRC"] | flags["RST_DST"],
             flags["FIN_SRC"] | flags["FIN_DST"],
-            established,
+            (bits & ESTABLISHED) > 0,
             flags["SYN_ACK"],
             flags["SYN"],
         ],
-        ["RST", "FIN", "CON", "ACC", "REQ"],
-        "CON",
+        [2, 3, 0, 4, 5],
+        0,
     )
-    states[tcp] = of_tcp[tcp]
-    icmp = sent["icmp_type"].notna().to_numpy()
-    for row in np.flatnonzero(icmp):  # few: one a conversation, not a packet
-        name, kind, code = proto.iloc[row], int(sent["icmp_type"].iloc[row]), int(sent["icmp_code"].iloc[row])
-        state = _ICMP_STATES.get((name, kind))
-        if state == "UR":
-            state = (_UNREACHABLE if name == "icmp" else _UNREACHABLE6).get(code, "UR")
-        states[row] = state or "INT"
-    return pd.Categorical(states)
+    codes = np.where((proto == "tcp").to_numpy(), of_tcp, codes)
+    icmp = np.flatnonzero(sent["icmp_type"].notna().to_numpy())
+    if len(icmp):
+        asked = sent.iloc[icmp]
+        told = {
+            key: _icmp_state(*key)
+            for key in set(zip(asked["proto"], asked["icmp_type"], asked["icmp_code"], strict=True))
+        }
+        names += sorted(set(told.values()) - set(names))
+        codes[icmp] = [
+            names.index(told[key]) for key in zip(asked["proto"], asked["icmp_type"], asked["icmp_code"], strict=True)
+        ]
+    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str")).remove_unused_categories()
+
+
+def _icmp_state(proto: str, kind: int, code: int) -> str:
+    state = _ICMP_STATES.get((proto, int(kind)), "INT")
+    if state == "UR":
+        state = (_UNREACHABLE if proto == "icmp" else _UNREACHABLE6).get(int(code), "UR")
+    return state
 
 
 def _closings(proto: pd.Series, bits: np.ndarray, idle: np.ndarray) -> pd.Categorical:
