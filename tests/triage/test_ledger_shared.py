@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 
@@ -15,52 +14,10 @@ import pytest
 
 from nsm_nb.triage import Ledger
 
-WRITER = textwrap.dedent("""
-    import sys
-    from nsm_nb.triage import Ledger
-    place, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    ledger = Ledger(place)
-    sys.stdin.readline()  # all start at once
-    for number in range(count):
-        rows = ledger.judge([f"{name}:{number}"], "VI", comment=f"verdict {number}", analyst=name)
-        print(rows["id"][0], rows["digest"][0], flush=True)
-""")
-
-
-def start(script, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-
-
-def all_at_once(place, *, writers, verdicts):
-    """Let many processes write, and return what each was told: pairs of id and digest."""
-    running = {f"analyst{number}": start(WRITER, place, f"analyst{number}", verdicts) for number in range(writers)}
-    for process in running.values():
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    told = {}
-    for name, process in running.items():
-        out, _ = process.communicate(timeout=300)
-        assert process.returncode == 0
-        told[name] = [tuple(line.split()) for line in out.splitlines()]
-    return told
-
-
-def check_all(place, told, verdicts):
-    """None lost, none doubled, each as its writer was told, the chain valid."""
-    table = Ledger(place).verdicts()
-    assert Ledger(place).verify().ok
-    assert table["id"].tolist() == list(range(1, len(told) * verdicts + 1))
-    for name, pairs in told.items():
-        mine = table[table["analyst"] == name]
-        assert mine["subject"].tolist() == [f"{name}:{number}" for number in range(verdicts)]
-        assert [(str(row.id), row.digest) for row in mine.itertuples()] == pairs
-
 
 @pytest.mark.slow
-def test_ten_processes_write_a_hundred_verdicts_each_and_none_is_lost(path):
-    check_all(path, all_at_once(path, writers=10, verdicts=100), 100)
+def test_ten_processes_write_a_hundred_verdicts_each_and_none_is_lost(path, all_at_once):
+    all_at_once(path, writers=10, verdicts=100)
 
 
 def test_threads_of_one_process_share_a_ledger(ledger):
@@ -77,8 +34,8 @@ def test_threads_of_one_process_share_a_ledger(ledger):
     assert ledger.verify().count == 80 and ledger.verdicts()["subject"].nunique() == 80
 
 
-def test_one_may_check_while_another_writes(path):
-    writer = start(WRITER, path, "ada", 60)
+def test_one_may_check_while_another_writes(path, start_writer):
+    writer = start_writer(path, "ada", 60)
     writer.stdin.write("go\n")
     writer.stdin.flush()
     seen = 0
@@ -92,9 +49,9 @@ def test_one_may_check_while_another_writes(path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_killed_writer_loses_only_what_was_not_confirmed(path, seed):
+def test_a_killed_writer_loses_only_what_was_not_confirmed(path, seed, start_writer):
     chance = random.Random(seed)
-    writer = start(WRITER, path, "ada", 100_000)
+    writer = start_writer(path, "ada", 100_000)
     writer.stdin.write("go\n")
     writer.stdin.flush()
     confirmed = [writer.stdout.readline().split() for _ in range(chance.randrange(1, 40))]
@@ -121,7 +78,9 @@ def test_a_writer_killed_in_a_large_verdict_leaves_all_of_it_or_nothing(path, be
         "sys.stdin.readline(); Ledger(sys.argv[1]).judge(range(200_000), 'NA', analyst='bob')\n"
     )
     journal = path.with_name("ledger.db-journal")
-    writer = start(script, path)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     writer.stdin.write("go\n")
     writer.stdin.flush()
     # Kill it when pages have gone to the file already and the journal is what can take them back.

@@ -1,0 +1,181 @@
+"""The ledger in PostgreSQL: a server of one's own, on a socket in a temporary folder, never on the network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from nsm_nb.errors import LedgerError
+from nsm_nb.triage import EMPTY, Ledger
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg, the driver of a team's ledger, is not installed")
+
+
+def _programs():
+    found = shutil.which("initdb")
+    places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return next((each for each in reversed(places) if (each / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The folder of the socket of a running PostgreSQL; skipped where it is not installed."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed; apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="nsm-pg-", dir="/tmp"))  # a socket's path must be short
+    user = {}
+    if os.geteuid() == 0:  # PostgreSQL does not run as root
+        shutil.chown(folder, "postgres", "postgres")
+        user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+
+    def run(program, *arguments):
+        subprocess.run([programs / program, *arguments], check=True, cwd=folder, stdout=subprocess.DEVNULL, **user)
+
+    run("initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off -c max_connections=40"
+    run("pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log", "-o", options, "start")
+    yield folder
+    run("pg_ctl", "-D", folder / "data", "-w", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def sql(server, request):
+    """A function that runs SQL in a database of the test's own, and returns the rows."""
+    with psycopg.connect(host=str(server), user="postgres", dbname="postgres", autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS team WITH (FORCE)")
+        connection.execute("CREATE DATABASE team")
+
+    def run(*statements):
+        with psycopg.connect(host=str(server), user="postgres", dbname="team") as connection:
+            for statement in statements:
+                cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+    return run
+
+
+@pytest.fixture
+def url(server, sql):
+    return f"postgresql+psycopg://postgres:secret@/team?host={server}"
+
+
+@pytest.fixture
+def shared_ledger(url, clock):
+    return Ledger(url, clock=clock, patience=5)
+
+
+def test_looking_makes_nothing(shared_ledger, sql):
+    assert shared_ledger.verdicts().empty and shared_ledger.status().empty and shared_ledger.head() == EMPTY
+    assert shared_ledger.verify().ok
+    assert sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
+
+
+def test_the_records_are_those_of_sqlite_digest_for_digest(url, path, clock):
+    moment = clock()
+    shared_ledger, ledger = Ledger(url, clock=lambda: moment), Ledger(path, clock=lambda: moment)
+    for each in (shared_ledger, ledger):
+        each.judge(["a", "b"], "VI", comment="scan \x00 \ud800 \u202e \x1b[31m ☠ 'quoted' %s :x", analyst="ada")
+        each.judge(["b"], "ESC", comment="shell", analyst="bob")
+        each.judge(range(3), "NA", kind="session", analyst="bob")
+
+    assert shared_ledger.verdicts().equals(ledger.verdicts())
+    assert shared_ledger.head() == ledger.head()
+    assert shared_ledger.verify(head=ledger.head()) == ledger.verify(head=ledger.head())
+    assert shared_ledger.status().to_dict() == ledger.status().to_dict()
+    assert shared_ledger.history("b").equals(ledger.history("b"))
+    assert "secret" not in repr(shared_ledger)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE verdicts SET comment = 'x' WHERE id = 2",
+        "DELETE FROM verdicts WHERE id = 2",
+        "TRUNCATE verdicts",
+        "INSERT INTO verdicts SELECT 4, time, analyst, subject_kind, subject, category, comment, previous, digest "
+        "FROM verdicts WHERE id = 2",
+        "INSERT INTO verdicts SELECT id, time, analyst, subject_kind, subject, category, comment, previous, digest "
+        "FROM verdicts WHERE id = 2 ON CONFLICT (id) DO UPDATE SET comment = 'x'",
+    ],
+)
+def test_the_database_itself_refuses_to_change_or_drop_a_verdict(shared_ledger, sql, statement):
+    shared_ledger.judge(["a", "b", "c"], "VI", analyst="ada")
+    with pytest.raises(psycopg.errors.RaiseException, match=r"the ledger only grows|must follow the last one"):
+        sql(statement)
+    assert shared_ledger.verify().count == 3
+
+
+@pytest.mark.parametrize(
+    ("statement", "first_bad", "reason"),
+    [
+        ("UPDATE verdicts SET comment = 'forged' WHERE id = 3", 3, "record 3 was changed"),
+        ("DELETE FROM verdicts WHERE id = 2", 2, "record 2 is missing"),
+        ("UPDATE verdicts SET id = CASE id WHEN 2 THEN 40 ELSE 2 END WHERE id IN (2, 4)", 2, "was written as record 4"),
+    ],
+)
+def test_tampering_is_named(shared_ledger, sql, statement, first_bad, reason):
+    shared_ledger.judge(list("abcde"), "VI", analyst="ada")
+    sql("ALTER TABLE verdicts DISABLE TRIGGER USER", statement, "ALTER TABLE verdicts ENABLE TRIGGER USER")
+
+    found = shared_ledger.verify()
+    assert found.first_bad == first_bad and reason in found.reason
+
+
+def test_triggers_that_are_gone_or_switched_off_are_told(shared_ledger, sql):
+    shared_ledger.judge(list("abc"), "VI", analyst="ada")
+    sql("ALTER TABLE verdicts DISABLE TRIGGER verdicts_kept", "DROP TRIGGER verdicts_whole ON verdicts")
+
+    assert shared_ledger.verify().reason.endswith("are not as they were made: verdicts_kept, verdicts_whole")
+
+
+def test_a_table_of_another_program_is_left_alone(shared_ledger, sql):
+    sql("CREATE TABLE verdicts (id int)")
+    with pytest.raises(LedgerError, match="no ledger of nsm_nb"):
+        shared_ledger.judge(["a"], "VI", analyst="ada")
+
+
+def test_a_ledger_of_a_newer_version_is_told(shared_ledger, sql):
+    shared_ledger.judge(["a"], "VI", analyst="ada")
+    sql("UPDATE ledger_meta SET value = '2'")
+    with pytest.raises(LedgerError, match="newer nsm_nb"):
+        shared_ledger.verdicts()
+
+
+def test_a_locked_ledger_is_told_after_the_patience_is_over(shared_ledger, url, server):
+    shared_ledger.judge(["a"], "VI", analyst="ada")
+    with psycopg.connect(host=str(server), user="postgres", dbname="team") as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtext('nsm_nb ledger ' || current_schema()))")
+        with pytest.raises(LedgerError, match=r"locked: somebody has been writing for 0\.2 s"):
+            Ledger(url, patience=0.2).judge(["b"], "VI", analyst="ada")
+        assert len(shared_ledger.verdicts()) == 1
+
+
+def test_a_server_that_is_not_there_is_told_without_the_password():
+    with pytest.raises(LedgerError, match="check that the server runs and lets you in") as caught:
+        Ledger("postgresql+psycopg://postgres:secret@/team?host=/nowhere").head()
+    assert "secret" not in str(caught.value)
+
+
+def test_a_read_only_database_is_told(shared_ledger, sql):
+    shared_ledger.judge(["a"], "VI", analyst="ada")
+    sql("ALTER DATABASE team SET default_transaction_read_only = on")
+    assert shared_ledger.verify().count == 1
+    with pytest.raises(LedgerError, match="the database is read-only"):
+        shared_ledger.judge(["b"], "VI", analyst="ada")
+
+
+def test_a_hundred_thousand_subjects_are_one_verdict(shared_ledger):
+    assert len(shared_ledger.judge(range(100_000), "NA", analyst="ada")) == 100_000
+    assert shared_ledger.verify(head=shared_ledger.head()).count == 100_000
+
+
+@pytest.mark.slow
+def test_ten_processes_write_a_hundred_verdicts_each_and_none_is_lost(url, all_at_once):
+    all_at_once(url, writers=10, verdicts=100)
