@@ -1,0 +1,103 @@
+"""From Arrow columns to those of the tables: categories, whole numbers, times, stable names of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["alert_names", "category", "mapped", "ports", "same", "session_numbers", "text", "times", "whole"]
+
+PORTED = ("tcp", "udp", "sctp", "dccp", "udplite")  # protocols whose first bytes are two ports
+_LARGEST = 2**53  # whole numbers are exact in float64 up to here
+_RECORD_BITS = 33
+
+
+def category(column: pa.ChunkedArray | pa.Array) -> pd.Categorical:
+    """Return text as a categorical; empty text is missing."""
+    return mapped(column, lambda value: value or None)
+
+
+def mapped(column: pa.ChunkedArray | pa.Array, change: Callable[[str], Any]) -> pd.Categorical:
+    """Return text as a categorical whose categories went through `change`; where that gives None it is missing.
+
+    `change` is called once for each distinct text.
+    """
+    import pyarrow as pa
+
+    encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    encoded = encoded.dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    values = [change(each) for each in encoded.dictionary.to_pylist()]
+    known = list(dict.fromkeys(each for each in values if each is not None))
+    place = {each: number for number, each in enumerate(known)}
+    lookup = np.array([-1 if each is None else place[each] for each in values] + [-1], np.int32)
+    categories = pd.Index(known, dtype="str" if all(isinstance(each, str) for each in known) else None)
+    return pd.Categorical.from_codes(lookup[codes], categories=categories)
+
+
+def text(column: pa.ChunkedArray) -> pd.Series:
+    """Return text as a column of dtype `str`."""
+    import pyarrow as pa
+
+    return pd.Series(pd.array(column.cast(pa.large_string()), dtype="str"))
+
+
+def whole(values: np.ndarray, *, most: int = _LARGEST, dtype: str = "Int64") -> pd.Series:
+    """Return float64 numbers as whole ones; what is no whole number from 0 to `most` is missing."""
+    with np.errstate(invalid="ignore"):
+        fine = (values >= 0) & (values <= most) & (values == np.floor(values))
+    numbers = np.where(fine, values, 0).astype(dtype.lower())
+    array = pd.arrays.IntegerArray(numbers, ~fine)
+    return pd.Series(array)
+
+
+def ports(values: np.ndarray, proto: pd.Categorical) -> pd.Series:
+    """Return float64 numbers as ports; missing where the protocol has none."""
+    ported = np.array([*(name in PORTED for name in proto.categories), False])[proto.codes]
+    return whole(np.where(ported, values, np.nan), most=65_535, dtype="UInt16")
+
+
+def times(microseconds: pa.ChunkedArray) -> pd.Series:
+    """Return microseconds since 1970 as times; before 1678 and after 2262 (nanoseconds can't hold them) missing."""
+    values = microseconds.to_numpy()
+    if values.dtype.kind == "f":  # there are missing ones; float64 would lose microseconds after 2255
+        valid = microseconds.is_valid().to_numpy()
+        values = microseconds.fill_null(0).to_numpy()
+    else:
+        valid = np.ones(len(values), bool)
+    limit = np.iinfo(np.int64).max // 1000
+    valid = valid & (values > -limit) & (values < limit)
+    stamps = np.where(valid, values, 0).astype("datetime64[us]").astype("datetime64[ns]")
+    stamps[~valid] = np.datetime64("NaT")
+    return pd.Series(stamps).dt.tz_localize("UTC")
+
+
+def same(value: str, count: int) -> pd.Categorical:
+    """Return a column that says the same in every row."""
+    return pd.Categorical.from_codes(np.zeros(count, np.int8), categories=pd.Index([value], dtype="str"))
+
+
+def alert_names(digest: str, record: np.ndarray) -> pd.Series:
+    """Return stable names of alerts: the first twelve digits of the evidence's SHA-256, a colon, the record."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    start, colon = (pa.scalar(each, pa.large_string()) for each in (digest[:12], ":"))
+    numbers = pa.array(record).cast(pa.large_string())
+    return pd.Series(pd.array(pc.binary_join_element_wise(start, numbers, colon), dtype="str"))
+
+
+def session_numbers(digest: str, record: np.ndarray) -> np.ndarray:
+    """Return stable numbers of sessions: 20 bits of the evidence's SHA-256, then the record.
+
+    They are below 2**53, so that a browser holds them exactly, and differ within a file.
+    """
+    return (np.int64(int(digest[:5], 16)) << _RECORD_BITS) | record.astype(np.int64)

@@ -1,0 +1,287 @@
+"""JSON lines: one object a line, read by DuckDB with declared fields, every row with the number and byte of its line.
+
+Whole blocks of lines go to DuckDB as an Arrow array, so a row keeps its number whatever stands in the lines around it.
+DuckDB gets no file, no network and no extension: it parses what it is handed. A line that it refuses is tried once
+more by hand: a byte that is not UTF-8 must not hide an event.
+
+Source: RFC 8259 (JSON), https://jsonlines.org; DuckDB's documentation, "JSON functions" and "Securing DuckDB".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from nsm_nb.errors import DamagedEvidence, UnknownName
+from nsm_nb.formats.lines import Block, Lines, Noted, line_at
+from nsm_nb.schema import Caveat
+from nsm_nb.text import printable
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+__all__ = ["Fields", "event_at", "mended", "read_events"]
+
+_CHUNK = 8192  # lines in one piece of work for a thread of DuckDB
+_MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
+# Times without a zone are cast as UTC; the engine is set so. A date alone, or "epoch", is no time.
+_TIME = "CASE WHEN {0}[11] IN ('T', ' ') THEN epoch_us(TRY_CAST({0} AS TIMESTAMPTZ)) END"
+_ZONED = "right({0}, 1) = 'Z' OR {0}[-5] IN ('+', '-') OR {0}[-6] IN ('+', '-')"
+
+
+class Fields(NamedTuple):
+    """What is read of each object: name of the column -> path of the field, such as ``alert.signature_id``.
+
+    `text` comes as it stands; `numbers` as float64, so that 1.5 stays 1.5; `times` as microseconds since 1970 (int64),
+    each with a column ``<name>_text``, what is written where that is no time, and a column ``<name>_zoned``, True where
+    the text names its zone.
+    """
+
+    text: Mapping[str, str]
+    numbers: Mapping[str, str]
+    times: Mapping[str, str]
+
+    def query(self, key: str, value: str) -> str:
+        """Return the statement that reads the rows where `key` is `value`, and those that have no `key`."""
+        paths = [key, *self.text.values(), *self.numbers.values(), *self.times.values()]
+        place = {path: f"v[{number}]" for number, path in enumerate(paths, 1)}
+        columns = [f"{place[path]} AS {name}" for name, path in self.text.items()]
+        columns += [f"TRY_CAST({place[path]} AS DOUBLE) AS {name}" for name, path in self.numbers.items()]
+        for name, path in self.times.items():
+            time = _TIME.format(place[path])
+            columns += [f"{time} AS {name}", f"CASE WHEN {time} IS NULL THEN {place[path]} END AS {name}_text"]
+            columns += [f"{_ZONED.format(place[path])} AS {name}_zoned"]
+        asked = ", ".join(f"'$.{path}'" for path in paths)
+        # Names and paths are ours, never text from evidence. Not materialized, each line is parsed once a column.
+        return f"""
+            WITH parsed AS MATERIALIZED (
+                SELECT record, byte, TRY(json_extract_string(line, [{asked}])) AS v FROM lines)
+            SELECT record, byte, v IS NOT NULL AS fine, v[1] IS NOT NULL AS known, {", ".join(columns)}
+            FROM parsed WHERE v IS NULL OR v[1] IS NULL OR v[1] = '{value}'"""  # noqa: S608
+
+
+def read_events(
+    path: str | os.PathLike, label: str, fields: Fields, *, key: str, value: str
+) -> tuple[pa.Table, list[Caveat]]:
+    """Return the fields of the objects whose `key` is `value`, in the order of their lines, and what was noticed.
+
+    Parameters
+    ----------
+    path
+        The file, plain or gzip.
+    label
+        The evidence, as caveats name it.
+    fields
+        What to read.
+    key, value
+        Which objects, such as ``event_type`` and ``alert``.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        Columns `record` (number of the line), `byte` (where it starts) and those of `fields`.
+    caveats : list of Caveat
+
+    Raises
+    ------
+    UnreadableEvidence
+        Where the file is missing, empty or locked.
+    DamagedEvidence
+        Where not one line is JSON; the error's `table` is not set.
+    """
+    import pyarrow as pa
+
+    query = fields.query(key, value)
+    parts: list[pa.Table] = []
+    noted = Noted(label, "json")
+    good = blank = 0
+    with _engine() as engine, Lines(path) as lines:
+        for block in lines:
+            rows = _ask(engine, query, *_columns(block))
+            known = rows["known"].to_numpy()
+            parts.append(rows.filter(pa.array(known)))
+            odd = _Odd(block, key)
+            odd.look(rows.filter(pa.array(~known)))
+            if odd.mended:
+                rows = _ask(engine, query, pa.chunked_array([pa.array(odd.mended)]), odd.records, odd.starts)
+                parts.append(rows.filter(rows["known"]))
+            for record, sentence in sorted(odd.sentences.items()):
+                noted.add(record, block.base + int(block.starts[record - block.record]), sentence)
+            good += len(block.starts) - 1 - odd.bad - odd.blank
+            blank += odd.blank
+        for record, offset, size in lines.passed:
+            noted.add(
+                record,
+                offset,
+                f"is {size:,} bytes long, more than a line may have ({lines.longest:,}); it was not read",
+            )
+        if not parts:
+            parts.append(_ask(engine, query, pa.chunked_array([], pa.string()), np.empty(0, "i8"), np.empty(0, "i8")))
+        caveats = noted.caveats()
+        if lines.trouble:
+            detail = f"{printable(label)}: {lines.trouble}, after line {lines.count:,}"
+            caveats.append(Caveat(label, lines.count, lines.at, "cut", detail))
+        if not good and lines.count > blank:
+            raise DamagedEvidence(
+                f"{printable(label)}: not one of its {lines.count:,} lines is JSON in UTF-8, so there is nothing to "
+                f"read; {caveats[0].detail if caveats else 'it is empty'}"
+            )
+    table = pa.concat_tables(parts).drop_columns(["fine", "known"])
+    order = table["record"].to_numpy()
+    if (np.diff(order) < 0).any():
+        table = table.take(np.argsort(order, kind="stable"))
+    return table.combine_chunks(), caveats
+
+
+def event_at(path: str | os.PathLike, record: int) -> dict[str, Any]:
+    """Return the object in one line, all of it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    record
+        The number of the line, from 1.
+
+    Raises
+    ------
+    UnknownName
+        Where there is no such line, or no object in it.
+    """
+    text, problem = mended(line_at(path, record).removeprefix(_MARK))
+    event = None if text is None else json.loads(text, object_pairs_hook=_first_wins)
+    if not isinstance(event, dict):
+        raise UnknownName(f"line {record:,} of {printable(Path(path).name)} {problem or 'is JSON, but no object'}")
+    return event
+
+
+def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # DuckDB takes the first of two equal keys, Python the last; what is shown must not contradict the table
+    return dict(reversed(pairs)) if len({key for key, _ in pairs}) < len(pairs) else dict(pairs)
+
+
+class _Odd:
+    """The lines of one block that DuckDB did not take for an object with the key."""
+
+    def __init__(self, block: Block, key: str):
+        self.block, self.key = block, key
+        self.bad = self.blank = 0
+        self.sentences: dict[int, str] = {}
+        self.mended: list[str] = []
+        self._records: list[int] = []
+
+    @property
+    def records(self) -> np.ndarray:
+        """Numbers of the lines in `mended`."""
+        return np.array(self._records, np.int64)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """First bytes of the lines in `mended`."""
+        return self.block.base + self.block.starts[self.records - self.block.record].astype(np.int64)
+
+    def look(self, rows: pa.Table) -> None:
+        """Say of each of these rows what is the matter, and mend what can be mended."""
+        for record, fine in zip(rows["record"].to_pylist(), rows["fine"].to_pylist(), strict=True):
+            if fine:
+                self.sentences[record] = f"is JSON without {self.key!r}; it was passed over"
+                continue
+            place = record - self.block.record
+            line = self.block.line(place)
+            if not line.strip():
+                self.blank += 1
+                continue
+            text, problem = mended(line.removeprefix(_MARK) if record == 1 else line)
+            last = self.block.torn and place == len(self.block.starts) - 2
+            if text is not None:
+                self.mended.append(text)
+                self._records.append(record)
+            else:
+                self.bad += 1
+                if last:
+                    problem = f"breaks off after {len(line):,} bytes: the file was cut, or is still being written"
+            if problem:
+                self.sentences[record] = problem
+
+
+_SURROGATE = re.compile(r"\\(?:ud[89ab]..\\ud[c-f]..|u(d[89a-f]..)|.)")
+
+
+def mended(line: bytes) -> tuple[str | None, str]:
+    r"""Return a line as JSON that any parser takes, or None where it is no JSON; and what was wrong with it, in words.
+
+    Bytes that are not UTF-8 become the text ``\xNN``, lone surrogates the text ``\udNNN``; control characters that
+    stand bare in a string are kept.
+    """
+    try:
+        value = json.loads(line.decode("utf-8", "surrogateescape"), strict=False)
+    except json.JSONDecodeError as problem:
+        at = len(problem.doc[: problem.pos].encode("utf-8", "surrogateescape"))
+        return None, f"is not JSON and was not read: {problem.msg[0].lower()}{problem.msg[1:]} at its byte {at:,}"
+    except RecursionError:
+        return None, "is not JSON that can be read: it is nested too deeply"
+    except ValueError as problem:  # a number of more than 4,300 digits
+        return None, f"is not JSON that can be read: {printable(problem)}"
+    text = json.dumps(value)
+    whole = _SURROGATE.sub(_spelled, text)
+    if whole != text:
+        return whole, "holds bytes that are not UTF-8; they are shown as \\xNN"
+    if re.search(rb"[\x00-\x08\x0a-\x1f]", line.strip()):
+        return whole, "holds control characters that JSON forbids; they were kept"
+    return whole, ""
+
+
+def _spelled(match: re.Match[str]) -> str:
+    if match[1] is None:
+        return match[0]
+    code = int(match[1], 16)
+    return f"\\\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\\\u{code:04x}"
+
+
+def _columns(block: Block) -> tuple[pa.ChunkedArray, np.ndarray, np.ndarray]:
+    """Return the block's lines, not copied, and their numbers and first bytes."""
+    import pyarrow as pa
+
+    count = len(block.starts) - 1
+    buffers = [None, pa.py_buffer(block.starts), pa.py_buffer(block.buffer)]
+    texts = pa.Array.from_buffers(pa.string(), count, buffers)
+    chunked = pa.chunked_array([texts.slice(at, _CHUNK) for at in range(0, count, _CHUNK)], pa.string())
+    return chunked, np.arange(count) + block.record, block.starts[:-1].astype(np.int64) + block.base
+
+
+def _ask(
+    engine: duckdb.DuckDBPyConnection, query: str, texts: pa.ChunkedArray, records: np.ndarray, starts: np.ndarray
+) -> pa.Table:
+    import pyarrow as pa
+
+    lines = pa.table({"line": texts, "record": pa.array(records), "byte": pa.array(starts)})
+    engine.register("lines", lines)
+    try:
+        return engine.sql(query).to_arrow_table()
+    finally:
+        engine.unregister("lines")
+
+
+def _engine() -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB that can reach no file, no network and no extension."""
+    import duckdb
+
+    engine = duckdb.connect(
+        ":memory:", config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    )
+    for setting in (
+        "temp_directory = ''",  # it would spill into the working directory
+        "TimeZone = 'UTC'",
+        "enable_external_access = false",
+        "python_enable_replacements = false",
+        "lock_configuration = true",
+    ):
+        engine.execute(f"SET {setting}")
+    return engine

@@ -1,0 +1,293 @@
+"""Text evidence, line by line: where every line stands, its number, and what can't be a line.
+
+Lines are numbered from 1 as `sed -n 17p` numbers them: blank and damaged ones count.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nsm_nb.errors import UnknownName, UnreadableEvidence
+from nsm_nb.formats.source import Source
+from nsm_nb.schema import Caveat
+from nsm_nb.text import printable
+
+__all__ = ["BLOCK", "LONGEST", "Block", "Fingerprint", "Lines", "Noted", "line_at", "whole_text"]
+
+BLOCK = 1 << 26  # bytes read at a time; DuckDB's threads share one block
+LONGEST = 1 << 24  # bytes of the longest line that is read; Suricata's largest (statistics) are below 100 KB
+_NEWLINE = 10
+_STRIDE = 1 << 20  # scanned at a time, so that the comparison stays in the cache; also between two landmarks
+
+
+class Block(NamedTuple):
+    """Whole lines: line `i` is ``buffer[starts[i]:starts[i + 1]]``, its line end included."""
+
+    buffer: np.ndarray  # uint8; used again for the next block
+    starts: np.ndarray  # int32, one more than there are lines
+    record: int  # number of the first line
+    base: int  # where ``buffer[0]`` stands in the (decompressed) evidence
+    torn: bool  # True where the last line has no line end
+
+    def line(self, place: int) -> bytes:
+        """Return the bytes of a line without its line end."""
+        return self.buffer[self.starts[place] : self.starts[place + 1]].tobytes().rstrip(b"\r\n")
+
+
+class Lines(Source):
+    """The lines of a text file, plain or gzip, in blocks of whole lines.
+
+    Parameters
+    ----------
+    path
+        The evidence.
+    block
+        Bytes to read at a time.
+    longest
+        Bytes of the longest line; longer ones are passed over and told in `passed`.
+
+    Attributes
+    ----------
+    passed : list of (record, offset, bytes)
+        The lines that were too long.
+    count : int
+        Lines seen so far, of any kind.
+    """
+
+    def __init__(self, path: str | os.PathLike, *, block: int = BLOCK, longest: int = LONGEST):
+        block = _room(path, block)
+        super().__init__(path, block)
+        if isinstance(self._file, gzip.GzipFile):
+            # GzipFile.readinto throws away what it has unpacked where the data end early; readinto1 keeps it
+            self._file.readinto = self._file.readinto1  # type: ignore[method-assign]
+            self._file.myfileobj = self._file.fileobj  # it closes the file beneath only where this says so
+        self.longest = min(longest, block // 2)
+        self.passed: list[tuple[int, int, int]] = []
+        self.count = 0
+
+    def __enter__(self) -> Lines:
+        """Return itself."""
+        return self
+
+    def __iter__(self) -> Iterator[Block]:
+        """Return the blocks, one after the other. The buffer of a block is used again for the next one."""
+        more = True
+        while more:
+            more = self.fill()
+            while more and self.end < len(self.buffer):
+                more = self.fill()
+            starts = _line_starts(self.buffer, self.start, self.end)
+            if not more and starts[-1] < self.end:
+                starts = np.append(starts, np.int32(self.end))
+                torn = True
+            else:
+                torn = False
+            lines = len(starts) - 1
+            if lines:
+                block = Block(self.buffer, starts, self.count + 1, self.base, torn)
+                self.count += lines
+                self.start = int(starts[-1])
+                yield from self._without_long(block)
+            if self.end - self.start > self.longest:
+                more = self._pass_over()
+
+    def _without_long(self, block: Block) -> Iterator[Block]:
+        """Yield the block in pieces that leave out lines that are too long."""
+        long = np.flatnonzero(np.diff(block.starts) > self.longest)
+        first = 0
+        for place in [*long.tolist(), len(block.starts) - 1]:
+            if place > first:
+                piece = block.starts[first : place + 1]
+                torn = block.torn and place == len(block.starts) - 1
+                yield Block(block.buffer, piece, block.record + first, block.base, torn)
+            first = place + 1
+        for place in long.tolist():
+            size = int(block.starts[place + 1] - block.starts[place])
+            self.passed.append((block.record + place, block.base + int(block.starts[place]), size))
+
+    def _pass_over(self) -> bool:
+        """Skip a line that does not fit the buffer; False where the file ends in it."""
+        offset, size, more = self.at, 0, True
+        while more:
+            found = self._bytes.find(b"\n", self.start, self.end)
+            if found >= 0:
+                size += found + 1 - self.start
+                self.start = found + 1
+                break
+            size += self.end - self.start
+            self.start = self.end
+            more = self.fill()
+        self.count += 1
+        self.passed.append((self.count, offset, size))
+        return more
+
+
+def _room(path: str | os.PathLike, block: int) -> int:
+    """Return how large a buffer to take: twice the file will do, so that a line of all of it still fits."""
+    try:
+        with Path(path).open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            size = os.fstat(file.fileno()).st_size
+    except (OSError, ValueError):
+        return block  # Source says in words why it can't be opened
+    return block if packed else min(block, 2 * size + 2)
+
+
+def _line_starts(buffer: np.ndarray, start: int, end: int) -> np.ndarray:
+    """Return where the lines of ``buffer[start:end]`` start, and where the last whole one ends, as int32."""
+    ends = [
+        np.flatnonzero(buffer[at : min(at + _STRIDE, end)] == _NEWLINE) + (at + 1) for at in range(start, end, _STRIDE)
+    ]
+    return np.concatenate([[start], *ends]).astype(np.int32)
+
+
+class Fingerprint:
+    """The SHA-256 of a file as it is stored (not decompressed), computed while the file is read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    digest
+        Its SHA-256, where it is known already; then nothing is computed.
+    """
+
+    def __init__(self, path: str | os.PathLike, digest: str | None = None):
+        self._path, self._digest = Path(path), digest
+
+    def __enter__(self) -> Fingerprint:
+        """Start to compute it in a thread, and return itself."""
+        if self._digest is None:
+            self._pool = ThreadPoolExecutor(1)
+            self._future = self._pool.submit(self._compute)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for the thread."""
+        if self._digest is None:
+            self._pool.shutdown()
+
+    def _compute(self) -> str:
+        with self._path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def digits(self) -> str:
+        """Return the 64 hexadecimal digits.
+
+        Raises
+        ------
+        UnreadableEvidence
+            Where the file can't be read to its end.
+        """
+        if self._digest is not None:
+            return self._digest
+        try:
+            return self._future.result()
+        except OSError as problem:
+            raise UnreadableEvidence(
+                f"{printable(self._path)} can't be read to its end: {printable(problem)}"
+            ) from None
+
+
+def line_at(path: str | os.PathLike, record: int, *, longest: int = LONGEST) -> bytes:
+    """Return one line without its line end. The second look-up in a plain file reads a megabyte.
+
+    Parameters
+    ----------
+    path
+        The evidence.
+    record
+        The line's number, from 1.
+    longest
+        Bytes of the longest line.
+
+    Raises
+    ------
+    UnknownName
+        Where the file has no such line, or it is too long to be read.
+    """
+    name = printable(Path(path).name)
+    with Lines(path, block=2 * longest, longest=longest) as lines:
+        if not isinstance(lines._file, gzip.GzipFile):
+            state = Path(path).stat()
+            records, offsets = _landmarks(os.fspath(path), state.st_size, state.st_mtime_ns)
+            place = max(int(np.searchsorted(records, record, "right")) - 1, 0)
+            lines.count = int(records[place]) - 1
+            lines.base = lines._file.seek(int(offsets[place]))
+        for block in lines:
+            if block.record <= record < block.record + len(block.starts) - 1:
+                return block.line(record - block.record)
+            if block.record > record:
+                break
+        if record in (passed for passed, _, _ in lines.passed):
+            raise UnknownName(
+                f"line {record:,} of {name} is longer than {longest:,} bytes; look at it with another tool"
+            )
+        raise UnknownName(f"{name} has no line {record:,}; it has {lines.count:,}")
+
+
+@functools.lru_cache(maxsize=16)
+def _landmarks(path: str, size: int, changed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers of lines and the bytes where they start, about one for each megabyte of the file."""
+    records, offsets = [1], [0]
+    with Lines(path) as lines:
+        for block in lines:
+            near = np.unique(np.searchsorted(block.starts[:-1], np.arange(block.starts[0], block.starts[-1], _STRIDE)))
+            near = near[near < len(block.starts) - 1]
+            records.extend((block.record + near).tolist())
+            offsets.extend((block.base + block.starts[near].astype(np.int64)).tolist())
+    return np.array(records), np.array(offsets)
+
+
+class Noted:
+    """What was noticed about lines, for caveats: the first few one by one, all of them counted.
+
+    Parameters
+    ----------
+    label
+        The evidence, as caveats name it.
+    kind
+        Short name of the caveats.
+    most
+        How many are told one by one.
+    """
+
+    def __init__(self, label: str, kind: str, *, most: int = 20):
+        self.label, self.kind, self.most = label, kind, most
+        self.count = 0
+        self._first: list[Caveat] = []
+        self._next: tuple[int, int] | None = None
+
+    def add(self, record: int, offset: int, sentence: str) -> None:
+        """Note a line: its number, its first byte, and what is the matter, said without its place."""
+        self.count += 1
+        if len(self._first) < self.most:
+            detail = f"{printable(self.label)}: line {record:,} (byte {offset:,}) {sentence}"
+            self._first.append(Caveat(self.label, record, offset, self.kind, detail))
+        elif self._next is None:
+            self._next = (record, offset)
+
+    def caveats(self) -> list[Caveat]:
+        """Return one caveat for each of the first lines, and one that counts the others."""
+        if self._next is None:
+            return list(self._first)
+        record, offset = self._next
+        detail = (
+            f"{printable(self.label)}: and {self.count - self.most:,} more lines like those before, "
+            f"the next is line {record:,} (byte {offset:,}); {self.count:,} in all"
+        )
+        return [*self._first, Caveat(self.label, record, offset, self.kind, detail)]
+
+
+def whole_text(line: bytes) -> str:
+    r"""Return bytes as text: UTF-8, and ``\xNN`` for each byte that is not."""
+    return line.decode("utf-8", "backslashreplace")
