@@ -161,8 +161,8 @@ def _mark(
     kinds = pd.Series([None] * len(times)) if priority is None else priority.reset_index(drop=True)
     times = times.reset_index(drop=True)
     said = []
-    for kind in sorted(kinds.dropna().unique(), reverse=True) or [None]:
-        here = times if kind is None else times[(kinds == kind).fillna(False)]
+    for kind in [*([None] if kinds.isna().any() else []), *sorted(kinds.dropna().unique(), reverse=True)]:
+        here = times[kinds.isna() if kind is None else (kinds == kind).fillna(False)]
         here = here[here.between(*window)].dt.tz_localize(None)
         name = "mark" if kind is None else f"alert, priority {int(kind)}"
         shape = "v" if kind is None else _MARKS.get(int(kind), ".")
