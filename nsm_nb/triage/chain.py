@@ -1,4 +1,4 @@
-r"""The chain of the ledger: each record's digest covers the record and the digest of the one before.
+"""The chain of the ledger: each record's digest covers the record and the digest of the one before.
 
 A digest is the SHA-256, in lower-case hex, of the record as canonical JSON (RFC 8785): one object with the members
 ``analyst category comment id previous subject subject_kind time``, sorted, without spaces, UTF-8; `id` is a number,
@@ -6,9 +6,9 @@ all else is text, and `time` reads ``2026-11-24T02:31:40.504000Z``. The first re
 any language can check a ledger:
 
 >>> import hashlib
->>> record = Record(1, "2026-11-24T02:31:40.504000Z", "ada", "alert", "0fd1:7", "I", 'so "it" says', EMPTY, "")
->>> print(canonical(record).decode()[:86])
-{"analyst":"ada","category":"I","comment":"so \"it\" says","id":1,"previous":"00000000000
+>>> record = Record(1, "2026-11-24T02:31:40.504000Z", "ada", "alert", "0fd1:7", "I", "a shell", EMPTY, "")
+>>> print(canonical(record).decode()[:60])
+{"analyst":"ada","category":"I","comment":"a shell","id":1,"
 >>> digest(record) == hashlib.sha256(canonical(record)).hexdigest()
 True
 
