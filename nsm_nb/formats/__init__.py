@@ -25,10 +25,8 @@ log = logging.getLogger(__name__)
 
 # Tried in order. NetFlow stands before pcap: captured export datagrams are a capture too.
 FORMATS = {
-    "netflow": "nsm_nb.formats.netflow",
     "pcap": "nsm_nb.formats.pcap",
     "eve": "nsm_nb.formats.eve",
-    "snort-fast": "nsm_nb.formats.snort_fast",
 }
 TABLES = ("packets", "sessions", "alerts")
 

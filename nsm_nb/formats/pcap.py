@@ -63,7 +63,7 @@ def packets(path: str | os.PathLike, *, label: str | None = None) -> pd.DataFram
     label = os.fspath(path) if label is None else label
     with Source(path) as source:
         source.need(24)
-        head = bytes(source.buffer[:24])
+        head = bytes(source.buffer[: min(24, source.end)])
         room = min(Path(path).stat().st_size // 100 + 1024, 4_000_000)
         if head[:4] == PCAPNG:
             from nsm_nb.formats import pcapng  # its blocks are read in a module of their own

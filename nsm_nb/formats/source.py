@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import os
 import zlib
 from pathlib import Path
@@ -14,6 +15,8 @@ from nsm_nb.errors import UnreadableEvidence
 from nsm_nb.text import printable
 
 __all__ = ["HEAD", "Source", "open_evidence", "read_head"]
+
+log = logging.getLogger(__name__)
 
 HEAD = 65_536  # bytes that a format may look at to recognise a file
 _BOMB_SIZE = 256 * 1024 * 1024
@@ -45,7 +48,10 @@ def open_evidence(path: str | os.PathLike) -> BinaryIO:
     if not magic:
         raw.close()
         raise UnreadableEvidence(f"{name} is empty (0 bytes); copy it again from the sensor")
-    return gzip.GzipFile(fileobj=raw, mode="rb") if magic == b"\x1f\x8b" else raw
+    if magic == b"\x1f\x8b":
+        raw.close()
+        return gzip.GzipFile(place, mode="rb")  # opened by name, so that closing it closes the file
+    return raw
 
 
 def read_head(path: str | os.PathLike, size: int = HEAD) -> bytes:
@@ -56,11 +62,14 @@ def read_head(path: str | os.PathLike, size: int = HEAD) -> bytes:
     UnreadableEvidence
         As `open_evidence`.
     """
+    head = b""
     with open_evidence(path) as file:
         try:
-            return file.read(size)
+            while len(head) < size and (more := file.read1(size - len(head))):  # type: ignore[attr-defined]
+                head += more
         except (EOFError, OSError, zlib.error):
-            return b""
+            log.debug("%s: damaged within its first %d bytes", path, size)
+    return head
 
 
 class Source:
