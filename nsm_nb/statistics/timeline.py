@@ -92,7 +92,11 @@ def timeline(
         result = _laid_out(_places(when, start, step), rows, column, names, weights)
         result.index = _index(start + np.arange(rows, dtype=np.int64) * step)
         if not fixed and used == every:
-            result = result.resample(offset).sum()
+            try:
+                result = result.resample(offset).sum()
+            except ValueError:  # the first interval would begin before 1677, or the last end after 2262
+                used = "1D"
+                notes.append(f"intervals of 1D, as {every} would leave the years that a time can hold")
         if by is not None:
             result = result[result.sum().sort_values(ascending=False, kind="stable").index]
     result.attrs = {"every": used, "value": value, "by": by, "evidence": evidence_of(packets), "notes": notes}
@@ -141,7 +145,8 @@ def _columns(column: pd.Series) -> tuple[np.ndarray, list]:
     seen = seen[np.argsort(-counts[seen], kind="stable")]
     place = np.zeros(len(counts), np.int16)
     place[seen] = np.arange(len(seen))
-    return place[codes.astype(np.int64) + 1], ["none" if each == 0 else categories[int(each) - 1] for each in seen]
+    none = "(none)" if "none" in categories else "none"
+    return place[codes.astype(np.int64) + 1], [none if each == 0 else categories[int(each) - 1] for each in seen]
 
 
 def _intervals(step: int, first: int, last: int, columns: int, by: str | None) -> tuple[int, int, int]:
@@ -168,7 +173,7 @@ def _laid_out(
     if column is not None and len(names) > 1:
         cell = cell * len(names) + column
     counts = np.bincount(cell, weights, minlength=rows * len(names)).astype(np.int64, copy=False)
-    return pd.DataFrame(counts.reshape(rows, len(names)), columns=pd.Index(names, dtype=object if names else None))
+    return pd.DataFrame(counts.reshape(rows, len(names)), columns=names)
 
 
 def _index(starts: np.ndarray | list) -> pd.DatetimeIndex:
