@@ -90,6 +90,13 @@ def _read_pcap(source: Source, head: bytes, label: str, room: int) -> tuple[Fram
             PACKETS.empty(),
         )
     big, tick = MAGIC[head[:4]]
+    major, minor = struct.unpack_from(">HH" if big else "<HH", head, 4)
+    if major not in (2, 543):  # libpcap takes 543, which one old program wrote, and refuses all others
+        raise DamagedEvidence(
+            f"{printable(label)} says it is pcap version {major}.{minor}; only version 2 is defined. Its header is damaged, "
+            "or it is no capture",
+            PACKETS.empty(),
+        )
     # only 28 bits are the link type; the rest tells of frame check sequences (draft-ietf-opsawg-pcap 4)
     link = struct.unpack_from(">I" if big else "<I", head, 20)[0] & 0x0FFFFFFF
     frames = Frames(room)

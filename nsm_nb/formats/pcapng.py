@@ -156,7 +156,11 @@ def _block(source: Source, section: _Section, frames: Frames, counts: dict[int, 
     (again,) = struct.unpack_from(order + "I", source.buffer, source.start + size - 4)
     if again != size:
         raise _Damage(f"a block says {size:,} bytes at its start and {again:,} at its end")
-    if kind == _INTERFACE:
+    if kind == _SECTION:
+        major, minor = struct.unpack_from(order + "HH", body.ljust(8, b"\0"), 4)
+        if major != 1 or minor not in (0, 2):  # 4.1: other versions are other formats
+            raise _Damage(f"a section of pcapng version {major}.{minor}, which nobody has defined")
+    elif kind == _INTERFACE:
         _interface(section, body, order)
     elif kind in (_SIMPLE, _PACKET):
         _one_packet(source, section, body, order, kind, frames)

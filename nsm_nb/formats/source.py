@@ -129,7 +129,8 @@ class Source:
             )
             return False
         try:
-            count = self._file.readinto(memoryview(self._bytes)[left:])  # type: ignore[attr-defined]
+            # readinto1: what was unpacked before the damage is not lost with it
+            count = self._file.readinto1(memoryview(self._bytes)[left:])  # type: ignore[attr-defined]
         except EOFError:
             self.trouble = "its compressed data end early"
             return False
