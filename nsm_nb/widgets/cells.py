@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb import schema
+from nsm_nb.statistics.quantities import octets
 from nsm_nb.text import printable
 
 __all__ = ["CLASSES", "KINDS", "Field", "cut", "fields", "kind_of", "octets", "rows", "show", "time", "width"]
@@ -28,9 +29,9 @@ CLASSES = frozenset(
 )  # fmt: skip
 
 #: Kinds of cells: how they are written and on which side they stand.
-KINDS = ("text", "code", "address", "port", "number", "count", "bytes", "seconds", "time", "yes")
+KINDS = ("text", "code", "address", "port", "number", "count", "bytes", "percent", "seconds", "time", "yes")
 
-_RIGHT = frozenset(["port", "number", "count", "bytes", "seconds"])
+_RIGHT = frozenset(["port", "number", "count", "bytes", "percent", "seconds"])
 _CODE = frozenset(["code", "address", "port", "time"])
 _COUNTS = frozenset(["count", "packets", "rows", "sessions", "alerts", "caveats", "src_packets", "dst_packets"])
 _BYTES = frozenset(["size", "octets", "bytes"])
@@ -77,25 +78,6 @@ def cut(value: object, length: int = _SHOWN) -> str:
         value = value[: length + 1]  # escaping a megabyte to show a line of it would be slow
     shown = printable(value)
     return shown if len(shown) <= length else shown[: length - 1] + "…"
-
-
-def octets(count: float) -> str:
-    """Return an amount of bytes for people: ``826 B``, ``82.6 kB``, ``1.23 MB`` (decimal units, three figures).
-
-    Examples
-    --------
-    >>> octets(826), octets(82_561), octets(999_999), octets(3_224_949)
-    ('826 B', '82.6 kB', '1.00 MB', '3.22 MB')
-    """
-    size = float(count)
-    if abs(size) < 1000:
-        return f"{size:.0f} B"
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
-        size /= 1000
-        for places, limit in ((2, 10), (1, 100), (0, 1000)):
-            if abs(round(size, places)) < limit:
-                return f"{size:.{places}f} {unit}"
-    return f"{size:.0f} PB"
 
 
 def time(value: pd.Timestamp | None) -> str:
@@ -163,6 +145,8 @@ def show(value: Any, kind: str = "text") -> tuple[str, str]:
             return octets(float(value)), f"{value:,} bytes"
         if kind == "count":
             return f"{value:,}", ""
+        if kind == "percent":
+            return f"{100 * float(value):.1f} %", f"{value}"
         if kind == "seconds":
             return f"{value:.6f}", f"{value} s"
         return (f"{value:.6g}", repr(float(value))) if isinstance(value, (float, np.floating)) else (str(value), "")

@@ -9,27 +9,6 @@ const MODIFIERS = new Set(["Shift", "Control", "Alt", "Meta", "CapsLock", "Dead"
 
 let made = 0;
 
-function node(name, className, attributes = {}, ...children) {
-  const result = document.createElement(name);
-  if (className) result.className = className;
-  for (const [key, value] of Object.entries(attributes)) result.setAttribute(key, value);
-  result.append(...children);
-  return result;
-}
-
-function keyName(event) {
-  // One character already says whether Shift was held ("?"); a named key (F1) does not.
-  const shift = event.shiftKey && event.key.length > 1 ? "Shift+" : "";
-  return (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + (event.altKey ? "Alt+" : "") + shift + event.key;
-}
-
-function keepLetters(element) {
-  // JupyterLab's one-letter commands (x cuts a cell!) stay out. It listens on the document, after us.
-  element.addEventListener("keydown", (event) => {
-    if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-  });
-}
-
 class GridView {
   constructor(model, el) {
     this.model = model;
@@ -107,7 +86,8 @@ class GridView {
 
   size() {
     const rows = this.model.get("_count");
-    const height = this.model.get("height");
+    const most = this.model.get("height");
+    const height = this.model.get("fit") ? Math.min(most, Math.max(3, rows + 1) * ROW + this.headHeight()) : most;
     this.scroller.style.height = `${height}px`;
     this.scroller.setAttribute("aria-rowcount", rows + 1);
     this.pane.style.height = `${this.scroller.clientHeight || height}px`;
@@ -362,11 +342,8 @@ class GridView {
   // --- what happens ---
 
   listen() {
-    const on = (name, handler) => {
-      this.model.on(name, handler);
-      this.offs.push(() => this.model.off(name, handler));
-    };
-    this.offs = [];
+    const { on, end, atEnd } = listening(this.model);
+    this.close = end;
     on("msg:custom", (message) => this.arrived(message));
     on("change:_version", () => this.changed());
     on("change:_columns", () => { this.columns(); this.changed(); });
@@ -397,7 +374,7 @@ class GridView {
       if (this.pane.style.height !== height) this.size();
     });
     watcher.observe(this.scroller);
-    this.offs.push(() => watcher.disconnect());
+    atEnd(() => watcher.disconnect());
   }
 
   placed() {
@@ -407,10 +384,6 @@ class GridView {
     if (away && active !== null && (active < this.first || active >= this.first + this.visible())) {
       this.to(active - Math.floor(this.visible() / 2)); // Python moved it: bring it into sight
     } else this.draw();
-  }
-
-  close() {
-    this.offs.forEach((off) => off());
   }
 }
 

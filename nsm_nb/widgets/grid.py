@@ -16,7 +16,7 @@ import traitlets
 from nsm_nb.widgets import cells, order
 from nsm_nb.widgets.cells import Field
 from nsm_nb.widgets.lines import plain_table, with_fallback
-from nsm_nb.widgets.style import asset, sheet
+from nsm_nb.widgets.style import module, sheet
 
 __all__ = ["Grid"]
 
@@ -52,7 +52,7 @@ class Grid(anywidget.AnyWidget):
     (10, [1, 2, 0])
     """
 
-    _esm = asset("grid.js")
+    _esm = module("grid.js")
     _css = sheet("grid.css")
 
     active = traitlets.Int(None, allow_none=True, help="position in the table of the row with the cursor")
@@ -65,6 +65,7 @@ class Grid(anywidget.AnyWidget):
     key = traitlets.Dict(help="the last of `listens` that was pressed, numbered")
     listens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     height = traitlets.Int(320).tag(sync=True)
+    fit = traitlets.Bool(False, help="no higher than its rows").tag(sync=True)
     label = traitlets.Unicode("table", help="ARIA label").tag(sync=True)
     empty = traitlets.Unicode("no rows", help="what an empty table says").tag(sync=True)
 
@@ -119,6 +120,11 @@ class Grid(anywidget.AnyWidget):
             else:
                 self.active = None
             self._tell_place()
+
+    def show(self, table: pd.DataFrame, *, columns: Sequence[str | Field] | None) -> None:
+        """Show another table with other columns."""
+        self._wanted = columns
+        self.table = table
 
     def _take(self, table: pd.DataFrame) -> None:
         named = any(name is not None for name in table.index.names)

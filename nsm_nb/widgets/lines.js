@@ -1,21 +1,5 @@
 // Text in lines of coloured spans, set with textContent only. With `listens`, also the keyboard of the frame around it.
 
-function keyName(event) {
-  const shift = event.shiftKey && event.key.length > 1 ? "Shift+" : "";
-  return (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + (event.altKey ? "Alt+" : "") + shift + event.key;
-}
-
-const kept = new WeakSet();
-
-function keepLetters(frame) {
-  // JupyterLab's one-letter commands (x cuts a cell!) stay out of a frame. It listens on the document, after us.
-  if (!frame || kept.has(frame)) return;
-  kept.add(frame);
-  frame.addEventListener("keydown", (event) => {
-    if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-  });
-}
-
 function draw(model, text) {
   const lines = model.get("lines").map(({ style, spans }) => {
     const line = document.createElement("div");
@@ -60,11 +44,7 @@ export default {
     const text = document.createElement("div");
     el.classList.add("nsm-lines");
     el.replaceChildren(text);
-    const offs = [];
-    const on = (name, handler) => {
-      model.on(name, handler);
-      offs.push(() => model.off(name, handler));
-    };
+    const { on, end, atEnd } = listening(model);
     const all = () => { dress(model, text); draw(model, text); mark(model, text); };
     on("change:lines", all);
     on("change:at", () => mark(model, text));
@@ -83,12 +63,12 @@ export default {
     };
     // On the window, so that it comes before JupyterLab's own listener on the document.
     window.addEventListener("keydown", pressed, true);
-    offs.push(() => window.removeEventListener("keydown", pressed, true));
+    atEnd(() => window.removeEventListener("keydown", pressed, true));
     if (model.get("role") === "heading") {
       const attached = new ResizeObserver(() => keepLetters(el.closest(".nsm-frame")));
       attached.observe(el); // told when it is in the page, which comes after it is drawn
-      offs.push(() => attached.disconnect());
+      atEnd(() => attached.disconnect());
     }
-    return () => offs.forEach((off) => off());
+    return end;
   },
 };

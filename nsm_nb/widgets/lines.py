@@ -13,7 +13,7 @@ import traitlets
 
 from nsm_nb.text import html, printable
 from nsm_nb.widgets.cells import CLASSES
-from nsm_nb.widgets.style import asset, sheet
+from nsm_nb.widgets.style import module, sheet
 
 __all__ = ["Lines", "line"]
 
@@ -54,7 +54,7 @@ def line(*spans: Span, style: str = "") -> dict[str, Any]:
 class Lines(anywidget.AnyWidget):
     """Text in lines; `listens` are the keys it listens for in the frame around it, and `on_key` is told of them."""
 
-    _esm = asset("lines.js")
+    _esm = module("lines.js")
     _css = sheet()
 
     lines = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -43,13 +43,6 @@ function round(top) {
   return [1, 2, 3, 4, 5, 6, 8, 10].map((each) => each * power).find((each) => each >= top);
 }
 
-function keepLetters(element) {
-  // JupyterLab's one-letter commands (x cuts a cell!) stay out. It listens on the document, after us.
-  element.addEventListener("keydown", (event) => {
-    if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-  });
-}
-
 class TimelineView {
   constructor(model, el) {
     this.model = model;
@@ -358,11 +351,8 @@ class TimelineView {
   }
 
   listen() {
-    const offs = (this.offs = []);
-    const on = (name, handler) => {
-      this.model.on(name, handler);
-      offs.push(() => this.model.off(name, handler));
-    };
+    const { on, end, atEnd } = listening(this.model);
+    this.close = end;
     for (const name of ["bins", "log", "label", "unit", "height", "empty"]) on(`change:${name}`, () => this.draw());
     on("change:window", () => this.drawWindow());
     this.plot.addEventListener("pointerdown", (event) => this.hold(event));
@@ -379,11 +369,7 @@ class TimelineView {
       if (this.root.clientWidth && Math.max(200, this.root.clientWidth) !== this.width) this.draw();
     });
     watcher.observe(this.root);
-    offs.push(() => watcher.disconnect());
-  }
-
-  close() {
-    this.offs.forEach((off) => off());
+    atEnd(() => watcher.disconnect());
   }
 }
 

@@ -16,7 +16,7 @@ from nsm_nb.errors import NsmError
 from nsm_nb.text import printable
 from nsm_nb.widgets.cells import time
 from nsm_nb.widgets.lines import plain_table, with_fallback
-from nsm_nb.widgets.style import asset, sheet
+from nsm_nb.widgets.style import module, sheet
 
 __all__ = ["Timeline"]
 
@@ -45,12 +45,12 @@ class Timeline(anywidget.AnyWidget):
     ([[5, 0, 7]], '1000000000')
     """
 
-    _esm = asset("timeline.js")
+    _esm = module("timeline.js")
     _css = sheet("timeline.css")
 
-    window: Any = traitlets.List(
-        traitlets.Unicode(), default_value=None, allow_none=True, minlen=2, maxlen=2
-    ).tag(sync=True)
+    window: Any = traitlets.List(traitlets.Unicode(), default_value=None, allow_none=True, minlen=2, maxlen=2).tag(
+        sync=True
+    )
     bins = traitlets.Dict().tag(sync=True)
     log = traitlets.Bool(False, help="lines on a log scale instead of stacked columns").tag(sync=True)
     unit = traitlets.Unicode("packets").tag(sync=True)
