@@ -11,9 +11,24 @@ import pandas as pd
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["alert_names", "category", "mapped", "ports", "same", "session_numbers", "text", "times", "whole"]
+__all__ = [
+    "PORTED",
+    "alert_names",
+    "category",
+    "mapped",
+    "numbers",
+    "ports",
+    "protocol",
+    "same",
+    "session_numbers",
+    "text",
+    "times",
+    "whole",
+]
 
 PORTED = ("tcp", "udp", "sctp", "dccp", "udplite")  # protocols whose first bytes are two ports
+# other spellings: Suricata's (from /etc/protocols) and Snort's
+_PROTOCOLS = {"ipv6-icmp": "icmp6", "icmpv6": "icmp6", "ipv4-icmp": "icmp", "ipencap": "ipip", "ip-encap": "ipip"}
 _LARGEST = 2**53  # whole numbers are exact in float64 up to here
 _RECORD_BITS = 33
 
@@ -23,7 +38,7 @@ def category(column: pa.ChunkedArray | pa.Array) -> pd.Categorical:
     return mapped(column, lambda value: value or None)
 
 
-def mapped(column: pa.ChunkedArray | pa.Array, change: Callable[[str], Any]) -> pd.Categorical:
+def mapped(column: pa.ChunkedArray | pa.Array, change: Callable[[Any], Any]) -> pd.Categorical:
     """Return text as a categorical whose categories went through `change`; where that gives None it is missing.
 
     `change` is called once for each distinct text.
@@ -41,6 +56,22 @@ def mapped(column: pa.ChunkedArray | pa.Array, change: Callable[[str], Any]) -> 
     lookup = np.array([-1 if each is None else place[each] for each in values] + [-1], np.int32)
     categories = pd.Index(known, dtype="str" if all(isinstance(each, str) for each in known) else None)
     return pd.Categorical.from_codes(lookup[codes], categories=categories)
+
+
+def numbers(column: pa.ChunkedArray | pa.Array, change: Callable[[Any], float | None]) -> np.ndarray:
+    """Return text as float64 numbers, `change` called once for each distinct text; where that gives None it is NaN."""
+    values = mapped(column, change)
+    return np.array([*values.categories, np.nan], float)[values.codes]
+
+
+def protocol(name: str) -> str | None:
+    """Return the name of a protocol as the tables have it, from a name or a number that a sensor wrote."""
+    name = name.strip().lower()
+    if name.isascii() and name.isdigit():
+        from nsm_nb.formats.frames import protocol_name
+
+        return protocol_name(int(name)) if int(name) < 256 else name
+    return _PROTOCOLS.get(name, name) or None
 
 
 def text(column: pa.ChunkedArray) -> pd.Series:

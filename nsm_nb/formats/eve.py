@@ -191,7 +191,7 @@ def _read(
 
 
 def _common(rows: pa.Table, label: str) -> dict[str, Any]:
-    proto = columns.mapped(rows["proto"], _protocol)
+    proto = columns.mapped(rows["proto"], columns.protocol)
     return {
         "record": rows["record"].to_numpy(),
         "sensor": columns.category(rows["sensor"]),
@@ -204,13 +204,6 @@ def _common(rows: pa.Table, label: str) -> dict[str, Any]:
         "evidence": columns.same(label, rows.num_rows),
         "source": columns.same(NAME, rows.num_rows),
     }
-
-
-def _protocol(name: str) -> str | None:
-    # Suricata writes names as in /etc/protocols, and three digits for a protocol that has none there
-    known = {"ipv6-icmp": "icmp6", "icmpv6": "icmp6", "ipv4-icmp": "icmp", "ip-encap": "ipip"}
-    name = name.lower()
-    return known.get(name, str(int(name)) if name.isascii() and name.isdigit() else name) or None
 
 
 def _application(name: str) -> str | None:
@@ -285,8 +278,8 @@ def _ending(rows: pa.Table, proto: pd.Categorical) -> dict[str, Any]:
 
 
 def _flags(column: pa.ChunkedArray) -> np.ndarray:
-    values = columns.mapped(column, lambda text: int(text, 16) if re.fullmatch(r"[0-9a-fA-F]{1,4}", text) else None)
-    return np.array([*values.categories, 0], np.int64)[values.codes]
+    values = columns.numbers(column, lambda text: int(text, 16) if re.fullmatch(r"[0-9a-fA-F]{1,4}", text) else None)
+    return np.nan_to_num(values).astype(np.int64)
 
 
 def _is(column: pd.Categorical, name: str) -> np.ndarray:
