@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import textwrap
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from nsm_nb import colours, text
@@ -62,7 +63,7 @@ def image(figure: Figure | Axes, *, format: Literal["svg", "png"] = "svg") -> st
     Parameters
     ----------
     figure
-        A figure or one of its Axes.
+        A figure or one of its Axes. One of ours is laid out when it is first shown and stays so.
     format
         ``"svg"`` or ``"png"``. The same figure gives the same bytes: no date and no random names are in them.
 
@@ -76,10 +77,12 @@ def image(figure: Figure | Axes, *, format: Literal["svg", "png"] = "svg") -> st
     whole = figure.get_figure(root=True) if isinstance(figure, Axes) else figure
     if whole is None:
         raise ValueError("these axes belong to no figure any more; draw them again")
+    if isinstance(whole.axes[0] if whole.axes else None, Picture) and whole.get_layout_engine() is not None:
+        whole.draw_without_rendering()  # laid out once: to do it again would move things by parts of a pixel
+        whole.set_layout_engine("none")
     buffer = io.BytesIO()
     metadata = {"Date": None, "Creator": None} if format == "svg" else {"Software": None}
-    with mpl.rc_context({"svg.hashsalt": "nsm_nb", "svg.fonttype": "path"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as boxes; the words have them
+    with mpl.rc_context({"svg.hashsalt": "nsm_nb", "svg.fonttype": "path"}):
         whole.savefig(buffer, format=format, dpi=150, metadata=metadata)
     kind = {"svg": "image/svg+xml", "png": "image/png"}[format]
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -160,13 +163,27 @@ def nothing(ax: Axes, look: Look, title: str | None, caption: str, noun: str, sh
 
 def label(value: object, *, longest: int = _LONGEST) -> str:
     """Return text for a figure: visible, never mathematics, and cut where it would push the figure aside."""
-    words = text.printable(value)
+    words = _drawable(value)
     return text.label(words if len(words) <= longest else words[: longest - 1] + "…")
+
+
+def _drawable(value: object) -> str:
+    """Return text in which what the font has no picture for is a visible escape, as in `text.printable`."""
+    known = _characters(findfont(FontProperties()))
+    return "".join(
+        each if ord(each) in known else f"\\u{ord(each):04x}" if ord(each) < 0x10000 else f"\\U{ord(each):08x}"
+        for each in text.printable(value)
+    )
+
+
+@functools.cache
+def _characters(font: str) -> frozenset[int]:
+    return frozenset(get_font(font).get_charmap())
 
 
 def _folded(words: str, width: int) -> str:
     """Return text for a figure in at most three lines."""
-    lines = textwrap.wrap(text.printable(words), width, max_lines=3, placeholder=" …", break_on_hyphens=False)
+    lines = textwrap.wrap(_drawable(words), width, max_lines=3, placeholder=" …", break_on_hyphens=False)
     return "\n".join(text.label(line) for line in lines)
 
 
@@ -197,7 +214,7 @@ def beside(ax: Axes, at: float, words: str, shift: float, colour: str) -> None:
 def at_end(ax: Axes, end: float, at: float, words: str, look: Look) -> None:
     """Write at the end of a bar."""
     ax.annotate(
-        text.label(words), (end, at), xytext=(4, 0), textcoords="offset points",
+        label(words, longest=80), (end, at), xytext=(4, 0), textcoords="offset points",
         ha="left", va="center", fontsize=_SMALL, color=look.ink, annotation_clip=False,
     )  # fmt: skip
 
