@@ -127,7 +127,7 @@ SHAPES = {
     "half open": ([forth(0, SYN, seq=10), back(0.1, SYN | ACK, seq=50, ack=11)], "ACC", "open", "Sh", True),
     "never closed": ([*HANDSHAKE, REQUEST], "CON", "open", "ShAD", True),
     "middle, client first": ([REQUEST, ANSWER], "CON", "open", "Dd", False),
-    "middle, server first": ([back(0.2, PSH | ACK, seq=51, ack=11, data=b"world!"), REQUEST], "CON", "open", "^Dd", False),
+    "middle, server first": ([back(0.2, PSH | ACK, seq=51, ack=11, data=b"world!"), REQUEST], "CON", "open", "^dD", False),
     "answer first": (HANDSHAKE[1:] + [REQUEST], "CON", "open", "^hAD", True),
     "reset out of nowhere": ([*HANDSHAKE, REQUEST, forth(1, RST, seq=0x7FFFFFFF), ANSWER], "CON", "open", "ShADdR", True),
 }  # fmt: skip
