@@ -20,7 +20,7 @@ from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
 from nsm_nb.full_content import carve, frame_bytes
-from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat, caveat_table, caveats_of, with_caveats
+from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat, caveat_table, with_caveats
 from nsm_nb.sessions import assemble
 from nsm_nb.sessions.coverage import uncovered, with_community_id
 from nsm_nb.text import printable
@@ -71,6 +71,11 @@ class Case:
     def name(self) -> str:
         """The case's name."""
         return self.settings.name
+
+    @property
+    def work(self) -> Path:
+        """Where the case keeps what is made of it (index, ledger, reports): its directory, or a place in `home`."""
+        return self._work
 
     # --- evidence
 
