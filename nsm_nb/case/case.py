@@ -162,7 +162,8 @@ class Case:
         texts = dict.fromkeys(("evidence", "path", "sha256", "format", "tables", "note"), "str")
         table = table.astype({**texts, "size": "Int64", "rows": "Int64", "caveats": "Int64"})
         for name in ("first", "last"):
-            table[name] = pd.to_datetime(table[name].astype("Int64"), unit="ns", utc=True).astype("datetime64[ns, UTC]")
+            exact = pd.array([row[name] for row in rows], dtype="Int64")  # by way of floats nanoseconds would be lost
+            table[name] = pd.to_datetime(pd.Series(exact), unit="ns", utc=True).astype("datetime64[ns, UTC]")
         return table
 
     @property
