@@ -11,15 +11,25 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nsm_nb import alerts, hunting, plots, report, sessions, statistics, training, transcripts, triage, widgets
+    from nsm_nb import alerts, formats, plots, report, schema, sessions, statistics, text, transcripts, triage, widgets
     from nsm_nb.case import create_case, open_case
-    from nsm_nb.formats import formats, read_alerts, read_packets, read_sessions
+    from nsm_nb.formats import read_alerts, read_packets, read_sessions
     from nsm_nb.schema import in_network
     from nsm_nb.widgets import console
 
 _ROOMS = (
-    "alerts", "plots", "report", "schema", "sessions", "statistics", "transcripts", "triage", "widgets",
-)  # fmt: skip
+    "alerts",
+    "formats",
+    "plots",
+    "report",
+    "schema",
+    "sessions",
+    "statistics",
+    "text",
+    "transcripts",
+    "triage",
+    "widgets",
+)
 _NAMES = {
     "console": "nsm_nb.widgets",
     "create_case": "nsm_nb.case",
@@ -30,7 +40,26 @@ _NAMES = {
     "read_sessions": "nsm_nb.formats",
 }
 
-__all__ = sorted([*_ROOMS, *_NAMES, "formats"])
+__all__ = [
+    "alerts",
+    "console",
+    "create_case",
+    "formats",
+    "in_network",
+    "open_case",
+    "plots",
+    "read_alerts",
+    "read_packets",
+    "read_sessions",
+    "report",
+    "schema",
+    "sessions",
+    "statistics",
+    "text",
+    "transcripts",
+    "triage",
+    "widgets",
+]
 
 
 def __getattr__(name: str) -> Any:

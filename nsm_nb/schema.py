@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -160,7 +160,7 @@ def _text(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     return str(address) if mapped is None else f"::ffff:{mapped}"
 
 
-def addresses(*columns: Iterable) -> tuple[pd.Categorical, ...]:
+def addresses(*columns: Any) -> tuple[pd.Categorical, ...]:
     """Return columns of address text as categoricals of one dtype, ordered by number, IPv4 before IPv6.
 
     Text that is no address becomes missing; IPv6 is written as RFC 5952 does.
@@ -189,7 +189,7 @@ def addresses(*columns: Iterable) -> tuple[pd.Categorical, ...]:
     dtype = _address_dtype(_text(each) for each in order)
     result = []
     for codes, uniques in parts:
-        lookup = np.array([place.get(numbers[text], -1) for text in uniques] + [-1], np.int32)
+        lookup = np.array([*(place.get(numbers[text], -1) for text in uniques), -1], np.int32)  # type: ignore[arg-type]
         result.append(pd.Categorical.from_codes(lookup[codes], dtype=dtype))
     return tuple(result)
 

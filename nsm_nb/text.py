@@ -50,10 +50,8 @@ def printable(value: object, *, lines: bool = False) -> str:
     -----
     *Source*: reference/hostile.md T9, T14.
     """
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        text = bytes(value).decode("utf-8", "backslashreplace")
-    else:
-        text = str(value)
+    raw = isinstance(value, (bytes, bytearray, memoryview))
+    text = bytes(value).decode("utf-8", "backslashreplace") if raw else str(value)  # type: ignore[call-overload]
     return (_KEEP_LINES if lines else _ALL_HIDDEN).sub(_visible, text)
 
 

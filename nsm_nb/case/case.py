@@ -15,7 +15,8 @@ import pandas as pd
 
 from nsm_nb import alerts as alert_room
 from nsm_nb import formats
-from nsm_nb.case import index, inventory, settings
+from nsm_nb.case import inventory, settings
+from nsm_nb.case.index import Entry, clean, make
 from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
@@ -65,7 +66,7 @@ class Case:
 
     def _forget(self) -> None:
         self._files: list[inventory.File] | None = None
-        self._made: dict[str, Any] = {}
+        self._made: dict[Any, Any] = {}
 
     @property
     def name(self) -> str:
@@ -137,8 +138,9 @@ class Case:
     def evidence(self) -> pd.DataFrame:
         """The inventory: a row a file, with size, SHA-256, format, what is in it, and what is wrong with it."""
         rows = []
+        rules = self._rule_files()
         for file in self._surveyed():
-            entry = index.Entry(self._index_folder(), file.sha256) if file.sha256 else None
+            entry = Entry(self._index_folder(), file.sha256) if file.sha256 else None
             trouble = self._made.get(("trouble", file.label))
             meta = entry.meta() if entry is not None and file.format and entry.there else {"tables": {}, "caveats": []}
             spans = list(meta["tables"].values())
@@ -149,12 +151,12 @@ class Case:
                     "size": file.size,
                     "sha256": file.sha256 or None,
                     "format": file.format,
-                    "tables": ", ".join(_tables_of(file)),
+                    "tables": ", ".join(_holds(file)),
                     "rows": max((span["rows"] for span in spans), default=None),
                     "first": min((span["first"] for span in spans if span["first"] is not None), default=None),
                     "last": max((span["last"] for span in spans if span["last"] is not None), default=None),
                     "caveats": len(meta["caveats"]) + bool(trouble),
-                    "note": trouble or file.note,
+                    "note": trouble or ("rules of the sensors" if file.path in rules else file.note),
                 }
             )
         columns = ["evidence", "path", "size", "sha256", "format", "tables", "rows", "first", "last", "caveats", "note"]
@@ -200,11 +202,11 @@ class Case:
         text = repr(sorted(self.settings.idle.items()))
         return self._index / f"idle-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
-    def _entry(self, file: inventory.File) -> index.Entry | None:
+    def _entry(self, file: inventory.File) -> Entry | None:
         """Return the index of an evidence, made where it was not; None where nothing can be read."""
         if file.format is None or ("trouble", file.label) in self._made:
             return None
-        entry = index.Entry(self._index_folder(), file.sha256)
+        entry = Entry(self._index_folder(), file.sha256)
         if entry.there:
             return entry
         try:
@@ -214,7 +216,7 @@ class Case:
             log.warning("%s", problem)
             return None
         try:
-            return index.make(self._index_folder(), file.sha256, tables)
+            return make(self._index_folder(), file.sha256, tables)
         except OSError as problem:
             raise CaseError(
                 f"the index of {file.label} can't be written to {printable(self._index)}: {printable(problem)}; "
@@ -276,11 +278,11 @@ class Case:
     def alerts(self) -> pd.DataFrame:
         """ALERTS of all sensors, in order of time."""
 
-        def made() -> pd.DataFrame:
+        def in_order() -> pd.DataFrame:
             table = together(ALERTS, self._tables("alerts"))
             return table.sort_values(["time", "alert"], kind="stable", ignore_index=True)
 
-        return self._kept("alerts", made)
+        return self._kept("alerts", in_order)
 
     @property
     def joins(self) -> pd.DataFrame:
@@ -291,8 +293,9 @@ class Case:
     def caveats(self) -> pd.DataFrame:
         """CAVEATS: what is wrong with the evidence, every file's."""
         found: list[Caveat] = []
+        rules = self._rule_files()
         for file in self._surveyed():
-            if file.note:
+            if file.note and file.path not in rules:
                 found.append(Caveat(file.label, None, None, "format", file.note))
             entry = self._entry(file)
             if entry is not None:
@@ -304,8 +307,10 @@ class Case:
     @property
     def rules(self) -> pd.DataFrame:
         """The rules of the sensors, with file and line; empty where case.toml names none."""
-        found = sorted({path for pattern in self.settings.rules for path in self.path.glob(pattern)})
-        return self._kept("rules", lambda: alert_room.rules(found))
+        return self._kept("rules", lambda: alert_room.rules(sorted(self._rule_files())))
+
+    def _rule_files(self) -> set[Path]:
+        return {path for pattern in self.settings.rules for path in self.path.glob(pattern)}
 
     def _kept(self, name: str, make: Any) -> pd.DataFrame:
         if name not in self._made:
@@ -531,6 +536,12 @@ def _tables_of(file: inventory.File) -> list[str]:
     return [name for name in formats.TABLES if hasattr(module, name)]
 
 
+def _holds(file: inventory.File) -> list[str]:
+    """Return the tables that come of a file: a capture's sessions are assembled from its packets."""
+    found = _tables_of(file)
+    return [name for name in formats.TABLES if name in found or (name == "sessions" and "packets" in found)]
+
+
 def _filled(column: pd.Series, sensor: str) -> pd.Series:
     column = column.astype("category")
     if sensor not in column.cat.categories:
@@ -610,7 +621,7 @@ def open_case(path: str | os.PathLike) -> Case:
         raise CaseError(f"{printable(place)} is no folder; give a case's directory or a folder of evidence")
     if (place / settings.FILE).exists():
         case = Case(place)
-        index.clean(case._index)
+        clean(case._index)
         return case
     kept = settings.home() / "cases" / _hashed(place)
     if not (kept / settings.FILE).exists():

@@ -42,7 +42,7 @@ class Selection:
         """The chosen time window."""
         value = self._read().get("window")
         try:
-            start, end = (pd.Timestamp(int(each), unit="ns", tz="UTC") for each in value)
+            start, end = (pd.Timestamp(int(each), unit="ns", tz="UTC") for each in value or ())
         except (TypeError, ValueError):
             return None
         return start, end

@@ -30,7 +30,13 @@ def together(schema: Schema, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
             parts = [pd.Series(united[place * len(names) + names.index(name)]) for place in range(len(tables))]
             columns[name] = pd.concat(parts, ignore_index=True)
         elif any(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):
-            columns[name] = pd.api.types.union_categoricals([pd.Categorical(part) for part in parts], ignore_order=True)
+            columns[name] = pd.api.types.union_categoricals([_of_text(part) for part in parts], ignore_order=True)
         else:
             columns[name] = pd.concat(parts, ignore_index=True)
     return pd.DataFrame(columns, copy=False)
+
+
+def _of_text(part: pd.Series) -> pd.Categorical:
+    # a column that is missing throughout has categories of no certain dtype
+    values = pd.Categorical(part)
+    return values.rename_categories(values.categories.astype("str"))

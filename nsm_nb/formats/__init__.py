@@ -19,14 +19,26 @@ from nsm_nb.formats.source import read_head
 from nsm_nb.schema import caveats_of
 from nsm_nb.text import printable
 
-__all__ = ["FORMATS", "TABLES", "find", "formats", "read_alerts", "read_packets", "read_sessions", "recognised", "reader"]
+__all__ = [
+    "FORMATS",
+    "TABLES",
+    "find",
+    "formats",
+    "read_alerts",
+    "read_packets",
+    "read_sessions",
+    "reader",
+    "recognised",
+]
 
 log = logging.getLogger(__name__)
 
 # Tried in order. NetFlow stands before pcap: captured export datagrams are a capture too.
 FORMATS = {
+    "netflow": "nsm_nb.formats.netflow",
     "pcap": "nsm_nb.formats.pcap",
     "eve": "nsm_nb.formats.eve",
+    "snort-fast": "nsm_nb.formats.snort_fast",
 }
 TABLES = ("packets", "sessions", "alerts")
 
@@ -150,7 +162,7 @@ def read_alerts(path: str | os.PathLike, *, format: str | None = None, label: st
 
 
 class _Formats(ModuleType):
-    """This package, which is also a verb: ``nsm.formats()`` is the table, ``nsm.formats.pcap`` the module."""
+    """The package, which is also a verb: ``nsm.formats()`` is the table, ``nsm.formats.pcap`` the module."""
 
     def __call__(self) -> pd.DataFrame:
         """Return the formats that can be read, as `formats` does."""

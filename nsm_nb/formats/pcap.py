@@ -114,7 +114,7 @@ def _read_pcap(source: Source, head: bytes, label: str, room: int) -> tuple[Fram
         source.start = position
         if why == DAMAGE:
             at = source.at
-            size = struct.unpack_from(">I" if big else "<I", source.buffer, source.start + 8)[0]
+            size = struct.unpack_from(">I" if big else "<I", source.buffer.data, source.start + 8)[0]
             caveats.append(
                 Caveat(
                     label,
@@ -123,7 +123,7 @@ def _read_pcap(source: Source, head: bytes, label: str, room: int) -> tuple[Fram
                     "damage",
                     f"{printable(label)}: damage at byte {at}: frame {frames.count + 1} claims {size:,} bytes, more than any "
                     f"frame can have ({LARGEST_FRAME:,}); {source.rest():,} bytes were not read",
-                )  # fmt: skip
+                )
             )
             break
         if not source.fill():
@@ -158,7 +158,7 @@ def _noticed(table: pd.DataFrame, frames: Frames, label: str) -> list[Caveat]:
                     None,
                     "link type",
                     f"{name}: link type {link} is not supported: {count:,} frames have no addresses (first is frame {first})",
-                )  # fmt: skip
+                )
             )
     short = c.captured < c.length
     if short.any():
@@ -171,7 +171,7 @@ def _noticed(table: pd.DataFrame, frames: Frames, label: str) -> list[Caveat]:
                 "snaplen",
                 f"{name}: {int(short.sum()):,} of {frames.count:,} frames were captured in part (largest {int(c.captured.max()):,} "
                 f"bytes); octets are from the headers, transcripts have gaps",
-            )  # fmt: skip
+            )
         )
     known = c.time != NOT_A_TIME
     if not known.all():
@@ -182,7 +182,7 @@ def _noticed(table: pd.DataFrame, frames: Frames, label: str) -> list[Caveat]:
                 None,
                 "clock",
                 f"{name}: {int((~known).sum()):,} frames have no time (first is frame {int(np.argmin(known)) + 1})",
-            )  # fmt: skip
+            )
         )
     back = np.diff(c.time)
     back = np.where(known[1:] & known[:-1], back, 0) if len(back) else back
@@ -197,6 +197,6 @@ def _noticed(table: pd.DataFrame, frames: Frames, label: str) -> list[Caveat]:
                 "clock",
                 f"{name}: clock ran backwards {int((back < 0).sum()):,} times, first at frame {first}, "
                 f"at most {-int(back[worst]) / 1e9:g} s at frame {worst + 2}",
-            )  # fmt: skip
+            )
         )
     return caveats

@@ -70,10 +70,8 @@ def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
                 if whole and (not started or len(section.interfaces) != known):
                     interfaces = section.array()
                 started = started or whole
-            elif why == DAMAGE:
-                raise _Damage("a block's lengths or its interface can't be true")
             else:
-                whole = _more(source, section.big)
+                whole = _more(source, section.big, why)
         except _Damage as problem:
             at = source.at
             sentence = f"damage at byte {at}: {problem}"
@@ -107,7 +105,7 @@ def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
                         "cut",
                         f"{printable(label)}: cut short at byte {source.at + left}: the block at byte {source.at} is not whole; "
                         f"{left:,} bytes were not read",
-                    )  # fmt: skip
+                    )
                 )
             break
     for kind, words in ((_NAMES, "name resolution blocks (names are a claim of the file and never replace an address)"),
@@ -117,11 +115,13 @@ def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
     return frames, caveats
 
 
-def _more(source: Source, big: bool) -> bool:
+def _more(source: Source, big: bool, why: int) -> bool:
     """Read on; pass over a block that is larger than the buffer. False at the end of the file."""
+    if why == DAMAGE:
+        raise _Damage("a block's lengths or its interface can't be true")
     left = source.end - source.start
     if left >= 12:
-        kind, size = struct.unpack_from(">II" if big else "<II", source.buffer, source.start)
+        kind, size = struct.unpack_from(">II" if big else "<II", source.buffer.data, source.start)
         if size > len(source.buffer):
             if kind in (6, _PACKET, _SIMPLE, _INTERFACE):
                 raise _Damage(f"a block of type {kind} claims {size:,} bytes")
@@ -134,14 +134,14 @@ def _block(source: Source, section: _Section, frames: Frames, counts: dict[int, 
     if not source.need(12):
         return section, False
     order = ">" if section.big else "<"
-    (kind,) = struct.unpack_from(order + "I", source.buffer, source.start)
+    (kind,) = struct.unpack_from(order + "I", source.buffer.data, source.start)
     if kind == _SECTION:
         magic = bytes(source.buffer[source.start + 8 : source.start + 12])
         if magic not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
             raise _Damage("a section header without its byte-order magic")
         section = _Section(magic == b"\x1a\x2b\x3c\x4d", [], [])
         order = ">" if section.big else "<"
-    (size,) = struct.unpack_from(order + "I", source.buffer, source.start + 4)
+    (size,) = struct.unpack_from(order + "I", source.buffer.data, source.start + 4)
     if size < 12 or size & 3:
         raise _Damage(f"a block of type {kind} claims {size:,} bytes")
     if kind in counts:
@@ -153,7 +153,7 @@ def _block(source: Source, section: _Section, frames: Frames, counts: dict[int, 
     if not source.need(size):
         return section, False
     body = bytes(source.buffer[source.start + 8 : source.start + size - 4])
-    (again,) = struct.unpack_from(order + "I", source.buffer, source.start + size - 4)
+    (again,) = struct.unpack_from(order + "I", source.buffer.data, source.start + size - 4)
     if again != size:
         raise _Damage(f"a block says {size:,} bytes at its start and {again:,} at its end")
     if kind == _SECTION:

@@ -50,7 +50,7 @@ def open_evidence(path: str | os.PathLike) -> BinaryIO:
         raise UnreadableEvidence(f"{name} is empty (0 bytes); copy it again from the sensor")
     if magic == b"\x1f\x8b":
         raw.close()
-        return gzip.GzipFile(place, mode="rb")  # opened by name, so that closing it closes the file
+        return gzip.GzipFile(place, mode="rb")  # type: ignore[return-value]  # opened by name, so that closing it closes the file
     return raw
 
 

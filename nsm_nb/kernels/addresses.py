@@ -193,7 +193,7 @@ def address_values(data, offsets):
                     at += 1
                 elif at == end:
                     fine = False
-        if fine and (known == 8 and gap < 0 or known < 8 and gap >= 0):
+        if fine and ((known == 8 and gap < 0) or (known < 8 and gap >= 0)):
             for group in range(8):
                 if gap < 0 or group < gap:
                     value = groups[group]

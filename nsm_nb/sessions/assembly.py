@@ -162,7 +162,7 @@ class _Keys:
                 "kind": self.kind[rows],
                 "id": _plain(packets["ip_id"])[rows],
                 "row": rows.astype(float),
-            }  # fmt: skip
+            }
         )
         first = _plain(packets["fragment"])[rows] == 0
         # the latest first fragment of the datagram; where the first one comes later than others, that one

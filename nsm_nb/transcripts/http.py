@@ -183,7 +183,7 @@ def _body(
 
 
 def _chunks(data: bytes, at: int) -> tuple[bytes, int, bool]:
-    parts = []
+    parts: list[bytes] = []
     while True:
         line_end = data.find(b"\n", at, at + 4096)
         if line_end < 0:

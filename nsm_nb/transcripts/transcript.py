@@ -224,7 +224,7 @@ def _tcp_turns(
                     "stray",
                     f"{len(strays)} segments of {side} have sequence numbers far outside the stream and were left out "
                     f"(first is frame {frames[strays[0]]})",
-                )  # fmt: skip
+                )
             )
     pieces.sort(key=lambda each: each[0])
     return _turns(packets, pieces, frames)
@@ -298,7 +298,7 @@ def _tell(stream: Stream, side: str, label: str, frames: np.ndarray, caveats: li
                 "conflict",
                 f"{side} sent byte {conflict.position:,} twice, not alike: {_short(conflict.kept)} is shown, "
                 f"frame {frames[conflict.arrival]} says {_short(conflict.other)}",
-            )  # fmt: skip
+            )
         )
 
 
@@ -311,10 +311,10 @@ def _unseen(
     packets: pd.DataFrame, from_src: np.ndarray, side: str, base: int, stream: Stream, label: str, caveats: list[Caveat]
 ) -> None:
     """Tell of bytes that the other side acknowledged and that are not in the evidence, behind the last one seen."""
-    others = np.flatnonzero((from_src != (side == "src")) & packets["ack"].notna().to_numpy())
+    answers = np.flatnonzero((from_src != (side == "src")) & packets["ack"].notna().to_numpy())
     flags = packets["tcp_flags"].fillna(0).astype(int).to_numpy()
     acks = packets["ack"].fillna(0).astype(int).to_numpy()
-    others = [row for row in others if flags[row] & _TH_ACK and not flags[row] & _TH_RST]
+    others = [row for row in answers if flags[row] & _TH_ACK and not flags[row] & _TH_RST]
     mine = np.flatnonzero(from_src == (side == "src"))
     if not others or not len(mine):
         return
@@ -358,7 +358,7 @@ def _datagram_turns(
                 None,
                 "fragment",
                 f"{int(later.sum())} later fragments of IP datagrams are not put together; their bytes are missing here",
-            )  # fmt: skip
+            )
         )
     if cut:
         caveats.append(

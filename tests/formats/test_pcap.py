@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import nsm_nb as nsm
 from nsm_nb.errors import DamagedEvidence, NsmError, UnknownFormat, UnreadableEvidence
 from nsm_nb.schema import PACKETS, caveats_of
-
 from tests import writing
 
 SECOND = 1_000_000_000

@@ -112,7 +112,22 @@ def damaged(draw):
     return bytes(frame)
 
 
-COLUMNS = "vlan src_mac dst_mac src_ip dst_ip ttl octets fragment src_port dst_port seq ack tcp_flags payload".split()
+COLUMNS = [
+    "vlan",
+    "src_mac",
+    "dst_mac",
+    "src_ip",
+    "dst_ip",
+    "ttl",
+    "octets",
+    "fragment",
+    "src_port",
+    "dst_port",
+    "seq",
+    "ack",
+    "tcp_flags",
+    "payload",
+]
 EXTENSIONS = (0, 43, 44, 51, 60, 135)
 
 
@@ -129,8 +144,7 @@ def test_each_column_is_what_a_plain_reading_gives(tmp_path_factory, frames):
         if (
             extended
             or frame[12:14] in (b"\x08\x06",)
-            or b"ipv6" in str(row["layers"]).encode()
-            and "extension" in row["layers"]
+            or (b"ipv6" in str(row["layers"]).encode() and "extension" in row["layers"])
         ):
             continue  # the twin knows no extension headers and no ARP
         expected = slow(frame)

@@ -128,7 +128,7 @@ SHAPES = {
     "never closed": ([*HANDSHAKE, REQUEST], "CON", "open", "ShAD", True),
     "middle, client first": ([REQUEST, ANSWER], "CON", "open", "Dd", False),
     "middle, server first": ([back(0.2, PSH | ACK, seq=51, ack=11, data=b"world!"), REQUEST], "CON", "open", "^dD", False),
-    "answer first": (HANDSHAKE[1:] + [REQUEST], "CON", "open", "^hAD", True),
+    "answer first": ([*HANDSHAKE[1:], REQUEST], "CON", "open", "^hAD", True),
     "reset out of nowhere": ([*HANDSHAKE, REQUEST, forth(1, RST, seq=0x7FFFFFFF), ANSWER], "CON", "open", "ShADdR", True),
 }  # fmt: skip
 
@@ -244,7 +244,7 @@ def table_of(packets):
             ack=pd.Series(0, index=frame.index).where(tcp),
             layers="eth:ip:tcp",
             window=pd.Series(1, index=frame.index).where(tcp),
-        )  # fmt: skip
+        )
     )
 
 
@@ -260,10 +260,8 @@ def slow(packets, idle):
             over = len(known["fins"]) == 2 or known["reset"]
             fresh = over or (known["syn"] and not known["answered"])
         if fresh:
-            if proto == "tcp":
-                sender = not flags & ACK if flags & SYN else not sport < dport
-            else:
-                sender = True
+            of_tcp = not flags & ACK if flags & SYN else not sport < dport
+            sender = of_tcp if proto == "tcp" else True
             opener = (src, sport) if sender else (dst, dport)
             known = latest[key] = {"number": count, "opener": opener, "isn": seq if syn else -1, "fins": set(), "reset": False,
                                    "syn": False, "synack": False, "answered": False, "next": {}, "acked": {}}  # fmt: skip

@@ -110,7 +110,7 @@ def test_what_is_not_http_has_no_exchanges(exchanges):
 
 @pytest.mark.slow
 def test_requests_of_the_bundled_case_are_those_that_suricata_logged(evidence):
-    sessions, packets = nsm.sessions.assemble(nsm.read_packets(evidence / "staged.pcap"))
+    _, packets = nsm.sessions.assemble(nsm.read_packets(evidence / "staged.pcap"))
     with (evidence / "suricata" / "eve.json").open() as lines:
         logged = [json.loads(line) for line in lines if '"event_type":"http"' in line]
     theirs = sorted(

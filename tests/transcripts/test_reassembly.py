@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +30,7 @@ def slow(segments):
 def shuffled(draw):
     data = draw(st.binary(min_size=1, max_size=60))
     cuts = sorted(draw(st.sets(st.integers(1, len(data)), max_size=6)) | {0, len(data)})
-    parts = [(start, data[start:end]) for start, end in zip(cuts, cuts[1:], strict=False)]
+    parts = [(start, data[start:end]) for start, end in pairwise(cuts)]
     again = draw(st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(1, 30)), max_size=4))
     parts += [(start, data[start : start + size]) for start, size in again]
     return data, draw(st.permutations(parts))
@@ -57,7 +59,7 @@ def test_the_first_byte_at_a_place_wins_as_in_the_slow_way(segments):
     assert mine == slow(segments)
     ends = [(piece.position, piece.position + len(piece.data)) for piece in stream.pieces]
     assert ends == sorted(ends)
-    assert all(before[1] <= after[0] for before, after in zip(ends, ends[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(ends))
 
 
 @given(SEGMENTS)

@@ -1,0 +1,327 @@
+"""The command line: a thin door to the same functions. Tables go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nsm_nb.errors import NsmError
+from nsm_nb.text import csv_table, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nsm_nb.case import Case
+
+__all__ = ["main", "parser"]
+
+_FORMATS = ("text", "csv", "jsonl", "parquet")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit status: 0 fine, 1 it could not be done, 2 the call was wrong, 3 the ledger is bad."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    chosen = parser().parse_args(arguments)
+    try:
+        return int(chosen.run(chosen) or 0)
+    except NsmError as problem:
+        print(f"nsm-nb: {printable(problem)}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # whoever read the table has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("nsm-nb: stopped", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="nsm-nb",
+        description="Network security monitoring in Jupyter: from a folder of evidence to a report.",
+        epilog="A CASE is a directory with case.toml, or a bare folder of evidence. `nsm-nb COMMAND --help` has examples.",
+    )
+    from nsm_nb import __version__
+
+    top.add_argument("--version", action="version", version=f"nsm-nb {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable, words: str, example: str, *, case: bool = True) -> argparse.ArgumentParser:
+        made = commands.add_parser(
+            name, help=words, description=f"{words[0].upper()}{words[1:]}.", epilog="examples:\n" + example,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        made.set_defaults(run=run)
+        if case:
+            default = os.environ.get("NSM_CASE", ".")
+            made.add_argument("case", nargs="?", default=default, help="the case (default: NSM_CASE, else this folder)")
+            made.add_argument("--case", dest="case", metavar="CASE", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return made
+
+    def table(made: argparse.ArgumentParser, *, query: str) -> None:
+        made.add_argument("-q", "--query", default="", help=f"which rows, such as '{query}'")
+        made.add_argument("-f", "--format", choices=_FORMATS, default="text", help="how to write them (default: text)")
+        made.add_argument("-o", "--out", type=Path, help="the file to write instead of stdout; parquet needs one")
+
+    lab = command(
+        "lab", _lab, "open JupyterLab on a case", "  nsm-nb lab my-case\n  nsm-nb lab /mnt/evidence --port 8899"
+    )
+    lab.add_argument("--port", type=int, help="the port on 127.0.0.1")
+    lab.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
+
+    create = command("create", _create, "make a case of files and folders of evidence",
+                     "  nsm-nb create my-case /mnt/evidence\n  nsm-nb create my-case gateway.pcap eve.json", case=False)  # fmt: skip
+    create.add_argument("case", help="the directory to make")
+    create.add_argument("evidence", nargs="*", help="files and folders; they stay where they are")
+    create.add_argument("--copy", action="store_true", help="copy the evidence into the case")
+
+    command("index", _index, "read all evidence of a case that was not read yet", "  nsm-nb index my-case")
+    evidence = command("evidence", _evidence, "list the evidence of a case", "  nsm-nb evidence my-case -f csv")
+    table(evidence, query="format pcap")
+
+    sessions = command("sessions", _sessions, "list the sessions of a case",
+                       "  nsm-nb sessions my-case -q 'src net 10.0.0.0/8 and dst port 445'\n"
+                       "  nsm-nb sessions my-case -f csv -o sessions.csv")  # fmt: skip
+    table(sessions, query="dst port 445 and octets > 1e6")
+    alerts = command("alerts", _alerts, "list the alerts of a case with their categories",
+                     "  nsm-nb alerts my-case -q 'priority <= 2'\n  nsm-nb alerts my-case --groups")  # fmt: skip
+    table(alerts, query="priority <= 2")
+    alerts.add_argument("--groups", action="store_true", help="folded as the queue folds them")
+
+    transcript = command("transcript", _transcript, "print the transcript of a session",
+                         "  nsm-nb transcript my-case 4657181179822775\n"
+                         "  nsm-nb transcript my-case 4657181179822775 --style hex | less", case=False)  # fmt: skip
+    transcript.add_argument("case", help="the case")
+    transcript.add_argument("session", type=int, help="the session's number")
+    transcript.add_argument("--style", choices=("plain", "sguil", "hex"), default="plain")
+
+    carve = command("carve", _carve, "write the packets of sessions to a new capture",
+                    "  nsm-nb carve my-case 4657181179822775 -o shell.pcap", case=False)  # fmt: skip
+    carve.add_argument("case", help="the case")
+    carve.add_argument("session", type=int, nargs="+", help="the sessions' numbers")
+    carve.add_argument("-o", "--out", type=Path, help="the file to write (default: in the case's carved folder)")
+
+    judge = command("judge", _judge, "write a verdict on alerts to the ledger",
+                    "  nsm-nb judge my-case I c536ee6a9d96:17 --comment 'root shell, see session 4657181179822775'",
+                    case=False)  # fmt: skip
+    judge.add_argument("case", help="the case")
+    judge.add_argument("category", help="I ... VII, NA, ESC (needs a comment), NEW")
+    judge.add_argument("alert", nargs="+", help="the alerts' names")
+    judge.add_argument("--comment", default="", help="why")
+    judge.add_argument("--analyst", help="who (default: NSM_ANALYST, else the log-in name)")
+
+    report = command(
+        "report", _report, "make the report of a case", "  nsm-nb report my-case\n  nsm-nb report my-case --to html"
+    )
+    report.add_argument("--to", action="append", choices=("html", "pdf"), help="may be given twice (default: both)")
+    report.add_argument("-o", "--out", type=Path, help="the folder to write to (default: in the case's reports folder)")
+
+    verify = command("verify", _verify, "check a case's ledger, and with --evidence the hashes of its evidence",
+                     "  nsm-nb verify my-case\n  nsm-nb verify my-case --evidence")  # fmt: skip
+    verify.add_argument("--evidence", action="store_true", help="hash the evidence anew")
+    verify.add_argument("--head", help="the head hash that a report shows; tells whether records were cut off")
+
+    formats = command("formats", _formats, "list the formats that can be read", "  nsm-nb formats", case=False)
+    table(formats, query="")
+    return top
+
+
+def _open(chosen: argparse.Namespace) -> Case:
+    import nsm_nb as nsm
+
+    return nsm.open_case(chosen.case)
+
+
+def _indexed(chosen: argparse.Namespace) -> Case:
+    case = _open(chosen)
+    case.index(progress=_Progress() if sys.stderr.isatty() else None)
+    return case
+
+
+class _Progress:
+    """One line on stderr: bytes done, speed, time left."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        """Rewrite the line; end it where all is done."""
+        spent = time.monotonic() - self._start
+        speed = done / spent if spent > 0.1 else 0
+        left = f", {(total - done) / speed:.0f} s left" if speed else ""
+        text = f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB, {speed / 1e6:,.0f} MB/s{left}  {printable(label)}"
+        print(f"\r\x1b[K{text[:110]}", end="\r\x1b[K" if done >= total else "", file=sys.stderr, flush=True)
+
+
+def _lab(chosen: argparse.Namespace) -> int:
+    from nsm_nb import lab
+
+    return lab.start(Path(chosen.case), port=chosen.port, browser=not chosen.no_browser)
+
+
+def _create(chosen: argparse.Namespace) -> None:
+    import nsm_nb as nsm
+
+    case = nsm.create_case(chosen.case, chosen.evidence, copy=chosen.copy)
+    print(
+        f"{printable(case.path)} is a case of {len(case.evidence)} files; next: nsm-nb lab {printable(case.path)}",
+        file=sys.stderr,
+    )
+
+
+def _index(chosen: argparse.Namespace) -> None:
+    case = _indexed(chosen)
+    table = case.evidence
+    print(f"{printable(case.name)}: {len(table)} files, {len(case.packets):,} packets, {len(case.sessions):,} sessions, "
+          f"{len(case.alerts):,} alerts", file=sys.stderr)  # fmt: skip
+    for caveat in case.caveats["detail"]:
+        print(f"  {printable(caveat)}", file=sys.stderr)
+
+
+def _evidence(chosen: argparse.Namespace) -> None:
+    _write(
+        _indexed(chosen).evidence, chosen, ["evidence", "size", "format", "rows", "first", "last", "caveats", "sha256"]
+    )
+
+
+def _sessions(chosen: argparse.Namespace) -> None:
+    _write(
+        _indexed(chosen).sessions,
+        chosen,
+        ["session", "start", "duration", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "src_packets", "dst_packets",
+         "src_octets", "dst_octets", "state", "closed", "application"],
+    )  # fmt: skip
+
+
+def _alerts(chosen: argparse.Namespace) -> None:
+    case = _indexed(chosen)
+    if chosen.groups:
+        columns = [
+            "status",
+            "count",
+            "sensor",
+            "first",
+            "last",
+            "priority",
+            "src_ip",
+            "dst_ip",
+            "dst_port",
+            "message",
+            "group",
+        ]
+        _write(case.groups(), chosen, columns)
+        return
+    table = case.alerts
+    status = case.status()
+    table = table.assign(category=table["alert"].map(status).fillna("NEW").astype("str"))
+    columns = [
+        "category",
+        "alert",
+        "time",
+        "sensor",
+        "priority",
+        "src_ip",
+        "src_port",
+        "dst_ip",
+        "dst_port",
+        "sid",
+        "message",
+    ]
+    _write(table, chosen, columns)
+
+
+def _transcript(chosen: argparse.Namespace) -> None:
+    sys.stdout.write(_indexed(chosen).transcript(chosen.session).text(chosen.style))
+
+
+def _carve(chosen: argparse.Namespace) -> None:
+    print(_indexed(chosen).carve(chosen.session, chosen.out))
+
+
+def _judge(chosen: argparse.Namespace) -> None:
+    added = _indexed(chosen).judge(chosen.alert, chosen.category, comment=chosen.comment, analyst=chosen.analyst)
+    print(f"{len(added)} verdicts written, the last is record {added['id'].iloc[-1]}", file=sys.stderr)
+
+
+def _report(chosen: argparse.Namespace) -> None:
+    from nsm_nb import report
+
+    case = _indexed(chosen)
+    for path in report.build(case, to=tuple(chosen.to or ("html", "pdf")), out=chosen.out).values():
+        print(path)
+
+
+def _verify(chosen: argparse.Namespace) -> int:
+    case = _open(chosen)
+    found = case.ledger.verify(head=chosen.head) if chosen.head else case.verify()
+    print(f"ledger: {'fine' if found.ok else 'BAD'}, {found.count:,} records, head {found.head}")
+    if not found.ok:
+        print(f"  {printable(found.reason)}")
+    changed = case.changed() if chosen.evidence else None
+    if changed is not None:
+        print(f"evidence: {len(case.evidence):,} files hashed, {len(changed):,} changed")
+        for row in changed.itertuples():
+            print(f"  {printable(row.evidence)} was {row.sha256}, is {printable(row.now)}")
+    return 0 if found.ok and (changed is None or not len(changed)) else 3
+
+
+def _formats(chosen: argparse.Namespace) -> None:
+    from nsm_nb.formats import formats
+
+    _write(formats(), chosen, ["name", "title", "tables", "extensions"])
+
+
+def _write(table: pd.DataFrame, chosen: argparse.Namespace, columns: list[str]) -> None:
+    """Write a table as text (the columns that matter), CSV, JSON lines or Parquet (all columns)."""
+    if chosen.query:
+        from nsm_nb.query import query
+
+        table = query(table, chosen.query)
+    if chosen.format == "parquet":
+        if chosen.out is None:
+            raise NsmError("parquet is not text: say where to write it with --out FILE")
+        plain = table.copy()
+        plain.attrs = {}
+        plain.to_parquet(chosen.out, index=False)
+        return
+    if chosen.format == "text":
+        text = _as_text(table[columns])
+    elif chosen.format == "csv":
+        text = csv_table(table).to_csv(index=False)
+    else:
+        rows = json.loads(table.to_json(orient="records", date_format="iso", date_unit="ns", default_handler=str))
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+    if chosen.out is not None:
+        chosen.out.write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+
+
+def _as_text(table: pd.DataFrame) -> str:
+    """Return aligned columns, times to the microsecond, absent as a minus sign."""
+    import pandas as pd
+
+    shown = {}
+    for name, column in table.items():
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            cells = column.dt.strftime("%Y-%m-%d %H:%M:%S.%f").astype(object).where(column.notna(), "-")
+        else:
+            cells = column.astype(object).where(column.notna(), "-")
+        cells = [printable(f"{cell:.6f}" if isinstance(cell, float) else cell) for cell in cells]
+        width = max([len(str(name)), *map(len, cells)])
+        number = pd.api.types.is_numeric_dtype(column.dtype)
+        shown[name] = [cell.rjust(width) if number else cell.ljust(width) for cell in [str(name), *cells]]
+    return "".join("  ".join(row).rstrip() + "\n" for row in zip(*shown.values(), strict=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

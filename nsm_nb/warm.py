@@ -1,0 +1,37 @@
+"""Compile the kernels, so that the first capture does not wait for it: `python -m nsm_nb.warm`, which set-up calls."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from pathlib import Path
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Send one small pcap and one small pcapng through reading, sessions and transcript."""
+    import nsm_nb as nsm
+
+    datagram = bytes.fromhex(
+        "ffffffffffff00000000000108004500001f00010000401100000a0000010a00000200350036000b0000616263"
+    )
+    pcap = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    pcap += struct.pack("<IIII", 1, 0, len(datagram), len(datagram)) + datagram
+    padded = datagram + bytes(-len(datagram) % 4)
+
+    def block(kind: int, body: bytes) -> bytes:
+        return struct.pack("<II", kind, 12 + len(body)) + body + struct.pack("<I", 12 + len(body))
+
+    pcapng = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, struct.pack("<HHI", 1, 0, 0))
+    pcapng += block(6, struct.pack("<IIIII", 0, 0, 1_000_000, len(datagram), len(datagram)) + padded)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in (("warm.pcap", pcap), ("warm.pcapng", pcapng)):
+            path = Path(folder) / name
+            path.write_bytes(data)
+            _, packets = nsm.sessions.assemble(nsm.read_packets(path))
+            nsm.transcripts.transcript(packets)
+
+
+if __name__ == "__main__":
+    main()
