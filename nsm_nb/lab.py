@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nsm_nb.case.current import forget
 from nsm_nb.errors import CaseError, NsmError
 
 __all__ = ["as_shipped", "keep_as_shipped", "notebooks", "settings", "start", "text_as_shipped"]
@@ -60,6 +61,7 @@ def start(
     from jupyterlab.labapp import LabApp  # takes a second to import
 
     os.environ["NSM_CASE"] = str(case)
+    forget()  # what was chosen in an earlier Lab
     token = secrets.token_hex(24)
     # Handlers of extensions that forgot to ask for the token are made to by our settings: no news to an analyst.
     warnings.filterwarnings("ignore", message="Extension endpoints without")

@@ -16,6 +16,7 @@ import pandas as pd
 from nsm_nb import alerts as alert_room
 from nsm_nb import formats
 from nsm_nb.case import inventory, settings
+from nsm_nb.case.current import current
 from nsm_nb.case.index import Entry, clean, make
 from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
@@ -598,8 +599,8 @@ def create_case(
     return case
 
 
-def open_case(path: str | os.PathLike) -> Case:
-    """Open a case, or make one of a bare folder of evidence.
+def open_case(path: str | os.PathLike | None = None) -> Case:
+    """Open a case, or make one of a bare folder of evidence; without a path, the one that the notebooks are on.
 
     A folder without case.toml is taken for evidence: its case, with index and ledger, is kept in `NSM_HOME` (the user's
     data directory where that is not set), and nothing is written beside the evidence.
@@ -607,14 +608,14 @@ def open_case(path: str | os.PathLike) -> Case:
     Parameters
     ----------
     path
-        A case's directory, its case.toml, or a folder of evidence.
+        A case's directory, its case.toml, or a folder of evidence; see `nsm_nb.case.current` for what is opened without.
 
     Raises
     ------
     CaseError
         Where there is no such folder, or its case.toml can't be used.
     """
-    place = Path(path)
+    place = current() if path is None else Path(path)
     if place.name == settings.FILE and place.is_file():
         place = place.parent
     if not place.is_dir():
