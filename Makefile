@@ -13,14 +13,14 @@ help:  ## this list
 
 lab:  ## set up, then JupyterLab on the bundled case, or on another: make lab CASE=dir
 	@.ci/setup
-	@exec .venv/bin/nsm-nb lab --case "$$CASE"
+	@exec .venv/bin/nsm-nb lab "$$CASE"
 
 env:  ## set up alone: .venv with everything in it
 	@.ci/setup
 
 report:  ## the report of a case, without a browser: make report CASE=dir
 	@.ci/setup
-	@.venv/bin/nsm-nb report --case "$$CASE"
+	@.venv/bin/nsm-nb report "$$CASE"
 
 test:  ## all tests, those in a real browser included
 	@.ci/setup test

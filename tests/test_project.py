@@ -34,8 +34,8 @@ ROOMS = [
     ["report"],
     ["widgets"],
     ["training"],
-    ["cli", "lab", "__main__"],
     ["__init__"],
+    ["cli", "lab", "warm", "__main__"],
 ]
 # Packages that have one home each: the modules (or rooms) that may import them.
 HOMES = {
@@ -280,7 +280,7 @@ def test_rooms_side_by_side_that_need_each_other_are_told():
         ("statistics.summary", "if TYPE_CHECKING:\n    from matplotlib.axes import Axes"),
         ("widgets.grid", "import anywidget\nimport ipywidgets as w\nfrom nsm_nb.case import Case"),
         ("triage.ledger", "import sqlalchemy as sa"),
-        ("cli", "import nsm_nb.lab\nfrom nsm_nb.report import build"),
+        ("cli", "import nsm_nb as nsm\nimport nsm_nb.lab\nfrom nsm_nb.report import build"),
     ],
 )
 def test_an_import_that_is_in_order_passes(module, source):

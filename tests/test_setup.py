@@ -83,7 +83,7 @@ def machine(tmp_path):
 
 INSTALL = "python -m pip install --quiet --disable-pip-version-check --no-compile --editable "
 COMPILE = "python -m compileall -qq -j 0 .venv/lib nsm_nb"
-WARM = "python -m nsm_nb.kernels.warm"
+WARM = "python -m nsm_nb.warm"
 
 
 def test_setup_installs_compiles_and_warms_whatever_bytecode_is_forbidden(machine):
