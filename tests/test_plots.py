@@ -39,7 +39,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def packets(evidence):
-    return nsm.read_packets(evidence / "staged.pcap", format="pcap", label="staged.pcap")
+    return nsm.read_packets(evidence / "staged.pcap", label="staged.pcap")
 
 
 @pytest.fixture(scope="module")

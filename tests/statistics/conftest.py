@@ -18,13 +18,13 @@ DATA = Path(__file__).parent / "data"
 @pytest.fixture(scope="session")
 def seed() -> pd.DataFrame:
     """The 137 packets whose truth is known by construction."""
-    return nsm.read_packets(DATA / "seed.pcap", format="pcap", label="seed.pcap")
+    return nsm.read_packets(DATA / "seed.pcap", label="seed.pcap")
 
 
 @pytest.fixture(scope="session")
 def staged(evidence) -> pd.DataFrame:
     """The packets of the bundled case."""
-    return nsm.read_packets(evidence / "staged.pcap", format="pcap", label="staged.pcap")
+    return nsm.read_packets(evidence / "staged.pcap", label="staged.pcap")
 
 
 @pytest.fixture(scope="session")

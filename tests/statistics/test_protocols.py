@@ -70,10 +70,9 @@ def cumulative(path):
 
 def test_captures_of_the_corpus_have_tsharks_counts_for_the_layers_both_know(shared):
     compared = 0
-    for truth in sorted((shared / "corpus" / "truth").iterdir()):
-        index = pd.read_csv(shared / "corpus" / "INDEX.csv")
-        path = next(each for each in index["path"] if each.replace("/", "_") == truth.name)
-        if not path.endswith((".pcap", ".pcapng", ".cap")) or not (truth / "phs.csv").exists():
+    for path in pd.read_csv(shared / "corpus" / "INDEX.csv")["path"]:
+        truth = shared / "corpus" / "truth" / re.sub(r"[^A-Za-z0-9._-]+", "_", path)[-150:]
+        if not (truth / "phs.csv").exists():
             continue
         try:
             packets = nsm.read_packets(shared / "corpus" / "captures" / path)
