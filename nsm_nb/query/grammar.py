@@ -34,9 +34,9 @@ _ENDS = ("host", "net", "port", "portrange")
 _COMPARISONS = ("=", "==", "!=", "<", "<=", ">", ">=", "~", "!~")
 _OTHER = ("!=", "!~")  # where several columns are compared, all of them must differ
 _AND, _OR, _NOT = ("and", "&&"), ("or", "||"), ("not", "!")
-_PROTOCOLS = {"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmp6": 58, "ospf": 89,
-              "sctp": 132, "arp": None}  # fmt: skip
-_PROTOCOL_OF = {str(number): name for name, number in _PROTOCOLS.items() if number} | {"icmpv6": "icmp6"}
+_PROTOCOLS = {"icmp": "1", "igmp": "2", "tcp": "6", "udp": "17", "gre": "47", "esp": "50", "ah": "51", "icmp6": "58",
+              "ospf": "89", "sctp": "132", "arp": ""}  # fmt: skip
+_SYNONYMS = {"icmpv6": "icmp6", "ipv6-icmp": "icmp6"}
 _SUMS = ("packets", "octets", "payload")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _CLOCK = re.compile(r"\d\d?:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
@@ -132,11 +132,11 @@ class _Parser:
         while self.take(_NOT):
             negative = not negative
         opening = self.now
-        if self.take("("):
+        if self.take(("(",)):
             if depth == _DEEPEST:
                 raise mistake(opening.column, f"more than {_DEEPEST} parentheses stand in each other", "(tcp or udp)")
             test = self.either(depth + 1)
-            if not self.take(")"):
+            if not self.take((")",)):
                 raise self.expected("a closing parenthesis", "(tcp or udp) and port 53")
         else:
             test = self.single()
@@ -157,14 +157,15 @@ class _Parser:
         if word in _ENDS:
             self.place -= 1
             return self.endpoint(("src", "dst"), every=False)
-        if not self.compares():
-            if word in _PROTOCOLS or word in _PROTOCOL_OF:
+        if self.now.kind != "sign" or self.now.text not in _COMPARISONS:
+            if word in _PROTOCOLS or word in _SYNONYMS:
                 return self.column(token, Value("=", token.column), Value(word, token.column), name="proto")
             if word in ("ip", "ip6"):
                 return self.address(token, ("src", "dst"), Value("0.0.0.0/0" if word == "ip" else "::/0", token.column))
             if checks.is_network(token.text):
                 return self.address(token, ("src", "dst"), Value(token.text, token.column))
-            raise self.expected(f"after {printable(token.text)!r} a comparison", f"{printable(token.text)} = 5")
+            if self.now.kind in ("sign", "end") or self.now.text.lower() in (*_AND, *_OR, *_NOT):
+                raise self.expected(f"after {printable(token.text)!r} a comparison", "octets > 1.5M")
         comparison = self.comparison()
         value = self.value("a value", f"{printable(token.text)} {comparison.text} 5")
         return self.column(token, comparison, value)
@@ -213,13 +214,6 @@ class _Parser:
         check = checks.check("address", token.text, comparison, value)
         return _ends(sides, "ip", check, token.column, every=every or comparison.text in _OTHER)
 
-    def compares(self) -> bool:
-        """Say whether a comparison or a value comes next."""
-        token = self.now
-        if token.kind == "sign":
-            return token.text in _COMPARISONS
-        return token.kind == "quoted" or (token.kind == "word" and token.text.lower() not in (*_AND, *_OR, *_NOT))
-
     def comparison(self) -> Value:
         token = self.now
         if token.kind == "sign" and token.text in _COMPARISONS:
@@ -238,8 +232,9 @@ class _Parser:
 
     def column(self, token: _Token, comparison: Value, value: Value, *, name: str = "") -> Test:
         name = name or token.text
+        values = [value]
         if name.lower() == "proto" and comparison.text in ("=", "!="):
-            value = Value(_PROTOCOL_OF.get(value.text.lower(), value.text), value.column)
+            values = [Value(each, value.column) for each in _both_names(value.text.lower())]
         known = checks.KINDS.get(name.lower())
         if known:
             checks.check(known, name, comparison, value)  # what is wrong with the value shows without a table
@@ -249,10 +244,19 @@ class _Parser:
             hits = []
             for columns in _columns(table, name, token.column):
                 kind = checks.kind_of(name, columns[0])
-                hits.append(checks.check(kind, name, comparison, value)(*columns))
+                hits += [checks.check(kind, name, comparison, each)(*columns) for each in values]
             return np.logical_and.reduce(hits) if every else np.logical_or.reduce(hits)
 
         return test
+
+
+def _both_names(protocol: str) -> set[str]:
+    """Return the name and the number of a protocol: a table has the number where its reader knew no name."""
+    protocol = _SYNONYMS.get(protocol, protocol)
+    named = {protocol, _PROTOCOLS.get(protocol, "")} | {
+        name for name, number in _PROTOCOLS.items() if number == protocol
+    }
+    return named - {""} or {protocol}
 
 
 def _columns(table: pd.DataFrame, name: str, place: int) -> list[tuple[pd.Series, ...]]:
