@@ -140,7 +140,8 @@ def finish(ax: Axes, look: Look, title: str, caption: str, details: str) -> Axes
         if caption:
             figure.supxlabel(_folded(caption, 140), x=0.008, ha="left", fontsize=_SMALL, color=look.faint)
     else:
-        ax.set_title(_folded(title, 70), loc="left", fontsize=_TITLE, color=look.ink)
+        inches = ax.get_window_extent().width / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+        ax.set_title(_folded(title, max(int(inches * 11), 24)), loc="left", fontsize=_TITLE, color=look.ink)
     words = [f"{title}." if title else "", details, f"{caption}." if caption else ""]
     alt = " ".join(text.printable(each) for each in words if each)
     ax.nsm_alt = alt  # type: ignore[attr-defined]

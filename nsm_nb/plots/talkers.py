@@ -60,7 +60,7 @@ def talkers(
     said_values = ["unknown" if pd.isna(value) else draw.said(value, by) for value in shown[by]]
     for at, end, said in zip(place, base, said_values, strict=True):
         draw.at_end(ax, end, at, said, look)
-    ax.set_xlim(0, max(float(base.max()), 1) * 1.13)  # room for what is said at the ends
+    ax.set_xlim(0, max(float(base.max()), 1) * (1.13 if look.own else 1.3))  # room for what is said at the ends
     ax.set_xlabel(draw.unit(by))
     draw.scale(ax.xaxis, by)
     if len(ax.get_legend_handles_labels()[1]) > 1:
