@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ _QUEUE = (
     Field("priority", title="P", kind="number", width=3, meaning="priority, 1 is worst"),
     "sensor",
     Field("group", title="alert id", kind="code", width=18, meaning="the first alert of the group"),
-    Field("first", title="time (UTC)", meaning="of the first alert"),
+    Field("first", title="time (UTC)", kind="clock", meaning="of the first alert"),
     "src_ip", Field("src_port", title="sport"), "dst_ip", Field("dst_port", title="dport"),
     Field("proto", title="pr"), Field("message", title="event message", width=30),
 )  # fmt: skip
@@ -95,7 +96,7 @@ class Alerts(Frame):
         self._by = ipywidgets.Dropdown(description="group by", options=_BY, layout={"width": "220px"})
         self._again = ipywidgets.Button(description="refresh", tooltip="Read the ledger again: colleagues judge, too")
         bar = ipywidgets.HBox([self._tabs, self._by, self._again])
-        bar.add_class("nsm-row")
+        bar.add_class("nsm-bar")
         empty = f"no alerts: put Suricata's eve.json or Snort's alert file into {printable(case.settings.evidence)}, " \
             "then run case.refresh()"  # fmt: skip
         self.grid = Grid(
@@ -119,7 +120,7 @@ class Alerts(Frame):
         )
         self._open.layout.flex = "0 0 auto"
         where = ipywidgets.HBox([self.join, self._open])
-        where.add_class("nsm-row")
+        where.add_class("nsm-bar")
         self._left = ipywidgets.VBox(
             [self.children_grid, where, Lines(line(("history", "strong"))), self.history], layout={"flex": "1 1 430px"}
         )
@@ -131,15 +132,15 @@ class Alerts(Frame):
         self._title.on_key(self.guard(self.verdict.press))
         self.grid.observe(self.guard(lambda change: self._choose_group()), "active")
         self.grid.observe(self.guard(lambda change: self._tell_target()), "selected")
-        self.grid.on_activate(self.guard(lambda position: self.open()))
+        self.grid.on_activate(self.guard(lambda position: self.to_transcript()))
         self.children_grid.observe(self.guard(lambda change: self._choose_alert()), "active")
         self.children_grid.observe(self.guard(lambda change: self._tell_target()), "selected")
-        self.children_grid.on_activate(self.guard(lambda position: self.open()))
+        self.children_grid.on_activate(self.guard(lambda position: self.to_transcript()))
         for widget in (self._tabs, self._by):
             widget.observe(self.guard(lambda change: self._show()), "value")
         self._view.observe(self.guard(lambda change: self._show_packet()), "value")
         self._again.on_click(self.guard(lambda button: self.refresh()))
-        self._open.on_click(self.guard(lambda button: self.open()))
+        self._open.on_click(self.guard(lambda button: self.to_transcript()))
         self.guard(self.refresh)()
 
     # --- what is shown ---
@@ -175,15 +176,21 @@ class Alerts(Frame):
             "Escalated": int((status == "ESC").sum()),
             "All": len(groups),
         }
-        self._refreshing = True  # one look at the packet, when the cursor is where it stays
-        try:
+        with self._quietly():  # one look at the packet, when the cursor is where it stays
             self.grid.table = queue(groups, self.tab)
-        finally:
-            self._refreshing = False
         names = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         self.note = f"{len(self.case.alerts):,} alerts in {len(groups):,} groups: {names}"
         self.status = f"grouped in {perf_counter() - started:.2f} s"
         self._choose_group()
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Change the grids without following their cursors."""
+        self._refreshing = True
+        try:
+            yield
+        finally:
+            self._refreshing = False
 
     def _alerts_of(self, names: list[str]) -> pd.DataFrame:
         alerts = self.case.alerts
@@ -203,15 +210,16 @@ class Alerts(Frame):
         if self._refreshing:
             return
         row = self.grid.row
-        before = self.alert
-        self.children_grid.table = self._alerts_of([] if row is None else list(row["children"]))
-        if row is not None and self.children_grid.active is None:
-            self.children_grid.active = 0
-        if self.alert == before:
-            self._choose_alert()
+        with self._quietly():
+            self.children_grid.table = self._alerts_of([] if row is None else list(row["children"]))
+            if row is not None and self.children_grid.active is None:
+                self.children_grid.active = 0
+        self._choose_alert()
         self._tell_target()
 
     def _choose_alert(self) -> None:
+        if self._refreshing:
+            return
         alert = self.alert
         self._open.disabled = alert is None
         self.code = _code(alert, self._by.value)
@@ -267,7 +275,7 @@ class Alerts(Frame):
             self.verdict.about = ""
 
     def _judged(self, category: str, comment: str) -> bool:
-        return bool(self.guard(self.judge)(category, comment))
+        return self.guard(self.judge)(category, comment) is not None
 
     def judge(self, category: str, comment: str = "") -> pd.DataFrame:
         """Give a verdict on `targets`, and go to the next group.
@@ -280,12 +288,14 @@ class Alerts(Frame):
         targets = self.targets()
         if not targets:
             raise NsmError("no alert is chosen; choose a group in the queue, then give the verdict")
-        groups, place = self.grid.chosen, self.grid.active
+        groups = self.grid.chosen
         partly = bool(self.children_grid.selected)
         rows = self.case.judge(targets, category, comment=comment)
         self.children_grid.selected = []
         self.grid.selected = []
-        stays = self.grid.row["group"] if place is not None else None
+        self.grid.ask()
+        row = self.grid.row
+        stays = None if row is None else row["group"]
         self._show()
         if not partly and self.grid.row is not None and self.grid.row["group"] == stays:
             self._next()
@@ -307,7 +317,7 @@ class Alerts(Frame):
         """Have a function called with the session whose transcript is asked for."""
         self._on_open.append(callback)
 
-    def open(self) -> None:
+    def to_transcript(self) -> None:
         """Choose the session of the alert for the transcript.
 
         Raises

@@ -29,15 +29,15 @@ CLASSES = frozenset(
 )  # fmt: skip
 
 #: Kinds of cells: how they are written and on which side they stand.
-KINDS = ("text", "code", "address", "port", "number", "count", "bytes", "percent", "seconds", "time", "yes")
+KINDS = ("text", "code", "address", "port", "number", "count", "bytes", "percent", "seconds", "time", "clock", "yes")
 
 _RIGHT = frozenset(["port", "number", "count", "bytes", "percent", "seconds"])
-_CODE = frozenset(["code", "address", "port", "time"])
+_CODE = frozenset(["code", "address", "port", "time", "clock"])
 _COUNTS = frozenset(["count", "packets", "rows", "sessions", "alerts", "caveats", "src_packets", "dst_packets"])
 _BYTES = frozenset(["size", "octets", "bytes"])
 _EXACT = frozenset(["offset", "fragment"])  # places in a file or datagram, not amounts
 _CODES = frozenset(["sha256", "digest", "previous", "alert", "group", "history", "community_id", "layers", "subject"])
-_FIXED = {"time": 26, "bytes": 8, "port": 5, "yes": 3}
+_FIXED = {"time": 26, "clock": 19, "bytes": 8, "port": 5, "yes": 3}
 
 _SHOWN = 300  # characters of a cell; its title holds more
 _TITLE = 2_000
@@ -116,9 +116,9 @@ def kind_of(name: str, column: pd.Series) -> str:
     if pd.api.types.is_numeric_dtype(dtype):
         if name in _EXACT:
             return "number"
-        if name in _BYTES or (declared is not None and declared.unit == "bytes"):
+        if name in _BYTES or name.endswith("_octets") or (declared is not None and declared.unit == "bytes"):
             return "bytes"
-        if name in _COUNTS:
+        if name in _COUNTS or name.endswith("_packets"):
             return "count"
         return "seconds" if declared is not None and declared.unit == "s" else "number"
     return "code" if name in _CODES or name.endswith("_mac") else "text"
@@ -136,8 +136,8 @@ def show(value: Any, kind: str = "text") -> tuple[str, str]:
     """
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return "", ""
-    if kind == "time" and isinstance(value, pd.Timestamp):
-        return time(value), _exact_time(value)
+    if kind in ("time", "clock") and isinstance(value, pd.Timestamp):
+        return time(value)[: 19 if kind == "clock" else None], _exact_time(value)
     if kind == "yes" and isinstance(value, (bool, np.bool)):
         return ("yes" if value else "no"), ""
     if isinstance(value, (int, float, np.integer, np.floating)) and kind in _RIGHT:
@@ -189,7 +189,7 @@ def fields(table: pd.DataFrame, wanted: Sequence[str | Field] | None = None) -> 
         column = column_of(table, field.name)
         kind = field.kind or kind_of(field.name, column)
         declared = _DECLARED.get(field.name)
-        unit = {"time": "UTC", "seconds": "s"}.get(kind, "")
+        unit = {"time": "UTC", "clock": "UTC", "seconds": "s"}.get(kind, "")
         title = cut(field.title or field.name.replace("_", " "), 40) + (
             f" ({unit})" if unit and not field.title else ""
         )

@@ -28,7 +28,7 @@ class Entry(anywidget.AnyWidget):
     placeholder = traitlets.Unicode().tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)
     code = traitlets.Bool(False, help="in the code font").tag(sync=True)
-    wrong = traitlets.Dict({"column": None, "text": ""}).tag(sync=True)
+    wrong: Any = traitlets.Dict({"column": None, "text": ""}).tag(sync=True)
 
     def __init__(self, **traits: Any):
         super().__init__(**traits)

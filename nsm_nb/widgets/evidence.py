@@ -59,28 +59,29 @@ class Evidence(Frame):
     case = traitlets.Any(help="the case, also after another was chosen")
 
     def __init__(self, case: Case, **traits: Any):
+        self._listing = False
         self._cases = ipywidgets.Dropdown(description="case", layout={"width": "320px"})
         self._path = Entry(label="or a folder", placeholder="/cases/2026-11 (a case, or a folder of evidence)")
         self._again = ipywidgets.Button(
             description="look again", tooltip="Hash all evidence again and read what has changed"
         )
         self.grid = Grid(
-            case.evidence, columns=_COLUMNS, style=_style, identity="evidence", height=260, fit=True, label="evidence",
+            case.evidence, columns=_COLUMNS, style=_style, identity="evidence", height=360, fit=True, label="evidence",
             empty=f"no evidence: put captures, flow exports and alert logs into {printable(case.settings.evidence)}, "
             "then choose 'look again'",
         )  # fmt: skip
         self.detail = Lines(boxed=True, height=190, label="caveats of the chosen evidence")
         choose = ipywidgets.HBox([self._cases, self._path, self._again])
-        choose.add_class("nsm-row")
+        choose.add_class("nsm-bar")
         self._path.layout.flex = "1 1 260px"
         super().__init__("Evidence", choose, self.grid, self.detail, case=case, **traits)
         self.grid.observe(self.guard(lambda change: self._show_detail()), "active")
         self._cases.observe(self.guard(lambda change: self._chosen(change["new"])), "value")
-        self._path.on_submit(self.guard(lambda text: self.open(text)))
+        self._path.on_submit(self.guard(lambda text: self.choose(text)))
         self._again.on_click(self.guard(lambda button: self._look_again()))
         self._show()
 
-    def open(self, path: str | os.PathLike) -> None:
+    def choose(self, path: str | os.PathLike) -> None:
         """Go on with another case."""
         from nsm_nb.case import open_case
 
@@ -88,8 +89,8 @@ class Evidence(Frame):
         self._show()
 
     def _chosen(self, path: Path | None) -> None:
-        if path is not None and Path(path) != Path(self.case.path):
-            self.open(path)
+        if path is not None and not self._listing and Path(path) != Path(self.case.path):
+            self.choose(path)
 
     def _look_again(self) -> None:
         self.status = "reading the evidence again ..."
@@ -103,9 +104,10 @@ class Evidence(Frame):
         options = [(printable(each.name), each) for each in beside] + (
             [] if here else [(printable(Path(case.path).name), Path(case.path))]
         )
-        with self._cases.hold_trait_notifications():
-            self._cases.options = options
-            self._cases.value = here or Path(case.path)
+        self._listing = True  # a new list chooses its first case, which is not the analyst's choice
+        self._cases.options = options
+        self._cases.value = here or Path(case.path)
+        self._listing = False
         self.grid.table = table
         title = case.settings.title or case.name
         self.title = f"Evidence of {title}"

@@ -142,6 +142,7 @@ class GridView {
   }
 
   arrived(message) {
+    if (message.type === "focus") this.scroller.focus({ preventScroll: true });
     if (message.type !== "rows") return;
     const block = message.start / BLOCK;
     if (message.version !== this.model.get("_version")) return;
@@ -358,6 +359,10 @@ class GridView {
     this.body.addEventListener("dblclick", (event) => {
       const line = event.target.closest("[data-place]");
       if (line) this.activate(Number(line.dataset.place));
+    });
+    this.body.addEventListener("mouseover", ({ target }) => {
+      // What is cut off can be read in full.
+      if (!target.title && target.scrollWidth > target.clientWidth) target.title = target.textContent;
     });
     this.filter.addEventListener("input", () => {
       clearTimeout(this.typing);

@@ -278,6 +278,10 @@ class Grid(anywidget.AnyWidget):
             for callback in self._on_activate:
                 callback(self.active)
 
+    def ask(self) -> None:
+        """Bring the keyboard back to the grid."""
+        self.send({"type": "focus"})
+
     # --- where no widget can live ---
 
     def fallback(self) -> str:

@@ -15,12 +15,9 @@ def sorted_places(column: pd.Series, *, descending: bool = False) -> np.ndarray:
     their text.
     """
     key, missing = _key(column)
-    present = np.flatnonzero(~missing)
-    key = key[present]
-    if descending:  # reversed twice, so that equal values keep their order
-        present = present[::-1][np.argsort(key[::-1], kind="stable")][::-1]
-    else:
-        present = present[np.argsort(key, kind="stable")]
+    step = -1 if descending else 1  # descending: reversed twice, so that equal values keep their order
+    present = np.flatnonzero(~missing)[::step]
+    present = present[np.argsort(key[present], kind="stable")][::step]
     return np.concatenate([present, np.flatnonzero(missing)])
 
 

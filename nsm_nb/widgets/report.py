@@ -42,7 +42,7 @@ class Report(Frame):
             description="build the report", tooltip="Make the report from the case as it is now"
         )
         bar = ipywidgets.HBox([self._html, self._pdf, self._build])
-        bar.add_class("nsm-row")
+        bar.add_class("nsm-bar")
         self.written = Lines(label="files of the report")
         self.preview = Preview(label="preview of the report")
         super().__init__("Report", bar, self.written, self.preview, **traits)

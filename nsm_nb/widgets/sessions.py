@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from nsm_nb import sessions as session_room
 from nsm_nb.errors import QueryError
+from nsm_nb.sessions.queries import query as narrowed
 from nsm_nb.text import printable
 from nsm_nb.widgets.cells import Field, octets, show, time
 from nsm_nb.widgets.entry import Entry
@@ -146,14 +146,14 @@ class Sessions(Frame):
         )  # fmt: skip
         self.detail = Lines(boxed=True, height=220, label="the chosen session")
         head = ipywidgets.HBox([self._entry, self._in_window, self._open, self._carve])
-        head.add_class("nsm-row")
+        head.add_class("nsm-bar")
         super().__init__("Sessions", head, self.grid, self.detail, **traits)
         self._table = alert_counts(self._all, case.joins)
         self.grid.observe(self.guard(lambda change: self._choose()), "active")
-        self.grid.on_activate(self.guard(lambda position: self.open()))
+        self.grid.on_activate(self.guard(lambda position: self.to_transcript()))
         self._entry.on_submit(self.guard(self._ask))
         self._in_window.observe(self.guard(lambda change: self._run()), "value")
-        self._open.on_click(self.guard(lambda button: self.open()))
+        self._open.on_click(self.guard(lambda button: self.to_transcript()))
         self._carve.on_click(self.guard(lambda button: self._carve_chosen()))
         self.guard(self._ask)(case.selection.query if query is None else query)
         self.guard(self._go_to)(case.selection.session)
@@ -173,7 +173,7 @@ class Sessions(Frame):
         """Have a function called with the session whose transcript is asked for."""
         self._on_open.append(callback)
 
-    def open(self) -> None:
+    def to_transcript(self) -> None:
         """Choose the session with the cursor for the transcript."""
         if self.selected is None:
             self.status = "choose a session first"
@@ -203,7 +203,7 @@ class Sessions(Frame):
         found = self._table
         window = self.case.selection.window if self._in_window.value else None
         if query.strip():
-            found = session_room.query(found, query)
+            found = narrowed(found, query)
         found = overlapping(found, window).reset_index(drop=True)
         self.query = query
         self.grid.table = found

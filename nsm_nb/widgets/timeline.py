@@ -21,6 +21,7 @@ from nsm_nb.widgets.style import module, sheet
 __all__ = ["Timeline"]
 
 _MOST_BINS = 600  # more columns than this no screen shows apart
+_MOST_NAMES = 6  # more colours than this no eye tells apart
 _PRIORITIES = 5
 
 
@@ -80,21 +81,25 @@ class Timeline(anywidget.AnyWidget):
         sums = values.sum(axis=0)
         largest = np.argsort(-sums, kind="stable")  # the largest at the bottom
         names = [printable(table.columns[place]) for place in largest]
+        values = values[:, largest]
+        if len(names) > _MOST_NAMES:
+            values = np.column_stack([values[:, : _MOST_NAMES - 1], values[:, _MOST_NAMES - 1 :].sum(axis=1)])
+            names = [*names[: _MOST_NAMES - 1], "other"]
         self.bins = {
             "start": str(int(starts[0])) if len(starts) else "0",
             "every": str(every),
             "names": names,
-            "values": [values[:, place].tolist() for place in largest],
+            "values": values.T.tolist(),
             "marks": lanes,
         }
-        self.label = self._describe(starts, every, values, names, sums[largest], lanes)
+        self.label = self._describe(starts, every, values, names, lanes)
 
-    def _describe(self, starts: Any, every: int, values: Any, names: list, sums: Any, lanes: list) -> str:
+    def _describe(self, starts: Any, every: int, values: Any, names: list, lanes: list) -> str:
         if not len(starts):
             return self.empty
         first, last = _stamp(starts[0]), _stamp(starts[-1] + every)
         busiest = int(values.sum(axis=1).argmax())
-        counts = ", ".join(f"{name} {int(count):,}" for name, count in zip(names, sums, strict=True))
+        counts = ", ".join(f"{name} {int(count):,}" for name, count in zip(names, values.sum(axis=0), strict=True))
         marks = ", ".join(f"{sum(lane['counts'])} of priority {lane['priority']}" for lane in lanes)
         return (
             f"{self.unit} by protocol from {first} to {last} UTC: {counts}; most, {int(values[busiest].sum()):,}, "
@@ -131,10 +136,8 @@ def _bins(table: pd.DataFrame) -> tuple[np.ndarray, int, np.ndarray]:
     """Return the bins' starts, their length in nanoseconds and the counts, folded to what a screen shows."""
     starts = np.asarray(table.index, dtype="datetime64[ns]").view("int64")
     values = table.fillna(0).to_numpy(dtype="int64")
-    if len(starts) > 1:
-        every = int(starts[1] - starts[0])
-    else:
-        every = int(pd.Timedelta(getattr(table.index, "freq", None) or "1s").value)
+    alone = pd.Timedelta(table.attrs.get("every") or getattr(table.index, "freq", None) or "1s").value
+    every = int(starts[1] - starts[0] if len(starts) > 1 else alone)
     fold = -(-len(starts) // _MOST_BINS) if len(starts) else 1
     if fold > 1:
         spare = -len(starts) % fold

@@ -53,7 +53,7 @@ class Transcript(Frame):
         self._find = Entry(label="find", placeholder="Enter finds the next")
         self._find.layout.flex = "1 1 200px"
         bar = ipywidgets.HBox([self._number, self._chosen, self._view, self._find, self._all, self._carve])
-        bar.add_class("nsm-row")
+        bar.add_class("nsm-bar")
         self.top = Lines(boxed=True, code=True, height=230, label="header and caveats")
         self.text = Lines(boxed=True, code=True, height=460, label="transcript")
         super().__init__("Transcript", bar, self.top, self.text, **traits)
@@ -63,7 +63,7 @@ class Transcript(Frame):
         self._all.on_click(self.guard(lambda button: self._show(most=None)))
         self._carve.on_click(self.guard(lambda button: self._carve_it()))
         self._find.on_submit(self.guard(lambda words: self.find(words)))
-        self.guard(self.open)(case.selection.session if session is None else session)
+        self.guard(self.show)(case.selection.session if session is None else session)
 
     @property
     def view(self) -> str:
@@ -76,9 +76,9 @@ class Transcript(Frame):
 
     def refresh(self) -> None:
         """Go to the session that the case has chosen."""
-        self.open(self.case.selection.session)
+        self.show(self.case.selection.session)
 
-    def open(self, session: int | None) -> None:
+    def show(self, session: int | None) -> None:
         """Show the transcript of a session; None shows how to get one."""
         started = perf_counter()
         self._said = None
@@ -102,7 +102,7 @@ class Transcript(Frame):
             raise NsmError(
                 f"{printable(text)!r} is no number of a session; the grid of sessions has them in its first column"
             )
-        self.open(int(text))
+        self.show(int(text))
 
     def _show(self, most: int | None = conversation.MOST) -> None:
         said = self._said

@@ -52,7 +52,7 @@ class Verdict(ipywidgets.VBox):
         row = ipywidgets.HBox([*self.buttons.values()])
         row.add_class("nsm-verdicts")
         below = ipywidgets.HBox([self.comment, self._about])
-        below.add_class("nsm-row")
+        below.add_class("nsm-bar")
         super().__init__([row, below, self._help], **traits)
         self._tell()
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,24 +10,42 @@ import pytest
 HOSTILE = "<script>alert(1)</script> \x1b[2J \u202e $x_{$ /etc/passwd"
 
 
-def _driver():
-    """Load tests/browser.py, which stands beside the test folders and not in a package."""
-    if "nsm_browser" not in sys.modules:
-        place = Path(__file__).resolve().parent.parent / "browser.py"
-        spec = importlib.util.spec_from_file_location("nsm_browser", place)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["nsm_browser"] = module
-        spec.loader.exec_module(module)
-    return sys.modules["nsm_browser"]
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """The module that drives JupyterLab in Chromium."""
-    return _driver()
-
-
 @pytest.fixture
 def hostile() -> str:
     """Markup, an escape sequence, a bidirectional override, mathtext and a path in one line."""
     return HOSTILE
+
+
+@pytest.fixture(scope="session")
+def indexed(bundled, tmp_path_factory) -> Path:
+    """The bundled case's capture, EVE and rules in a case of their own, indexed, to be copied from."""
+    import nsm_nb as nsm
+
+    place = tmp_path_factory.mktemp("indexed") / "www-files01"
+    place.mkdir()
+    shutil.copy(bundled / "case.toml", place / "case.toml")
+    (place / "evidence").mkdir()
+    for name in ("staged.pcap", "suricata", "rules"):
+        (place / "evidence" / name).symlink_to(bundled / "evidence" / name)
+    nsm.open_case(place).index()
+    return place
+
+
+@pytest.fixture
+def case(indexed, tmp_path):
+    """A case of one's own, indexed, not judged."""
+    import nsm_nb as nsm
+
+    place = tmp_path / "www-files01"
+    shutil.copytree(indexed, place, symlinks=True)
+    return nsm.open_case(place)
+
+
+@pytest.fixture
+def empty_case(tmp_path):
+    """A case without evidence."""
+    import nsm_nb as nsm
+
+    (tmp_path / "nothing" / "evidence").mkdir(parents=True)
+    (tmp_path / "nothing" / "case.toml").write_text('name = "nothing"\n')
+    return nsm.open_case(tmp_path / "nothing")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import browser
+
 pytestmark = pytest.mark.browser
 
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "widgets"
@@ -54,12 +56,12 @@ frame
 
 
 @pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):
+def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebooks")
     browser.write_notebook(folder / "million.ipynb", IMPORTS + MILLION, GRID)
     browser.write_notebook(folder / "small.ipynb", IMPORTS + SMALL)
-    with browser.lab(folder) as lab:
-        yield lab
+    with browser.lab(folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

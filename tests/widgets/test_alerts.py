@@ -1,0 +1,208 @@
+import pytest
+
+from nsm_nb.errors import LedgerError
+from nsm_nb.widgets import Alerts
+from nsm_nb.widgets.alerts import queue
+
+LISTING = "NSM-LAB ATTACK-RESPONSES directory listing over SMB"
+
+
+@pytest.fixture
+def alerts(case):
+    return Alerts(case)
+
+
+def go_to(alerts, message):
+    """Bring the cursor to the first group of a message."""
+    alerts.grid.active = alerts.grid.table["message"].tolist().index(message)
+
+
+def test_the_queue_is_grouped_as_sguil_groups_it(alerts):
+    assert alerts.note == "79 alerts in 18 groups: RealTime 18, Escalated 0, All 18"
+    titles = [column["title"] for column in alerts.grid._columns]
+    assert titles[:3] == ["ST", "CNT", "P"]
+    assert titles[-1] == "event message"
+    texts = [row["texts"] for row in alerts.grid.window(0, 18)]
+    assert {row[0] for row in texts} == {"RT"}
+    assert sum(int(row[1]) for row in texts) == 79
+
+
+def test_the_colour_of_a_new_group_is_its_priority(alerts):
+    rows = alerts.grid.window(0, 18)
+
+    for row in rows:
+        assert row["classes"]["0"] == f"nsm-priority-{row['texts'][2]}"
+
+
+def test_rule_packet_and_session_stand_beside_the_alert(alerts, case):
+    go_to(alerts, LISTING)
+
+    assert "sid:9000005" in alerts.rule.text()
+    assert "frame 3620 of staged.pcap: it holds what the rule looks for" in alerts.packet.text()
+    assert "10.10.20.5 445" in alerts.join.text() and "joined" in alerts.join.text()
+    assert alerts.history.text() == "not judged yet"
+    session = case.session_of(alerts.alert)
+    assert case.selection.alert == alerts.alert and case.selection.session == session["session"]
+
+
+def test_the_whole_frame_and_the_record_are_a_click_away(alerts):
+    go_to(alerts, LISTING)
+
+    alerts._view.value = "frame"
+    assert "frame, " in alerts.packet.text()
+    alerts._view.value = "record"
+    assert "alert.signature " in alerts.packet.text()
+
+
+def test_a_key_judges_every_alert_of_the_group_and_goes_to_the_next(alerts, case):
+    place = alerts.grid.table["count"].astype(int).idxmax()
+    alerts.grid.active = int(place)
+    following = alerts.grid.table["group"].iloc[place + 1]
+    alerts.verdict.comment.value = "beacon every 10 s"
+
+    alerts._title.press("F7")
+
+    assert alerts.status.startswith("40 alerts in 1 group: VII, Virus Infection, by ")
+    assert (case.status() == "VII").sum() == 40
+    assert set(case.verdicts["comment"]) == {"beacon every 10 s"}
+    assert alerts.grid.row["group"] == following
+    assert "RealTime 17" in alerts.note
+
+
+def test_several_marked_groups_are_judged_at_once(alerts, case):
+    alerts.grid.selected = [0, 2]
+    count = int(alerts.grid.table["count"].iloc[[0, 2]].sum())
+    assert alerts.verdict.about == f"{count} alerts in 2 groups"
+
+    alerts._title.press("F8")
+
+    assert len(case.verdicts) == count and alerts.status.startswith(f"{count} alerts in 2 groups: NA")
+    assert alerts.grid.selected == []
+
+
+def test_single_alerts_of_a_group_are_judged_where_they_are_marked(alerts, case):
+    place = alerts.grid.table["count"].astype(int).idxmax()
+    alerts.grid.active = int(place)
+    alerts.children_grid.selected = [0, 1]
+    assert alerts.verdict.about == "2 of 40 alerts of this group"
+
+    alerts._title.press("F8")
+
+    assert len(case.verdicts) == 2
+    assert alerts.children_grid.selected == []
+
+
+def test_escalating_demands_a_comment_and_is_in_its_own_tab(alerts, case):
+    go_to(alerts, LISTING)
+    name = alerts.alert
+    alerts._title.press("F9")
+    assert not len(case.verdicts)
+
+    alerts.verdict.comment.submit("second host: ask its owner")
+
+    assert case.status()[name] == "ESC"
+    alerts.tab = "Escalated"
+    assert alerts.grid.table["message"].tolist() == [LISTING]
+    alerts.grid.active = 0
+    assert "second host: ask its owner" in alerts.history.text()
+    assert alerts.grid.window(0, 1)[0]["classes"]["0"] == "nsm-category-ESC"
+
+
+def test_in_all_a_judged_group_stays_and_the_next_is_active(alerts):
+    alerts.tab = "All"
+    alerts.grid.active = 0
+    following = alerts.grid.table["group"].iloc[1]
+
+    alerts._title.press("F6")
+
+    assert len(alerts.grid.table) == 18
+    assert alerts.grid.row["group"] == following
+
+
+def test_a_verdict_is_taken_back_by_a_new_record(alerts, case):
+    alerts.tab = "All"
+    alerts.grid.active = 0
+    name = alerts.alert
+    alerts._title.press("F6")
+    alerts._go_to(name)
+
+    alerts.verdict.buttons["NEW"].click()
+
+    assert case.history(name)["category"].tolist() == ["VI", "NEW"]
+
+
+def test_without_a_choice_nothing_is_judged(alerts, case):
+    alerts._title.press("F1")
+
+    assert "no alert is chosen" in alerts.error
+    assert not len(case.verdicts)
+
+
+def test_a_ledger_that_refuses_is_one_sentence_and_the_comment_stays(alerts, case, monkeypatch):
+    alerts.grid.active = 0
+    alerts.verdict.comment.value = "why"
+
+    def refuse(*subjects, **options):
+        raise LedgerError("the ledger is locked by another program; try again")
+
+    monkeypatch.setattr(case.ledger, "judge", refuse)
+    alerts._title.press("F1")
+
+    assert alerts.error == "the ledger is locked by another program; try again"
+    assert alerts.verdict.comment.value == "why"
+
+
+def test_colleagues_verdicts_are_there_after_a_refresh(alerts, case):
+    case.judge(alerts.grid.table["children"].iloc[0], "NA")
+
+    alerts._again.click()
+
+    assert "RealTime 17" in alerts.note
+
+
+def test_what_was_chosen_elsewhere_is_chosen_here(case):
+    case.selection.alert = case.alerts["alert"].iloc[-1]
+
+    assert Alerts(case).alert == case.alerts["alert"].iloc[-1]
+
+
+def test_enter_asks_for_the_transcript_of_the_session(alerts, case):
+    asked = []
+    alerts.on_open(asked.append)
+    go_to(alerts, LISTING)
+
+    alerts.grid.activate()
+
+    assert asked == [case.session_of(alerts.alert)["session"]]
+
+
+@pytest.mark.parametrize("by", [("message",), ("src_ip",), ("alert",)])
+def test_alerts_are_grouped_otherwise(alerts, case, by):
+    alerts._by.value = by
+
+    assert alerts.grid.table["count"].sum() == 79
+    assert alerts.code.startswith(f"case.groups(by={by!r})")
+
+
+def test_hostile_messages_are_text(case, hostile):
+    case._made["alerts"] = case.alerts.assign(message=hostile)
+    shown = Alerts(case)
+    shown.grid.active = 0
+
+    sent = repr(shown.grid.window(0, 50)) + repr(shown.children_grid.window(0, 50)) + shown.fallback()
+    assert "\x1b" not in sent and "\u202e" not in sent
+    assert "<script" not in shown.fallback() and "/etc/passwd" in sent and "$x_{$" in sent
+
+
+def test_without_alerts_it_says_how_to_get_some(empty_case):
+    shown = Alerts(empty_case)
+
+    assert shown.error == "" and "eve.json" in shown.grid.empty
+    assert "choose an alert" in shown.join.text()
+
+
+def test_an_unknown_status_is_in_no_queue_but_all(case):
+    groups = case.groups()
+
+    assert len(queue(groups, "RealTime")) == len(queue(groups, "All")) == 18
+    assert not len(queue(groups, "Escalated"))

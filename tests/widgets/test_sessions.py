@@ -1,0 +1,124 @@
+import pandas as pd
+import pytest
+
+from nsm_nb.widgets import Sessions
+from nsm_nb.widgets.sessions import session_lines
+
+
+@pytest.fixture
+def sessions(case):
+    return Sessions(case)
+
+
+def shell(case):
+    """The bind shell's session."""
+    return int(case.sessions.loc[case.sessions["dst_port"] == 31337, "session"].iloc[0])
+
+
+def test_all_sessions_are_shown_at_first(sessions, case):
+    assert len(sessions.table) == len(case.sessions)
+    assert sessions.note == f"{len(case.sessions):,} of {len(case.sessions):,}"
+
+
+def test_a_query_line_narrows_them_and_is_kept(sessions, case):
+    sessions._entry.submit("dst port 31337")
+
+    assert sessions.table["session"].tolist() == [shell(case)]
+    assert case.selection.query == "dst port 31337" and "query dst port 31337" in sessions.note
+    assert sessions.code == "sessions = nsm.sessions.query(case.sessions, 'dst port 31337')"
+
+
+def test_a_wrong_word_is_marked_under_its_place_and_the_rows_stay(sessions, case):
+    sessions._entry.submit("dst port 31337")
+
+    sessions._entry.submit("dst port 31337 and port x")
+
+    assert sessions._entry.wrong["column"] == len("dst port 31337 and port ") and sessions._entry.wrong["text"]
+    assert len(sessions.table) == 1
+    assert case.selection.query == "dst port 31337"
+
+    sessions._entry.submit("")
+    assert sessions._entry.wrong["text"] == "" and len(sessions.table) == len(case.sessions)
+
+
+def test_the_brushed_window_narrows_them_until_it_is_unticked(case):
+    start = case.sessions["start"].min()
+    case.selection.window = (start, start + pd.Timedelta("10s"))
+    sessions = Sessions(case)
+    assert 0 < len(sessions.table) < len(case.sessions)
+    assert "window" in sessions.note
+
+    sessions._in_window.value = False
+
+    assert len(sessions.table) == len(case.sessions)
+
+
+def test_the_chosen_session_is_kept_in_the_case_and_told_both_ways(sessions, case):
+    sessions._entry.submit("dst port 31337")
+    sessions.grid.active = 0
+
+    assert case.selection.session == shell(case)
+    assert sessions.selected["dst_port"] == 31337
+    shown = sessions.detail.text()
+    assert "SRC 203.0.113.66:59208" in shown and "826 bytes of payload" in shown
+    assert "DST 172.16.10.80:31337" in shown and "3,012 bytes of payload" in shown
+    assert "NSM-LAB BACKDOOR" in shown and "joined" in shown
+
+
+def test_what_was_chosen_elsewhere_is_chosen_here(case):
+    case.selection.session = shell(case)
+
+    assert Sessions(case).selected["session"] == shell(case)
+
+
+def test_alerts_of_a_session_are_counted(sessions, case):
+    row = sessions.table[sessions.table["session"] == shell(case)].iloc[0]
+
+    assert row["alerts"] == len(case.alerts_of(shell(case))) > 0
+
+
+def test_enter_asks_for_the_transcript(sessions, case):
+    asked = []
+    sessions.on_open(asked.append)
+    sessions._entry.submit("dst port 31337")
+    sessions.grid.active = 0
+
+    sessions.grid.activate()
+
+    assert asked == [shell(case)] and "40-transcripts" in sessions.status
+
+
+def test_marked_sessions_are_carved(sessions, case):
+    sessions._entry.submit("dst port 31337")
+    sessions.grid.active = 0
+
+    sessions._carve.click()
+
+    assert sessions.error == ""
+    assert len(list((case.path / "carved").glob("*.pcap"))) == 1
+
+
+def test_a_guessed_direction_is_told(case):
+    row = case.session(shell(case)).copy()
+    row["direction_known"] = False
+
+    lines = session_lines(row, case.alerts.head(0), case.joins)
+
+    assert any("is a guess" in span[0] and span[1] == "nsm-doubt" for line in lines for span in line["spans"])
+
+
+def test_hostile_text_is_text(case, hostile):
+    row = case.session(shell(case)).copy()
+    row["application"] = row["closed"] = hostile
+    alerts = case.alerts_of(shell(case)).assign(message=hostile)
+
+    lines = session_lines(row, alerts, case.joins)
+
+    assert "\x1b" not in repr(lines) and "<script>" in repr(lines)
+
+
+def test_without_sessions_it_says_how_to_get_some(empty_case):
+    sessions = Sessions(empty_case)
+
+    assert sessions.error == "" and "captures" in sessions.grid.empty
+    assert "choose a session" in sessions.detail.text()
