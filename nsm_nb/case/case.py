@@ -24,7 +24,7 @@ from nsm_nb.errors import CaseError, NsmError, UnknownName
 from nsm_nb.full_content import carve, frame_bytes
 from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat, caveat_table, with_caveats
 from nsm_nb.sessions import assemble
-from nsm_nb.sessions.coverage import uncovered, with_community_id
+from nsm_nb.sessions.identity import uncovered, with_community_id, with_numbers
 from nsm_nb.text import printable
 from nsm_nb.transcripts import Transcript, transcript
 
@@ -231,7 +231,7 @@ class Case:
             sessions, packets = assemble(tables["packets"], idle=self.settings.idle)
             tables = {**tables, "sessions": sessions, "packets": with_caveats(packets, [])}
         if "sessions" in tables:
-            tables["sessions"] = with_community_id(tables["sessions"])
+            tables["sessions"] = with_numbers(with_community_id(tables["sessions"]))
         return tables
 
     def _table_of(self, file: inventory.File, name: str) -> pd.DataFrame | None:

@@ -57,7 +57,9 @@ def choose(path: str | os.PathLike) -> None:
         _place().parent.mkdir(parents=True, exist_ok=True)
         write_bytes(_place(), json.dumps(chosen).encode())
     except OSError as problem:
-        raise CaseError(f"the choice of a case can't be kept in {home()}: {problem}; set NSM_HOME to a place that can") from problem
+        raise CaseError(
+            f"the choice of a case can't be kept in {home()}: {problem}; set NSM_HOME to a place that can"
+        ) from problem
 
 
 def forget() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.schema import PACKETS, SESSIONS
-from nsm_nb.sessions.endpoints import Endpoints, address_numbers, community_id, icmp_ports, ip_protocol
+from nsm_nb.sessions.endpoints import address_numbers, community_id, icmp_ports, ip_protocol
+from nsm_nb.sessions.identity import stable_numbers
 from nsm_nb.sessions.ports import port_names
 
 __all__ = ["IDLE", "assemble"]
@@ -212,7 +213,7 @@ def _session_table(
     portless = ~proto.isin(["tcp", "udp", "sctp", "udplite"]).to_numpy()
     src, dst = address_numbers(pd.Series(src_ip)), address_numbers(pd.Series(dst_ip))
     one_way = keys.one_way[first]
-    ids = _stable_numbers(src, dst, sport, dport, keys.kind[first], start)
+    ids = stable_numbers(src, dst, sport, dport, keys.kind[first], start)
     until = int(packets["time"].max().value)
     idle = np.maximum((until - end) // 1_000_000_000, 0)
     dst_port = pd.arrays.IntegerArray(dport.astype(np.uint16), portless)
@@ -257,21 +258,6 @@ def _shared_address_dtype(packets: pd.DataFrame) -> pd.CategoricalDtype:
 
     src, dst = packets["src_ip"], packets["dst_ip"]
     return src.dtype if src.dtype == dst.dtype else addresses(src, dst)[0].dtype
-
-
-def _stable_numbers(
-    src: Endpoints, dst: Endpoints, sport: np.ndarray, dport: np.ndarray, kind: np.ndarray, start: np.ndarray
-) -> np.ndarray:
-    from nsm_nb.kernels.conversations import session_numbers
-
-    ids = session_numbers(src.high, src.low, dst.high, dst.low, sport, dport, kind, start)
-    # two sessions of one number: the later row takes the next free one (an intruder could aim for this)
-    while True:
-        order = np.argsort(ids, kind="stable")
-        twice = np.flatnonzero(ids[order][1:] == ids[order][:-1]) + 1
-        if not len(twice):
-            return ids
-        ids[order[twice]] += 1
 
 
 def _flags_seen(kernel: object, bits: np.ndarray) -> dict[str, np.ndarray]:

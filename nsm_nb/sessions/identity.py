@@ -1,4 +1,4 @@
-"""The same conversation told by several sources: which records say nothing that the sessions do not hold already."""
+"""What names a conversation: its stable number, its Community ID, and whether two sources tell of the same one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,54 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.schema import SESSIONS
-from nsm_nb.sessions.endpoints import address_numbers, community_id
+from nsm_nb.sessions.endpoints import Endpoints, address_numbers, community_id, ip_protocol
 
-__all__ = ["uncovered", "with_community_id"]
+__all__ = ["stable_numbers", "uncovered", "with_community_id", "with_numbers"]
 
 _SLACK = pd.Timedelta(seconds=5)  # exporters' clocks have whole seconds or milliseconds
+
+
+def stable_numbers(
+    src: Endpoints, dst: Endpoints, sport: np.ndarray, dport: np.ndarray, kind: np.ndarray, start: np.ndarray
+) -> np.ndarray:
+    """Return a number below 2**53 for each session: of its endpoints, protocol and start, all different.
+
+    Parameters
+    ----------
+    src, dst
+        As `address_numbers` gives them.
+    sport, dport, kind
+        Ports and protocol numbers.
+    start
+        Nanoseconds.
+    """
+    from nsm_nb.kernels.conversations import session_numbers
+
+    ids = session_numbers(src.high, src.low, dst.high, dst.low, sport, dport, kind, start)
+    # two sessions of one number: the later row takes the next free one (an intruder could aim for this)
+    while True:
+        order = np.argsort(ids, kind="stable")
+        twice = np.flatnonzero(ids[order][1:] == ids[order][:-1]) + 1
+        if not len(twice):
+            return ids
+        ids[order[twice]] += 1
+
+
+def with_numbers(sessions: pd.DataFrame) -> pd.DataFrame:
+    """Return the sessions with a stable number for each that had none."""
+    SESSIONS.require(sessions, "session", "src_ip", "dst_ip", "src_port", "dst_port", "proto", "start")
+    if not len(sessions) or not sessions["session"].isna().any():
+        return sessions
+    ids = stable_numbers(
+        address_numbers(sessions["src_ip"]),
+        address_numbers(sessions["dst_ip"]),
+        sessions["src_port"].fillna(0).to_numpy(np.uint16),
+        sessions["dst_port"].fillna(0).to_numpy(np.uint16),
+        ip_protocol(sessions["proto"]).astype(np.int32),
+        sessions["start"].dt.tz_localize(None).to_numpy().astype("M8[ns]").view(np.int64),
+    )
+    numbers = pd.Series(ids, index=sessions.index, dtype="Int64")
+    return sessions.assign(session=sessions["session"].fillna(numbers))
 
 
 def with_community_id(sessions: pd.DataFrame) -> pd.DataFrame:

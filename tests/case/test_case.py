@@ -1,0 +1,416 @@
+"""A case: evidence, tables, pivots and verdicts of the bundled intrusion; bad evidence loses nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+
+import pandas as pd
+import pytest
+
+import nsm_nb as nsm
+from nsm_nb.case.current import choose, current, forget
+from nsm_nb.errors import CaseError, LedgerError, NsmError, UnknownName
+from tests import writing
+
+
+@pytest.fixture(scope="module")
+def case(bundled, tmp_path_factory):
+    place = tmp_path_factory.mktemp("case")
+    shutil.copy(bundled / "case.toml", place / "case.toml")
+    (place / "evidence").symlink_to(bundled / "evidence", target_is_directory=True)
+    return nsm.open_case(place)
+
+
+# --- the inventory
+
+
+def test_every_file_is_listed_with_its_hash(case, bundled):
+    expected = dict(
+        reversed(line.split("  ")) for line in (bundled / "SHA256SUMS").read_text().splitlines() if "evidence/" in line
+    )
+
+    listed = {f"evidence/{row.evidence}": row.sha256 for row in case.evidence.itertuples()}
+
+    assert listed == expected
+
+
+def test_the_inventory_says_what_is_in_each_file(case):
+    table = case.index().set_index("evidence")
+
+    assert table.loc["staged.pcap", ["format", "tables", "rows"]].tolist() == ["pcap", "packets, sessions", 9746]
+    assert table.loc["suricata/eve.json", ["format", "tables"]].tolist() == ["eve", "sessions, alerts"]
+    assert table.loc["netflow-export.pcap", "format"] == "netflow"
+    assert "is in no format that is read" in table.loc["argus/argus5.argus", "note"]
+    assert table.loc["rules/nsm-lab.suricata.rules", "note"] == "rules of the sensors"
+
+
+def test_indexing_tells_how_far_it_is(case):
+    told = []
+
+    case.index(progress=lambda *each: told.append(each))
+
+    assert told[-1][1] == told[-1][2] > 0
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+
+
+def test_evidence_is_not_written_to_and_changes_are_found(own_case):
+    assert len(own_case.changed()) == 0
+    own_case.index()
+    assert len(own_case.changed()) == 0
+
+
+# --- the truth
+
+
+def test_the_tables_of_the_bundled_case_have_their_rows(case):
+    assert len(case.packets) == 9746
+    assert (case.sessions["proto"] == "tcp").sum() == 652
+    assert (case.alerts["source"] == "eve").sum() == 79
+    assert (case.alerts["source"] == "snort-fast").sum() == 77
+
+
+def test_flow_records_that_the_capture_holds_are_not_counted_twice(case):
+    assert set(case.sessions["source"]) == {"pcap"}
+
+
+def test_sensors_have_the_names_of_case_toml(case):
+    assert set(case.alerts["sensor"]) == {"suricata", "snort"}
+    assert set(case.sessions["sensor"]) == {"tap"}
+
+
+def test_the_shell_is_reached_from_its_alert_byte_for_byte(case, truth):
+    alerts = case.alerts
+    (alert,) = alerts.loc[(alerts["sid"] == 9000011) & (alerts["sensor"] == "suricata"), "alert"]
+
+    session = case.session_of(alert)
+    told = case.transcript(session["session"])
+
+    assert session["dst_port"] == 31337
+    assert told.data("dst") == (truth / "shell.txt").read_bytes()
+    assert alert in case.alerts_of(session["session"])["alert"].tolist()
+
+
+def test_every_alert_finds_its_session_and_says_how(case):
+    joined = case.joins
+
+    assert len(joined) == len(case.alerts) == 156
+    assert joined["session"].notna().all()
+    assert (joined["how"] != "").all()
+    assert set(joined["confidence"]) <= {"certain", "likely", "weak"}
+
+
+def test_alerts_of_the_shell_are_those_of_the_truth(case):
+    (number,) = case.sessions.loc[(case.sessions["dst_port"] == 31337) & (case.sessions["dst_payload"] > 0), "session"]
+
+    found = case.alerts_of(number)
+
+    assert sorted(found.loc[found["sensor"] == "suricata", "sid"]) == [9000003, 9000004, 9000011]
+
+
+def test_the_smb_alert_leads_to_the_frame_that_holds_the_listing(case):
+    for sensor in ("suricata", "snort"):
+        alerts = case.alerts
+        (alert,) = alerts.loc[(alerts["sid"] == 9000005) & (alerts["sensor"] == sensor), "alert"]
+
+        packet = case.packet_of(alert)
+
+        assert packet["frame"] == 3620
+        assert packet["why"] == "it holds what the rule looks for"
+        assert b"Volume Serial Number" in case.frame("staged.pcap", 3620)
+
+
+def test_a_late_alert_leads_to_the_frame_that_raised_it(case):
+    alerts = case.alerts
+    session = case.sessions.loc[
+        (case.sessions["dst_port"] == 31337) & (case.sessions["dst_payload"] > 0), "session"
+    ].iloc[0]
+    of_root = case.alerts_of(session)
+    (alert,) = of_root.loc[(of_root["sid"] == 9000003) & (of_root["sensor"] == "suricata"), "alert"]
+
+    assert case.packet_of(alert)["frame"] == 3261  # `sudo -n id` answered, 31.7 s before Suricata's stamp
+    assert (alerts.loc[alerts["alert"] == alert, "time"].iloc[0] - case.packet_of(alert)["time"]).total_seconds() > 31
+
+
+def test_the_rule_of_an_alert_comes_with_file_and_line(case):
+    for sensor, name in (("suricata", "nsm-lab.suricata.rules"), ("snort", "nsm-lab.snort2.rules")):
+        alerts = case.alerts
+        alert = alerts.loc[(alerts["sid"] == 9000005) & (alerts["sensor"] == sensor), "alert"].iloc[0]
+        rule = case.rule_of(alert)
+        assert "Volume Serial Number" in rule["text"]
+        assert str(rule["file"]).endswith(name)
+        assert rule["line"] > 1
+
+
+def test_the_record_of_an_alert_is_the_sensors_own(case):
+    alert = case.alerts.loc[case.alerts["source"] == "eve", "alert"].iloc[0]
+
+    assert case.detail(alert)["alert"]["signature"] == case.alert(alert)["message"]
+
+
+def test_the_queue_folds_79_suricata_alerts_into_18_groups(case):
+    groups = case.groups()
+
+    of_suricata = groups[groups["sensor"] == "suricata"]
+    assert len(of_suricata) == 18
+    assert of_suricata["count"].sum() == 79
+
+
+def test_carved_packets_are_the_sessions_own(case, tmp_path):
+    number = case.sessions.loc[case.sessions["dst_port"] == 31337, "session"].iloc[-1]
+
+    path = case.carve(number, tmp_path / "shell.pcap")
+
+    back, original = nsm.read_packets(path), case.packets_of(number)
+    assert back["time"].tolist() == original["time"].tolist()
+    assert back["length"].tolist() == original["length"].tolist()
+    frames = nsm.schema.PACKETS and [case.frame("staged.pcap", int(frame)) for frame in original["frame"]]
+    raw = path.read_bytes()
+    assert [raw[at : at + size] for at, size in zip(back["offset"], back["captured"], strict=True)] == frames
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda case: case.session(1), "there is no session 1"),
+        (lambda case: case.alert("nobody"), "there is no alert 'nobody'"),
+        (lambda case: case.frame("staged.pcap", 9747), "has no frame 9747; it has 9,746 frames"),
+        (lambda case: case.frame("other.pcap", 1), "there is no evidence 'other.pcap'"),
+        (lambda case: case.judge("nobody", "NA"), "there is no alert 'nobody'"),
+    ],
+)
+def test_what_is_not_in_the_case_is_named(case, ask, words):
+    with pytest.raises(UnknownName, match=words):
+        ask(case)
+
+
+# --- verdicts
+
+
+def test_verdicts_are_kept_and_the_last_one_holds(own_case):
+    alert = own_case.alerts["alert"].iloc[0]
+
+    own_case.judge(alert, "VI", comment="a scan", analyst="ada")
+    own_case.judge(alert, "NA", analyst="bob")
+
+    assert own_case.status()[alert] == "NA"
+    assert own_case.history(alert)["analyst"].tolist() == ["ada", "bob"]
+    assert own_case.verify().ok
+    assert nsm.open_case(own_case.path).status()[alert] == "NA"
+
+
+def test_escalating_wants_a_reason(own_case):
+    with pytest.raises(LedgerError, match="comment"):
+        own_case.judge(own_case.alerts["alert"].iloc[0], "ESC")
+
+    assert len(own_case.verdicts) == 0
+
+
+def test_a_judged_group_leaves_the_queue_and_later_alerts_start_a_new_row(own_case):
+    group = own_case.groups(pending=True).iloc[0]
+
+    own_case.judge(group["children"], "NA")
+
+    assert group["group"] not in own_case.groups(pending=True)["group"].tolist()
+    assert set(group["children"]) <= set(own_case.status().index)
+
+
+# --- cases of one's own
+
+
+def capture(path, **more):
+    path.write_bytes(writing.pcap(writing.conversation(**more)))
+    return path
+
+
+def test_a_case_is_made_of_files_that_stay_where_they_are(tmp_path):
+    source = capture(tmp_path / "gateway.pcap")
+
+    case = nsm.create_case(tmp_path / "case", evidence=[source])
+
+    assert case.name == "case"
+    assert case.evidence["evidence"].tolist() == ["gateway.pcap"]
+    assert case.transcript(case.sessions["session"][0]).size("src") > 0
+    assert (tmp_path / "case" / "evidence" / "gateway.pcap").is_symlink()
+
+
+def test_a_case_is_made_of_a_folder_and_of_copies(tmp_path):
+    (tmp_path / "folder").mkdir()
+    source = capture(tmp_path / "folder" / "a.pcap")
+
+    assert len(nsm.create_case(tmp_path / "one", evidence=[tmp_path / "folder"]).packets) == 8
+    copied = nsm.create_case(tmp_path / "two", evidence=[source], copy=True)
+    assert not (copied.settings.evidence / "a.pcap").is_symlink()
+
+
+def test_a_bare_folder_of_evidence_is_a_case_and_nothing_is_written_into_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("NSM_HOME", str(tmp_path / "home"))
+    (tmp_path / "folder").mkdir()
+    capture(tmp_path / "folder" / "a.pcap")
+
+    case = nsm.open_case(tmp_path / "folder")
+    case.index()
+    case.selection.session = 5
+
+    assert len(case.packets) == 8
+    assert os.listdir(tmp_path / "folder") == ["a.pcap"]
+    assert nsm.open_case(tmp_path / "folder").selection.session == 5
+
+
+def test_a_case_without_evidence_has_empty_tables(tmp_path):
+    case = nsm.create_case(tmp_path / "case")
+
+    for table in (
+        case.evidence,
+        case.packets,
+        case.sessions,
+        case.alerts,
+        case.joins,
+        case.groups(),
+        case.caveats,
+        case.verdicts,
+        case.rules,
+    ):
+        assert len(table) == 0
+    assert case.verify().ok
+
+
+def test_one_bad_file_is_listed_with_its_caveat_and_the_others_are_read(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    good = capture(folder / "good.pcap")
+    (folder / "cut.pcap").write_bytes(good.read_bytes()[:-10])
+    (folder / "head.pcap").write_bytes(good.read_bytes()[:12])
+    (folder / "empty.pcap").touch()
+    (folder / "foreign.bin").write_bytes(b"\x7fELF")
+    (folder / "dangling.pcap").symlink_to(tmp_path / "nowhere")
+    (folder / "broken.json").write_bytes(b'{"timestamp": "x", "event_type"')
+
+    case = nsm.create_case(tmp_path / "case", evidence=[folder])
+    notes = case.index().set_index("evidence")
+
+    assert len(case.packets) == 8 + 7
+    assert notes.loc["cut.pcap", "caveats"] == 1
+    assert "ends inside its own file header" in notes.loc["head.pcap", "note"]
+    assert "is empty" in notes.loc["empty.pcap", "note"]
+    assert "is in no format" in notes.loc["foreign.bin", "note"]
+    assert "can't be read" in notes.loc["dangling.pcap", "note"]
+    assert {"cut.pcap", "head.pcap", "empty.pcap", "foreign.bin", "dangling.pcap"} <= set(case.caveats["evidence"])
+
+
+def test_evidence_that_can_no_longer_be_read_is_listed_and_said(tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    capture(folder / "good.pcap")
+    capture(folder / "locked.pcap", sport=41000)
+    real = hashlib.file_digest
+
+    def refuse(file, *arguments):
+        if "locked" in str(file.name):
+            raise PermissionError(13, "Permission denied")
+        return real(file, *arguments)
+
+    monkeypatch.setattr(hashlib, "file_digest", refuse)  # root may read anything, so the refusal is simulated
+    case = nsm.create_case(tmp_path / "case", evidence=[folder])
+
+    assert len(case.packets) == 8
+    assert "can't be read: Permission denied" in case.evidence.set_index("evidence").loc["locked.pcap", "note"]
+
+
+def test_two_captures_are_one_table_with_comparable_addresses(tmp_path):
+    (tmp_path / "folder").mkdir()
+    capture(tmp_path / "folder" / "a.pcap")
+    capture(tmp_path / "folder" / "b.pcap", src="192.0.2.7", sport=40100)
+
+    case = nsm.create_case(tmp_path / "case", evidence=[tmp_path / "folder"])
+
+    assert len(case.packets) == 16
+    assert case.packets["src_ip"].dtype == case.sessions["src_ip"].dtype or case.packets["src_ip"].dtype.ordered
+    assert sorted(case.sessions["src_ip"].astype(str)) == ["10.0.0.1", "192.0.2.7"]
+    for number in case.sessions["session"]:
+        assert len(case.packets_of(number)) == 8
+
+
+def test_running_again_gives_the_same_tables(tmp_path):
+    source = capture(tmp_path / "a.pcap")
+    one = nsm.create_case(tmp_path / "one", evidence=[source])
+    other = nsm.create_case(tmp_path / "other", evidence=[source])
+
+    pd.testing.assert_frame_equal(one.packets, other.packets)
+    pd.testing.assert_frame_equal(one.sessions, other.sessions)
+
+
+def test_evidence_that_was_replaced_is_found_and_read_anew(tmp_path):
+    source = capture(tmp_path / "a.pcap")
+    case = nsm.create_case(tmp_path / "case", evidence=[source])
+    assert len(case.packets) == 8
+
+    source.write_bytes(writing.pcap(writing.conversation()[:3]))
+
+    assert case.changed()["evidence"].tolist() == ["a.pcap"]
+    case.refresh()
+    assert len(case.packets) == 3
+    assert len(case.changed()) == 0
+
+
+def test_a_session_of_flow_records_only_has_no_transcript_and_says_why(tmp_path, evidence):
+    alone = nsm.create_case(tmp_path / "case", evidence=[evidence / "suricata" / "eve.json"])
+
+    assert len(alone.sessions) == 1444
+    assert alone.sessions["session"].is_unique
+    with pytest.raises(NsmError, match="a transcript needs full content"):
+        alone.transcript(alone.sessions["session"][0])
+
+
+def test_timeouts_of_case_toml_are_followed(tmp_path):
+    frames = [*writing.conversation(), *[(time + 1000 * 10**9, frame) for time, frame in writing.conversation()[4:5]]]
+    (tmp_path / "a.pcap").write_bytes(writing.pcap(frames))
+    case = nsm.create_case(tmp_path / "case", evidence=[tmp_path / "a.pcap"])
+    assert len(case.sessions) == 1
+
+    (case.path / "case.toml").write_text((case.path / "case.toml").read_text() + "\n[idle]\ntcp = 60\n")
+
+    assert len(nsm.open_case(case.path).sessions) == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda place: nsm.open_case(place / "missing"), "is no folder"),
+        (lambda place: nsm.create_case(place / "case", evidence=[place / "missing"]), "does not exist; check the path"),
+    ],
+)
+def test_a_case_that_cannot_be_opened_says_why(tmp_path, make, words):
+    with pytest.raises(CaseError, match=words):
+        make(tmp_path)
+
+
+def test_a_case_is_not_made_over_another(tmp_path):
+    nsm.create_case(tmp_path / "case")
+    with pytest.raises(CaseError, match="is a case already"):
+        nsm.create_case(tmp_path / "case")
+
+
+# --- the case that the notebooks are on
+
+
+def test_the_chosen_case_goes_before_the_one_that_lab_was_opened_on(tmp_path, monkeypatch, bundled):
+    monkeypatch.setenv("NSM_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NSM_CASE", raising=False)
+    assert current() == bundled
+
+    monkeypatch.setenv("NSM_CASE", str(tmp_path))
+    assert current() == tmp_path
+
+    (tmp_path / "other").mkdir()
+    choose(tmp_path / "other")
+    assert current() == tmp_path / "other"
+
+    monkeypatch.setenv("NSM_CASE", str(bundled))  # another Lab: the choice was not made there
+    assert current() == bundled
+    assert json.loads((tmp_path / "home" / "chosen.json").read_text())["case"] == str(tmp_path / "other")
+    forget()
+    monkeypatch.setenv("NSM_CASE", str(tmp_path))
+    assert current() == tmp_path
