@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+from nsm_nb.schema import Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
     "PORTED",
+    "absent",
     "alert_names",
     "category",
     "mapped",
@@ -114,6 +117,22 @@ def times(microseconds: pa.ChunkedArray) -> pd.Series:
 def same(value: str, count: int) -> pd.Categorical:
     """Return a column that says the same in every row."""
     return pd.Categorical.from_codes(np.zeros(count, np.int8), categories=pd.Index([value], dtype="str"))
+
+
+def absent(schema: Schema, known: Iterable[str], count: int) -> dict[str, Any]:
+    """Return the columns of a schema that are not `known`, missing in every row."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {}
+    for name in schema.columns.keys() - set(known):
+        dtype = schema.columns[name].dtype
+        if dtype == "category":
+            columns[name] = pd.Categorical.from_codes(np.full(count, -1, np.int8), categories=pd.Index([], dtype="str"))
+        elif dtype == "str":
+            columns[name] = pd.array(pa.nulls(count, pa.large_string()), dtype="str")
+        elif dtype in ("Int64", "UInt16"):
+            columns[name] = pd.arrays.IntegerArray(np.zeros(count, dtype.lower()), np.ones(count, bool))
+    return columns
 
 
 def alert_names(digest: str, record: np.ndarray) -> pd.Series:

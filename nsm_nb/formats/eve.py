@@ -297,6 +297,7 @@ def _conformed(
     schema: Schema, table: dict[str, Any], rows: pa.Table, label: str, caveats: list[Caveat]
 ) -> pd.DataFrame:
     """Return the table with the dtypes of its schema; addresses that are none become caveats."""
+    table |= columns.absent(schema, table, rows.num_rows)
     result = schema.conform(pd.DataFrame(table, copy=False))
     for name in ("src_ip", "dst_ip"):
         lost = result[name].isna().to_numpy() & pd.notna(table[name])

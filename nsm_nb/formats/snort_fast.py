@@ -197,27 +197,23 @@ def _table(
     count = len(record)
     proto = columns.mapped(fields["proto"], _protocol)
     src, dst = (_endpoints(fields[side], proto) for side in ("src", "dst"))
-    table = ALERTS.conform(
-        pd.DataFrame(
-            {
-                "alert": columns.alert_names(fingerprint.digits(), record),
-                "time": _times(fields, record, start, path, label, caveats),
-                "message": pd.Series(columns.mapped(fields["message"], _message)).astype("str"),
-                "classification": columns.mapped(fields["classification"], _text),
-                "action": columns.mapped(fields["action"], lambda text: text.decode().lower() or None),
-                "proto": proto,
-                "src_ip": src[0],
-                "src_port": columns.ports(src[1], proto),
-                "dst_ip": dst[0],
-                "dst_port": columns.ports(dst[1], proto),
-                "evidence": columns.same(label, count),
-                "record": record,
-                "source": columns.same(NAME, count),
-                **{name: columns.whole(_numbers(fields[name])) for name in ("gid", "sid", "rev", "priority")},
-            },
-            copy=False,
-        )
-    )
+    known = {
+        "alert": columns.alert_names(fingerprint.digits(), record),
+        "time": _times(fields, record, start, path, label, caveats),
+        "message": pd.Series(columns.mapped(fields["message"], _message)).astype("str"),
+        "classification": columns.mapped(fields["classification"], _text),
+        "action": columns.mapped(fields["action"], lambda text: text.decode().lower() or None),
+        "proto": proto,
+        "src_ip": src[0],
+        "src_port": columns.ports(src[1], proto),
+        "dst_ip": dst[0],
+        "dst_port": columns.ports(dst[1], proto),
+        "evidence": columns.same(label, count),
+        "record": record,
+        "source": columns.same(NAME, count),
+        **{name: columns.whole(_numbers(fields[name])) for name in ("gid", "sid", "rev", "priority")},
+    }
+    table = ALERTS.conform(pd.DataFrame(known | columns.absent(ALERTS, known, count), copy=False))
     noted = Noted(label, "address")
     for name, text in (("src_ip", "src"), ("dst_ip", "dst")):
         for place in np.flatnonzero(table[name].isna().to_numpy()).tolist():

@@ -1,0 +1,122 @@
+"""What UDP carried in a capture, window by window: for formats that travel in datagrams and were captured on the way."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nsm_nb.errors import DamagedEvidence
+from nsm_nb.formats import pcap, pcapng
+from nsm_nb.formats.frames import Frames, packet_table
+from nsm_nb.formats.source import Source, open_evidence
+from nsm_nb.kernels.decode import LINKS, Columns, decode
+from nsm_nb.kernels.interning import interned
+
+__all__ = ["Datagrams", "datagrams", "first_datagrams"]
+
+_WINDOW = 1 << 26  # bytes of the capture held at a time
+
+
+class Datagrams(NamedTuple):
+    """Payloads of UDP that stand in one buffer: payload `i` is ``buffer[start[i]:start[i] + size[i]]``."""
+
+    buffer: np.ndarray  # uint8
+    start: np.ndarray  # int64
+    size: np.ndarray  # int64; bytes captured
+    sent: np.ndarray  # int64; bytes that were sent, by the UDP header
+    rows: np.ndarray  # int64; rows of the packet table
+
+
+def datagrams(path: str | os.PathLike, packets: pd.DataFrame) -> Iterator[Datagrams]:
+    """Yield the payloads of a capture's UDP packets, in the order of its frames.
+
+    Later fragments are left out: what they hold belongs to a datagram that starts elsewhere.
+
+    Parameters
+    ----------
+    path
+        The capture.
+    packets
+        Its table of PACKETS.
+    """
+    first = packets["fragment"].fillna(0).to_numpy(np.int64) == 0
+    rows = np.flatnonzero((packets["proto"] == "udp").to_numpy(bool) & packets["payload"].notna().to_numpy() & first)
+    offset = packets["offset"].to_numpy()[rows]
+    captured = packets["captured"].to_numpy(np.int64)[rows]
+    link = _links(packets["layers"])[rows]
+    # frames are read in the order of the file, in windows of about _WINDOW bytes
+    window = (offset - offset[0]) // _WINDOW if len(rows) else offset
+    cuts = np.flatnonzero(np.diff(window)) + 1
+    with open_evidence(path) as file:
+        if isinstance(file, gzip.GzipFile):
+            file.myfileobj = file.fileobj  # else the file beneath stays open
+        for place in np.split(np.arange(len(rows)), cuts):
+            if not len(place):
+                continue
+            base = int(offset[place[0]])
+            file.seek(base)
+            size = int(offset[place[-1]] + captured[place[-1]]) - base
+            # a bytearray, because numba compiles read-only arrays apart
+            buffer = np.frombuffer(bytearray(file.read(size)), np.uint8)
+            whole = place[offset[place] + captured[place] <= base + len(buffer)]
+            yield _decoded(buffer, offset[whole] - base, captured[whole], link[whole], rows[whole])
+
+
+def first_datagrams(head: bytes) -> tuple[Datagrams, int]:
+    """Return the payloads of UDP among the first frames of a capture, and how many frames there are.
+
+    Parameters
+    ----------
+    head
+        The first bytes of the file; a frame that they cut short does not count.
+    """
+    source = _Held(head)
+    source.need(24)
+    try:
+        if head[:4] == pcap.PCAPNG:
+            frames, _ = pcapng.read(source, "", 256)
+        else:
+            frames, _ = pcap._read_pcap(source, head[:24], "", 256)
+    except DamagedEvidence:
+        frames = Frames(1)
+    table = packet_table(frames, "")
+    udp = np.flatnonzero((table["proto"] == "udp").to_numpy(bool) & table["payload"].notna().to_numpy())
+    offset, captured = (table[name].to_numpy(np.int64)[udp] for name in ("offset", "captured"))
+    buffer = np.frombuffer(bytearray(head or b"\0"), np.uint8)
+    return _decoded(buffer, offset, captured, _links(table["layers"])[udp], udp), len(table)
+
+
+class _Held(Source):
+    """Bytes that are held already, read as evidence is."""
+
+    def __init__(self, data: bytes):
+        self._file = io.BytesIO(data)
+        self._limit = None
+        self._bytes = bytearray(1 << 20)
+        self.buffer = np.frombuffer(self._bytes, np.uint8)
+        self.start = self.end = self.base = 0
+        self.trouble = ""
+
+
+def _links(layers: pd.Series) -> np.ndarray:
+    # any of the numbers that mean "raw" will do: they are decoded alike
+    numbers = {name: number for number, name in LINKS.items()}
+    known = [numbers.get(str(chain).partition(":")[0], 0xFFFF) for chain in layers.cat.categories]
+    return np.array([*known, 0xFFFF], np.uint16)[layers.cat.codes.to_numpy()]
+
+
+def _decoded(
+    buffer: np.ndarray, offset: np.ndarray, captured: np.ndarray, link: np.ndarray, rows: np.ndarray
+) -> Datagrams:
+    count = len(rows)
+    columns = Columns.empty(count)
+    columns.offset[:], columns.captured[:], columns.length[:], columns.link[:] = offset, captured, captured, link
+    decode(buffer, 0, 0, count, columns, interned(2 * count + 2), interned(2 * count + 2), interned(count + 1))
+    at, sent = columns.payload_at.astype(np.int64), columns.payload.astype(np.int64)
+    return Datagrams(buffer, offset + at, np.minimum(sent, captured - at), sent, rows)
