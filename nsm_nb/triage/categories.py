@@ -54,7 +54,7 @@ CATEGORIES: Mapping[str, Category] = MappingProxyType(
             Category("NA", "No Further Action Required", "F8", 1, "#add8e6"),  # Tk's lightblue
             Category("ESC", "Escalated", "F9", 2, "#ffc0cb", needs_comment=True),  # Tk's pink
             # An undo: the ledger only grows, so taking a verdict back is one more record. No key: never by accident.
-            Category("NEW", "New", "", 0, "#ffffff"),
+            Category("NEW", "New", "", 0, "#d9d9d9"),
         )
     }
 )

@@ -20,7 +20,7 @@ SGUIL = [
     (17, "F7", "VII", "#cc66ff"),
     (1, "F8", "NA", "#add8e6"),
     (2, "F9", "ESC", "#ffc0cb"),
-    (0, "", "NEW", "#ffffff"),
+    (0, "", "NEW", "#d9d9d9"),  # ours: Sguil colours what is new by its priority
 ]
 
 
@@ -51,3 +51,9 @@ def test_any_other_text_finds_nothing(text):
 def test_the_categories_can_not_be_changed():
     with pytest.raises(TypeError):
         CATEGORIES["I"] = CATEGORIES["II"]  # type: ignore[index]
+
+
+def test_figures_and_widgets_colour_the_categories_alike():
+    from nsm_nb.colours import CATEGORY
+
+    assert {short: each.colour for short, each in CATEGORIES.items()} == CATEGORY
