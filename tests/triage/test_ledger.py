@@ -363,6 +363,7 @@ def test_many_pages_of_records_are_checked_one_after_another(ledger, monkeypatch
     assert ledger.verify().count == 50 and ledger.verdicts()["subject"].tolist() == [str(n) for n in range(50)]
 
 
+@pytest.mark.slow
 def test_three_hundred_thousand_subjects_are_one_verdict(ledger):
     rows = ledger.judge((f"0fd1a2b3c4d5:{number}" for number in range(300_000)), "NA", comment="noise", analyst="ada")
 

@@ -171,6 +171,7 @@ def test_a_read_only_database_is_told(shared_ledger, sql):
         shared_ledger.judge(["b"], "VI", analyst="ada")
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_subjects_are_one_verdict(shared_ledger):
     assert len(shared_ledger.judge(range(100_000), "NA", analyst="ada")) == 100_000
     assert shared_ledger.verify(head=shared_ledger.head()).count == 100_000
