@@ -1,0 +1,143 @@
+"""How a report was made: the method in words, the programs and their versions, and how a reader checks it."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+import nsm_nb
+from nsm_nb.report import conversation as talk
+from nsm_nb.report import findings as found
+
+if TYPE_CHECKING:
+    from nsm_nb.case import Case
+
+__all__ = ["commands", "method", "tools"]
+
+_PACKAGES = ("numpy", "pandas", "pyarrow", "numba", "duckdb", "sqlalchemy", "dpkt", "matplotlib", "jinja2")
+
+
+def tools() -> list[tuple[str, str]]:
+    """Return the programs that made the report, with their versions."""
+    said = [("nsm_nb", nsm_nb.__version__), ("Python", platform.python_version()), ("system", platform.platform())]
+    for name in _PACKAGES:
+        try:
+            said.append((name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            said.append((name, "not installed"))
+    return [*said, ("tshark", _tshark())]
+
+
+def _tshark() -> str:
+    place = shutil.which("tshark")
+    if place is None:
+        return "not installed; the report does not need it"
+    with tempfile.TemporaryDirectory() as nowhere:  # no settings and no scripts of the user
+        environment = {"HOME": nowhere, "WIRESHARK_CONFIG_DIR": nowhere, "PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+        try:
+            said = subprocess.run(  # noqa: S603
+                [place, "--version"], capture_output=True, text=True, timeout=10, env=environment, check=False
+            ).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            return "does not answer; the report does not need it"
+    match = re.search(r"\b\d+\.\d+\.\d+\b", said)
+    return f"{match.group() if match else 'of an unknown version'} (there; the report does not need it)"
+
+
+def method(case: Case) -> list[tuple[str, str]]:
+    """Return how the figures came about: name and words."""
+    from nsm_nb.sessions import IDLE
+
+    idle = ", ".join(f"{name} {seconds:,.15g} s" for name, seconds in {**IDLE, **case.settings.idle}.items())
+    own = "as case.toml says" if case.settings.idle else "the defaults"
+    joins = case.joins["confidence"].astype("str").value_counts() if len(case.alerts) else pd.Series(dtype=int)
+    order = [each for each in ("certain", "likely", "weak", "none") if each in joins.index]
+    joined = ", ".join(f"{int(joins[each]):,} {each}" for each in order) or "there are no alerts"
+    networks = ", ".join(case.settings.home_networks) or "none named"
+    return [
+        ("Times", "All times are UTC, as the sensors stamped them. A sensor can stamp an alert seconds after the packet."),
+        (
+            "Sessions",
+            "A session is a conversation, both directions. src is who opened it: who sent the SYN, or the first packet "
+            f"seen; where the opening was not seen that is a guess, and marked. Silence ends a session after: {idle} ({own}).",
+        ),
+        (
+            "Flow records",
+            "Sessions read from flow records (NetFlow, Suricata's flows) are used only where no capture of the case holds "
+            "the conversation; each session names the evidence it is from.",
+        ),
+        ("Amounts", "Octets are bytes at the IP layer, payload is bytes above TCP, UDP or ICMP, both by the headers."),
+        (
+            "Alerts and sessions",
+            "An alert is joined to its session by Community ID or by addresses, ports and protocol in either direction, and by "
+            f"time; never by the alert's exact time or frame. Of the joins here: {joined}.",
+        ),
+        (
+            "Queue rows",
+            "Alerts of one sensor, source address and message fold into one row, those judged alike into one row each, as "
+            "in Sguil.",
+        ),
+        (
+            "Transcripts",
+            "TCP is put in the order of its sequence numbers, each byte once; gaps, and bytes that were sent twice and not "
+            f"alike, are told. Up to {talk.SHOWN:,} bytes of a session are shown, up to {found.TRANSCRIPTS} sessions of a "
+            "finding, each session once. "
+            "A turn that is not text is given as the text in it; [n bytes] stand for the rest, and text of two bytes a "
+            "character (UTF-16) is underlined. Characters that a screen would not show as themselves are written as escapes.",
+        ),
+        ("Names", "Nothing was looked up: no name server, no registry, no network was asked."),
+        ("Home networks", networks),
+    ]  # fmt: skip
+
+
+def commands(
+    case: Case, head: str, files: Sequence[tuple[str, str, str]], findings: Sequence[found.Finding]
+) -> list[tuple[str, str]]:
+    """Return the commands that check a report, and what each does.
+
+    Parameters
+    ----------
+    case
+        The case.
+    head
+        The digest of the ledger's last record.
+    files
+        Name, SHA-256 and format of each evidence that was hashed.
+    findings
+        What the report shows.
+    """
+    place = shlex.quote(case.path.name)
+    said = [
+        (
+            f"nsm-nb verify {place} --evidence --head {head}",
+            "checks the ledger record by record, that this report's head is one of them, and the hashes of all evidence",
+        )
+    ]
+    if files:
+        said.append((f"sha256sum {shlex.quote(files[0][0])}", f"in the evidence folder; gives {files[0][1]}"))
+    sessions = [each.session for finding in findings for each in finding.conversations]
+    if sessions:
+        said.append(
+            (f"nsm-nb transcript {place} {sessions[0]}", "prints a transcript whole; --style hex gives every byte")
+        )
+        said.append(
+            (f"nsm-nb carve {place} {sessions[0]} -o session.pcap", "writes its packets to a capture for other tools")
+        )
+    captures = [name for name, _, format_ in files if format_ == "pcap"]
+    if captures:
+        said.append(
+            (
+                f"tshark -n -r {shlex.quote(captures[0])} -Y frame.number==1 -x",
+                "shows a frame: frame numbers here are Wireshark's, from 1 in each file",
+            )
+        )
+    return said
