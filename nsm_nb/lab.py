@@ -58,6 +58,10 @@ def start(
     if not case.is_dir():
         raise CaseError(f"{case} is not a directory; name the directory of a case, such as data/www-files01")
     folder = notebooks()
+    # Where there is no display, what would open is a text browser, in the terminal that shows the address.
+    browser = browser and (
+        sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    )
     from jupyterlab.labapp import LabApp  # takes a second to import
 
     os.environ["NSM_CASE"] = str(case)
@@ -67,6 +71,7 @@ def start(
     warnings.filterwarnings("ignore", message="Extension endpoints without")
     # In this process, not as a command of its own: a command's arguments, and so the token, are for every user to see.
     server = LabApp.initialize_server(argv=settings(folder, token=token, port=port, browser=browser))
+    server.web_app.settings["page_config_hook"] = _without_announcements
     address = f"{server.connection_url}lab/tree/{FIRST}?token={token}"
     server.io_loop.add_callback(say, f"{case.name} is open at {address}\nStop it with Ctrl-C.")
 
@@ -79,6 +84,12 @@ def start(
     server.start()
     _finish(server.io_loop.asyncio_loop)
     return 0
+
+
+def _without_announcements(_: Any, page: dict[str, Any]) -> dict[str, Any]:
+    """Keep JupyterLab from asking the analyst whether it may fetch news; without a source there are none to fetch."""
+    page["disabledExtensions"] = [*page.get("disabledExtensions", []), "@jupyterlab/apputils-extension:announcements"]
+    return page
 
 
 def _finish(loop: asyncio.AbstractEventLoop) -> None:
@@ -120,7 +131,9 @@ def settings(folder: Path, *, token: str, port: int | None = None, browser: bool
         "LabApp.news_url": None,
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "LabApp.extension_manager": "readonly",
-        "Application.log_level": "WARN",
+        # Kernels talk over sockets in the user's own folder, not over ports that any user of the machine can reach.
+        "KernelManager.transport": "ipc",
+        "Application.log_level": "ERROR",
         # A container has no other user.
         "ServerApp.allow_root": os.geteuid() == 0,
     }

@@ -131,7 +131,7 @@ def test_lab_asks_no_one_for_news_updates_or_extensions(server):
     page = server.ask("/lab", token=server.token)[1].decode()
     settings = json.loads(page.split('id="jupyter-config-data" type="application/json">')[1].split("</script>")[0])
 
-    assert settings["news"] == {"disabled": True}
+    assert "@jupyterlab/apputils-extension:announcements" in settings["disabledExtensions"]
     assert settings["extensionManager"]["can_install"] is False
     assert server.ask("/lab/api/update", token=server.token)[1] == b'{"notification": null}'
 
