@@ -7,6 +7,7 @@ closed, and the next alert starts a new row.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -50,21 +51,20 @@ def correlate(
     rows = alerts.sort_values(["time", "alert"], kind="stable", ignore_index=True)
     known = pd.Series(dtype="str") if status is None else status
     verdict = rows["alert"].map(known).astype("str").fillna("NEW")
-    keys = [pd.factorize(rows[name].astype(object).where(rows[name].notna(), None))[0] for name in ("sensor", *by)]
-    keys.append(pd.factorize(verdict)[0])
+    keys = [pd.factorize(each)[0] for each in (*(rows[name] for name in ("sensor", *by)), verdict)]
     number = _numbered(keys, len(rows))
     count = int(number.max()) + 1 if len(rows) else 0
     order = np.argsort(number, kind="stable")
     starts = np.searchsorted(number[order], np.arange(count + 1))
     parents = order[starts[:-1]]
-    names = rows["alert"].astype(object).to_numpy()
+    names = rows["alert"].take(order).tolist()
     table = rows.take(parents).reset_index(drop=True)
     table["group"] = table["alert"]
     table["count"] = pd.array(np.diff(starts), dtype="Int64")
     table["first"] = table["time"]
     table["last"] = rows["time"].groupby(number).max().reset_index(drop=True) if count else table["time"]
     table["priority"] = rows["priority"].groupby(number).min().reset_index(drop=True) if count else table["priority"]
-    table["children"] = [list(names[order[starts[each] : starts[each + 1]]]) for each in range(count)]
+    table["children"] = [names[begin:end] for begin, end in pairwise(starts.tolist())]
     table["status"] = verdict.take(parents).reset_index(drop=True)
     return table[list(COLUMNS)]
 
