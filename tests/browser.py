@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -194,17 +195,6 @@ def lab(
 
     folder = Path(folder)
     port, token = _free_port(), secrets.token_hex(16)
-    private = folder / ".lab"  # settings, workspaces and history of this run alone
-    private.mkdir(exist_ok=True)
-    _quiet(private / "settings")
-    own = {
-        "JUPYTER_CONFIG_DIR": str(private / "config"),
-        "JUPYTER_RUNTIME_DIR": str(private / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(private / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(private / "workspaces"),
-        "IPYTHONDIR": str(private / "ipython"),
-        **(environment or {}),
-    }
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
         "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
@@ -213,6 +203,17 @@ def lab(
     ]  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     with contextlib.ExitStack() as stack:
+        # settings, workspaces and history of this run alone, and nothing beside the notebooks
+        private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nsm-lab-", ignore_cleanup_errors=True)))
+        _quiet(private / "settings")
+        own = {
+            "JUPYTER_CONFIG_DIR": str(private / "config"),
+            "JUPYTER_RUNTIME_DIR": str(private / "runtime"),
+            "JUPYTERLAB_SETTINGS_DIR": str(private / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(private / "workspaces"),
+            "IPYTHONDIR": str(private / "ipython"),
+            **(environment or {}),
+        }
         output = stack.enter_context((private / "lab.log").open("w"))
         process = subprocess.Popen(
             command, env={**os.environ, **own}, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,

@@ -109,7 +109,7 @@ def kind_of(name: str, column: pd.Series) -> str:
     if pd.api.types.is_bool_dtype(dtype):
         return "yes"
     declared = _DECLARED.get(name)
-    if name.endswith("_ip") or (declared is not None and declared.dtype == schema.ADDRESS):
+    if name.endswith("_ip") or name == "host" or (declared is not None and declared.dtype == schema.ADDRESS):
         return "address"
     if name.endswith("_port"):
         return "port"

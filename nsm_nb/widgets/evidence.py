@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import traitlets
 
 from nsm_nb.text import printable
-from nsm_nb.widgets.cells import Field
+from nsm_nb.widgets.cells import Field, octets
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.grid import Grid
@@ -60,6 +61,7 @@ class Evidence(Frame):
 
     def __init__(self, case: Case, **traits: Any):
         self._listing = False
+        self._told = 0.0  # when progress was said last
         self._cases = ipywidgets.Dropdown(description="case", layout={"width": "320px"})
         self._path = Entry(label="or a folder", placeholder="/cases/2026-11 (a case, or a folder of evidence)")
         self._again = ipywidgets.Button(
@@ -93,9 +95,15 @@ class Evidence(Frame):
             self.choose(path)
 
     def _look_again(self) -> None:
-        self.status = "reading the evidence again ..."
-        self.case.refresh()
+        self._told = 0.0
+        self.case.refresh(progress=self._progress)
+        self.case.index(progress=self._progress)
         self._show()
+
+    def _progress(self, label: str, done: int, total: int) -> None:
+        if monotonic() - self._told > 0.2:  # a browser need not hear of every block
+            self._told = monotonic()
+            self.status = f"reading {printable(label)}: {octets(done)} of {octets(total)}"
 
     def _show(self) -> None:
         case, table = self.case, self.case.evidence

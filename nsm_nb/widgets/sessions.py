@@ -30,8 +30,8 @@ __all__ = ["Sessions", "alert_counts", "session_lines"]
 
 _COLUMNS = (
     "session", "start", "duration", "proto", "src_ip", Field("src_port", title="sport"), "dst_ip",
-    Field("dst_port", title="dport"), "application", "state", Field("alerts", kind="count", meaning="alerts about it"),
-    Field("src_packets", title="src pkts"), Field("dst_packets", title="dst pkts"), "src_octets", "dst_octets",
+    Field("dst_port", title="dport"), Field("alerts", kind="count", meaning="alerts about it"), "src_octets",
+    "dst_octets", "state", "application", Field("src_packets", title="src pkts"), Field("dst_packets", title="dst pkts"),
     "closed", "source",
 )  # fmt: skip
 
@@ -165,7 +165,10 @@ class Sessions(Frame):
         return self.grid.table
 
     def refresh(self) -> None:
-        """Show what the case has chosen now: window, query and session."""
+        """Show the sessions that the case has now, and what it has chosen: window, query and session."""
+        if self.case.sessions is not self._all:
+            self._all = self.case.sessions
+            self._table = alert_counts(self._all, self.case.joins)
         self.guard(self._ask)(self.case.selection.query)
         self.guard(self._go_to)(self.case.selection.session)
 

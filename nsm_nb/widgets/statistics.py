@@ -133,7 +133,11 @@ class Statistics(Frame):
         return self.timeline.times
 
     def refresh(self) -> None:
-        """Show the window that the case has now."""
+        """Show the evidence and the window that the case has now."""
+        if self.case.packets is not self._packets or self.case.sessions is not self._sessions:
+            self._packets, self._sessions = self.case.packets, self.case.sessions
+            self._show_timeline()
+            self._show_tables()
         self.timeline.times = self.case.selection.window
 
     def _show_timeline(self) -> None:

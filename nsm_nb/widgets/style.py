@@ -9,8 +9,8 @@ from nsm_nb import colours
 
 __all__ = ["GROUNDS", "asset", "module", "palette", "sheet"]
 
-#: JupyterLab's --jp-layout-color1 and a striped row of ours, for its light and its dark theme.
-GROUNDS = {"light": ("#ffffff", "#f3f3f3"), "dark": ("#212121", "#303030")}
+#: What text of ours stands on in JupyterLab's light and dark theme: --jp-layout-color1, a striped row, the active row.
+GROUNDS = {"light": ("#ffffff", "#f3f3f3", "#d6e6f7"), "dark": ("#212121", "#303030", "#213647")}
 
 _HERE = Path(__file__).parent
 

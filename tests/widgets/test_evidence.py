@@ -30,8 +30,7 @@ def test_a_damaged_file_is_told_in_amber(case, tmp_path):
     evidence = Evidence(case)
 
     evidence.choose(tmp_path)
-    evidence.case.index()
-    evidence._show()
+    evidence._again.click()
     evidence.grid.active = 0
 
     assert evidence.case.name == "cut"
@@ -76,3 +75,13 @@ def test_hostile_names_are_text(empty_case, name):
 
     sent = repr(evidence.grid.window(0, 5)) + repr(evidence.detail.lines) + evidence.fallback()
     assert "\x1b" not in sent and "<script" not in evidence.fallback()
+
+
+def test_looking_again_says_how_far_it_is(case, monkeypatch):
+    evidence, told = Evidence(case), []
+    evidence.observe(lambda change: told.append(change["new"]), "status")
+    monkeypatch.setattr("nsm_nb.widgets.evidence.monotonic", iter(range(1, 10_000)).__next__)
+
+    evidence._again.click()
+
+    assert any(each.startswith("reading staged.pcap: ") for each in told) and evidence.error == ""

@@ -122,3 +122,12 @@ def test_without_sessions_it_says_how_to_get_some(empty_case):
 
     assert sessions.error == "" and "captures" in sessions.grid.empty
     assert "choose a session" in sessions.detail.text()
+
+
+def test_evidence_that_came_later_is_there_after_a_refresh(empty_case, evidence):
+    sessions = Sessions(empty_case)
+    empty_case.add(evidence / "staged.pcap")
+
+    sessions.refresh()
+
+    assert len(sessions.table) == len(empty_case.sessions) > 1000

@@ -97,3 +97,13 @@ def test_without_evidence_it_says_how_to_get_some(empty_case):
 
     assert str(empty_case.settings.evidence) in shown.timeline.empty and "refresh" in shown.timeline.empty
     assert shown.error == ""
+
+
+def test_evidence_that_came_later_is_there_after_a_refresh(empty_case, evidence):
+    shown = Statistics(empty_case)
+    empty_case.add(evidence / "staged.pcap")
+
+    shown.refresh()
+
+    assert shown.note.startswith("9,746 packets")
+    assert sum(map(sum, shown.timeline.bins["values"])) == 9746
