@@ -9,24 +9,145 @@ Source: RFC 9293 3.3-3.5 (TCP), Zeek's conn.log (history), Argus 3 (which flags 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
 __all__ = [
     "ESTABLISHED", "FIN_DST", "FIN_SRC", "FLIPPED", "HISTORY", "KNOWN", "REFUSED", "RST_DST", "RST_SRC", "SYN", "SYN_ACK",
-    "converse", "history_texts", "session_numbers",
+    "Conversations", "Packets", "any_under", "converse", "gathered", "history_texts", "session_numbers",
 ]  # fmt: skip
 
 TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 3.1
 
 # What is known of a conversation, one bit each
 SYN, SYN_ACK, ESTABLISHED, FIN_SRC, FIN_DST, RST_SRC, RST_DST, KNOWN, FLIPPED, REFUSED = (1 << bit for bit in range(10))
+_LOWER_OPENED = 1 << 10  # and whether the opener is the endpoint of the lower number
 
 HISTORY = 56  # letters: six of each side once, two of each side at 1, 10, 100 ... 10**9, and ^
 _RST_WINDOW = 1 << 20  # a reset further from the expected number does not belong (RFC 9293 3.5.2, window unscaled)
 
-_KEY_A, _KEY_B, _START, _END, _FIRST, _BITS, _OPENER, _ISN = range(8)
-_NEXT, _ACKED, _LETTERS, _AGAIN, _ZERO = range(5)
+# The words of a conversation's page: three lines of a processor's cache, so that a packet touches little memory
+_KEY_A, _KEY_B, _END, _BITS, _START, _FIRST, _ISN, _WRITTEN = range(8)
+_TALLY = 8  # packets, octets, payload of src; the same of dst
+_NEXT, _ACKED, _SEEN, _AGAIN, _ZERO = 14, 16, 18, 20, 22  # of src, and one further of dst
+_WORDS = 24
+
+
+class Packets(NamedTuple):
+    """What packets are folded by, one row a packet.
+
+    Attributes
+    ----------
+    no_ip : bool array
+        True for packets that belong to no conversation; so do those whose `src` or `dst` is negative.
+    src, dst : int32 arrays
+        Numbers of the addresses.
+    sport, dport : uint16 arrays
+        Ports, or what stands for them (ICMP); 0 where there are none.
+    kind : int16 array
+        IP protocol, or any number from 256 on for others; below 16384.
+    one_way : bool array
+        True where the other direction is another conversation (ICMP messages that have no answer).
+    time : int64 array
+        Nanoseconds.
+    octets, payload : uint32 arrays
+        0 where absent.
+    tcp_flags, no_tcp, seq, ack, window
+        TCP's, as in `decode.Columns`.
+    """
+
+    no_ip: np.ndarray
+    src: np.ndarray
+    dst: np.ndarray
+    sport: np.ndarray
+    dport: np.ndarray
+    kind: np.ndarray
+    one_way: np.ndarray
+    time: np.ndarray
+    octets: np.ndarray
+    payload: np.ndarray
+    tcp_flags: np.ndarray
+    no_tcp: np.ndarray
+    seq: np.ndarray
+    ack: np.ndarray
+    window: np.ndarray
+
+
+class Conversations(NamedTuple):
+    """What packets were folded into.
+
+    Attributes
+    ----------
+    session : int32 array
+        The conversation of each packet, -1 for none; numbered in the order of their first packets.
+    to_dst : bool array
+        True where the packet goes from the opener to the other.
+    start, end : int64 arrays
+        Of each conversation, nanoseconds.
+    first : int64 array
+        The row of its first packet.
+    bits : int16 array
+        What is known of it.
+    tally : int64 array, shape (6, conversations)
+        Packets, octets and payload of src, then of dst.
+    history, letters : uint8 arrays, shapes (conversations, HISTORY) and (conversations,)
+        Zeek's letters and how many of them.
+    """
+
+    session: np.ndarray
+    to_dst: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    first: np.ndarray
+    bits: np.ndarray
+    tally: np.ndarray
+    history: np.ndarray
+    letters: np.ndarray
+
+
+def converse(packets: Packets, idle: np.ndarray) -> Conversations:
+    """Fold packets into conversations, in the order in which they stand.
+
+    Parameters
+    ----------
+    packets
+        Their columns.
+    idle : int64 array
+        Timeout in nanoseconds by `kind`; the last one holds for kinds beyond.
+    """
+    rows = len(packets.time)
+    session, to_dst = np.empty(rows, np.int32), np.empty(rows, np.bool_)
+    # NumPy asks for huge pages where it allocates much, numba does not: hence room is made here; what is not used of it
+    # costs nothing
+    book, history = _with_room(np.empty((0, _WORDS), np.int64), np.empty((0, HISTORY), np.uint8), 4096 + rows // 4)
+    slots = np.full(1 << max(12, (rows // 8).bit_length()), -1, np.int32)
+    row, count = 0, 0
+    while True:
+        row, count = _fold(packets, idle, session, to_dst, book, history, slots, row, count)
+        if row == rows:
+            break
+        if count == len(book):
+            book, history = _with_room(book, history, 2 * count)
+        if 2 * count >= len(slots):
+            larger = np.full(2 * len(slots), -1, np.int32)
+            _refill(book, slots, larger)
+            slots = larger
+    start, end, first = (np.empty(count, np.int64) for _ in range(3))
+    bits, tally, letters = np.empty(count, np.int16), np.empty((6, count), np.int64), np.empty(count, np.uint8)
+    _read_out(book, start, end, first, bits, tally, letters)
+    return Conversations(session, to_dst, start, end, first, bits, tally, history[:count], letters)
+
+
+def _with_room(book: np.ndarray, history: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
+    larger = np.empty((room, _WORDS), np.int64), np.empty((room, HISTORY), np.uint8)
+    for old, new in zip((book, history), larger, strict=True):
+        new[: len(old)] = old
+    return larger
+
+
+# Indices are unsigned below, which spares the look whether one counts from the end; the caller has made the room.
 
 
 @njit(inline="always")
@@ -45,11 +166,12 @@ def _slot(key_a, key_b, mask):
 
 
 @njit(inline="always")
-def _write(history, letters, number, letter, side):
+def _write(book, history, page, letter, side):
     # Zeek: upper case is the originator's
-    if letters[number] < HISTORY:
-        history[number, letters[number]] = letter - 32 if side == 0 and letter != 94 else letter
-        letters[number] += 1
+    written = book[page, _WRITTEN]
+    if written < HISTORY:
+        history[page, np.uintp(written)] = letter - 32 if side == 0 and letter != 94 else letter
+        book[page, _WRITTEN] = written + 1
 
 
 @njit(inline="always")
@@ -60,246 +182,221 @@ def _power_of_ten(count):
 
 
 @njit(cache=True, nogil=True)
-def converse(
-    absent, src, dst, sport, dport, kind, one_way, time, octets, payload, flags, no_tcp, seq, ack, window, idle
-):  # fmt: skip
-    """Fold packets into conversations, in the order in which they stand.
+def _refill(book, slots, larger):
+    mask = np.int64(len(larger) - 1)
+    for number in slots:
+        if number >= 0:
+            slot = _slot(book[np.uintp(number), _KEY_A], book[np.uintp(number), _KEY_B], mask)
+            while larger[np.uintp(slot)] >= 0:
+                slot = (slot + 1) & mask
+            larger[np.uintp(slot)] = number
 
-    Parameters
-    ----------
-    absent : bool array
-        True for packets that belong to none (no IP).
-    src, dst : int32 arrays
-        Numbers of the addresses.
-    sport, dport : uint16 arrays
-        Ports, or what stands for them (ICMP); 0 where there are none.
-    kind : int32 array
-        IP protocol, or any number from 256 on for others; below 16384.
-    one_way : bool array
-        True where the other direction is another conversation (ICMP messages that have no answer).
-    time : int64 array
-        Nanoseconds.
-    octets, payload : uint32 arrays
-        0 where absent.
-    flags, no_tcp, seq, ack, window
-        TCP's, as in `decode.Columns`.
-    idle : int64 array
-        Timeout in nanoseconds by `kind`; the last one holds for kinds beyond.
 
-    Returns
-    -------
-    session : int32 array
-        The conversation of each packet, -1 for none; numbered in the order of their first packets.
-    to_dst : bool array
-        True where the packet goes from the opener to the other.
-    head : int64 array, shape (sessions, 8)
-        Keys, start, end, row of the first packet, bits, opener, initial sequence number.
-    tally : int64 array, shape (sessions, 2, 3)
-        Packets, octets and payload of src and dst.
-    history, letters : uint8 arrays, shapes (sessions, HISTORY) and (sessions,)
-        Zeek's letters and how many of them.
-    """
-    n = len(time)
-    session = np.empty(n, np.int32)
-    to_dst = np.zeros(n, np.bool_)
-    # room for as many conversations as packets: pages that are not written cost nothing
-    head = np.empty((n, 8), np.int64)
-    tally = np.empty((n, 2, 3), np.int64)
-    tcp = np.empty((n, 2, 5), np.int64)
-    history = np.empty((n, HISTORY), np.uint8)
-    letters = np.empty(n, np.uint8)
-    count = 0
-    keys = 0
-    slots = np.full(1024, -1, np.int32)
-
-    for row in range(n):
-        if absent[row]:
-            session[row] = -1
+@njit(cache=True, nogil=True)
+def _fold(packets, idle, session, to_dst, book, history, slots, row, count):
+    """Fold packets from `row` on; return the row and the count reached: the end, or where more room is needed."""
+    mask = np.int64(len(slots) - 1)
+    room = min(len(book), len(slots) // 2)
+    for row in range(row, len(packets.time)):  # noqa: B020
+        r = np.uintp(row)
+        src, dst = np.int64(packets.src[r]), np.int64(packets.dst[r])
+        if packets.no_ip[r] or src < 0 or dst < 0:
+            session[r] = -1
+            to_dst[r] = False
             continue
-        a = (np.int64(src[row]) << 16) | np.int64(sport[row])
-        b = (np.int64(dst[row]) << 16) | np.int64(dport[row])
+        sport, dport = np.int64(packets.sport[r]), np.int64(packets.dport[r])
+        a = (src << 16) | sport
+        b = (dst << 16) | dport
         forward = a <= b
-        what = np.int64(kind[row])
+        what = np.int64(packets.kind[r])
         key_a = (a if forward else b) | (what << 49)
         key_b = b if forward else a
-        if one_way[row] and not forward:
+        if packets.one_way[r] and not forward:
             key_a |= np.int64(1) << 48
-        is_tcp = what == 6 and not no_tcp[row]
-        flag = np.int64(flags[row])
+        is_tcp = what == 6 and not packets.no_tcp[r]
+        flag = np.int64(packets.tcp_flags[r])
+        seq = np.int64(packets.seq[r])
         syn_only = is_tcp and (flag & (TH_SYN | TH_ACK)) == TH_SYN
+        time = packets.time[r]
 
-        mask = np.int64(len(slots) - 1)
         slot = _slot(key_a, key_b, mask)
-        number = np.int64(slots[slot])
-        while number >= 0 and (head[number, _KEY_A] != key_a or head[number, _KEY_B] != key_b):
+        number = np.int64(slots[np.uintp(slot)])
+        while number >= 0 and (book[np.uintp(number), _KEY_A] != key_a or book[np.uintp(number), _KEY_B] != key_b):
             slot = (slot + 1) & mask
-            number = np.int64(slots[slot])
+            number = np.int64(slots[np.uintp(slot)])
 
         fresh = number < 0
+        page = np.uintp(number)
+        bits = np.int64(0)
         if not fresh:
-            if time[row] - head[number, _END] > idle[min(what, len(idle) - 1)]:
+            bits = book[page, _BITS]
+            if time - book[page, _END] > idle[np.uintp(min(what, len(idle) - 1))]:
                 fresh = True
-            elif syn_only and np.int64(seq[row]) != head[number, _ISN]:
-                bits = head[number, _BITS]
+            elif syn_only and seq != book[page, _ISN]:
                 over = (bits & FIN_SRC and bits & FIN_DST) or bits & (RST_SRC | RST_DST)
-                unanswered = bits & SYN and tally[number, 1, 0] == 0
+                unanswered = bits & SYN and book[page, _TALLY + 3] == 0
                 if over or unanswered:
                     fresh = True
 
         if fresh:
-            if number < 0:
-                keys += 1
-                if 2 * keys > len(slots):
-                    larger = np.full(4 * len(slots), -1, np.int32)
-                    mask = np.int64(len(larger) - 1)
-                    for old in slots:
-                        if old >= 0:
-                            slot = _slot(head[old, _KEY_A], head[old, _KEY_B], mask)
-                            while larger[slot] >= 0:
-                                slot = (slot + 1) & mask
-                            larger[slot] = old
-                    slots = larger
-                    slot = _slot(key_a, key_b, mask)
-                    while slots[slot] >= 0:
-                        slot = (slot + 1) & mask
+            if count >= room:
+                return row, count
             number = np.int64(count)
-            slots[slot] = number
+            page = np.uintp(number)
+            slots[np.uintp(slot)] = number
             count += 1
             # who opened: the sender of the first packet, unless that was an answer or the middle of a conversation
             sender = True
-            bits = np.int64(0)
+            bits = np.int64(KNOWN)
             if what == 6:
                 if is_tcp and flag & TH_SYN:
                     sender = not flag & TH_ACK
-                    bits = KNOWN
                 else:
-                    sender = not _serves(sport[row], dport[row])
-            elif what == 17 or what == 132 or what == 136:
-                if sport[row] < 1024 <= dport[row]:
-                    sender = False
-                else:
-                    bits = KNOWN
-            else:
-                bits = KNOWN
+                    sender = not sport < dport  # a guess: the lower port is the service
+                    bits = np.int64(0)
+            elif (what == 17 or what == 132 or what == 136) and sport < 1024 <= dport:
+                sender = False
+                bits = np.int64(0)
             if not sender:
                 bits |= FLIPPED
-            head[number, _KEY_A] = key_a
-            head[number, _KEY_B] = key_b
-            head[number, _START] = time[row]
-            head[number, _END] = time[row]
-            head[number, _FIRST] = row
-            head[number, _BITS] = bits
-            head[number, _OPENER] = forward == sender
-            head[number, _ISN] = np.int64(seq[row]) if syn_only else -1
-            letters[number] = 0
+            if forward == sender:
+                bits |= _LOWER_OPENED
+            for word in range(_WORDS):
+                book[page, np.uintp(word)] = 0
+            book[page, _KEY_A] = key_a
+            book[page, _KEY_B] = key_b
+            book[page, _START] = time
+            book[page, _END] = time
+            book[page, _FIRST] = row
+            book[page, _ISN] = seq if syn_only else -1
             for side in range(2):
-                for field in range(3):
-                    tally[number, side, field] = 0
-                tcp[number, side, _NEXT] = -1
-                tcp[number, side, _ACKED] = -1
-                tcp[number, side, _LETTERS] = 0
-                tcp[number, side, _AGAIN] = 0
-                tcp[number, side, _ZERO] = 0
+                book[page, np.uintp(_NEXT + side)] = -1
+                book[page, np.uintp(_ACKED + side)] = -1
             if bits & FLIPPED:
-                _write(history, letters, number, 94, 0)
+                _write(book, history, page, 94, 0)
 
-        side = 0 if forward == head[number, _OPENER] else 1
-        session[row] = number
-        to_dst[row] = side == 0
-        if time[row] > head[number, _END]:
-            head[number, _END] = time[row]
-        if time[row] < head[number, _START]:
-            head[number, _START] = time[row]
-        tally[number, side, 0] += 1
-        tally[number, side, 1] += np.int64(octets[row])
-        tally[number, side, 2] += np.int64(payload[row])
+        side = np.int64(0) if forward == (bits & _LOWER_OPENED > 0) else np.int64(1)
+        session[r] = number
+        to_dst[r] = side == 0
+        if time > book[page, _END]:
+            book[page, _END] = time
+        if time < book[page, _START]:
+            book[page, _START] = time
+        size = np.int64(packets.payload[r])
+        book[page, np.uintp(_TALLY + 3 * side)] += 1
+        book[page, np.uintp(_TALLY + 3 * side + 1)] += np.int64(packets.octets[r])
+        book[page, np.uintp(_TALLY + 3 * side + 2)] += size
 
         if is_tcp:
-            _follow(
-                head, tcp, history, letters, number, side, flag,
-                np.int64(seq[row]), np.int64(ack[row]), np.int64(window[row]), np.int64(payload[row]),
-            )  # fmt: skip
-        elif (what == 17 or what == 132) and not tcp[number, side, _LETTERS] & 8:
-            tcp[number, side, _LETTERS] |= 8
-            _write(history, letters, number, 100, side)
-
-    return session, to_dst, head[:count].copy(), tally[:count].copy(), history[:count].copy(), letters[:count].copy()
+            bits = _follow(
+                book, history, page, bits, side, flag, seq, np.int64(packets.ack[r]), np.int64(packets.window[r]), size
+            )
+        elif (what == 17 or what == 132) and not book[page, np.uintp(_SEEN + side)] & 8:
+            book[page, np.uintp(_SEEN + side)] |= 8
+            _write(book, history, page, 100, side)
+        book[page, _BITS] = bits
+    return len(packets.time), count
 
 
 @njit(inline="always")
-def _serves(sport, dport):
-    # a guess: the lower port is the service
-    return sport < dport
-
-
-@njit(cache=True)
-def _follow(head, tcp, history, letters, number, side, flag, seq, ack, window, size):
-    """Follow one TCP segment: what it says of the conversation's state, and its letters."""
-    bits = head[number, _BITS]
-    other = 1 - side
-    was = tcp[number, side, _LETTERS]
+def _follow(book, history, page, bits, side, flag, seq, ack, window, size):
+    """Follow one TCP segment: its letters and what is known of the conversation, which comes back."""
+    seen, again, zero = np.uintp(_SEEN + side), np.uintp(_AGAIN + side), np.uintp(_ZERO + side)
+    mine, acked, theirs = np.uintp(_NEXT + side), np.uintp(_ACKED + side), np.uintp(_ACKED + 1 - side)
+    was = book[page, seen]
     if flag & TH_SYN:
         if flag & TH_ACK:
             bits |= SYN_ACK
             if not was & 2:
                 was |= 2
-                _write(history, letters, number, 104, side)
+                _write(book, history, page, 104, side)
         else:
             bits |= SYN
-            if side == 0 and head[number, _ISN] < 0:
-                head[number, _ISN] = seq
+            if side == 0 and book[page, _ISN] < 0:
+                book[page, _ISN] = seq
             if not was & 1:
                 was |= 1
-                _write(history, letters, number, 115, side)
+                _write(book, history, page, 115, side)
     elif flag & TH_ACK and side == 0 and bits & SYN_ACK:
         bits |= ESTABLISHED
     if flag & TH_FIN:
         bits |= FIN_SRC if side == 0 else FIN_DST
         if not was & 16:
             was |= 16
-            _write(history, letters, number, 102, side)
+            _write(book, history, page, 102, side)
+    known = book[page, mine]
     if flag & TH_RST:
         belongs = True
         if side == 1 and bits & SYN and not bits & SYN_ACK and flag & TH_ACK:
-            belongs = tcp[number, 0, _NEXT] < 0 or ack == tcp[number, 0, _NEXT]
+            belongs = book[page, _NEXT] < 0 or ack == book[page, _NEXT]
             if belongs:
                 bits |= REFUSED
-        elif tcp[number, side, _NEXT] >= 0:
-            belongs = abs(_apart(seq, tcp[number, side, _NEXT])) <= _RST_WINDOW
-        elif tcp[number, other, _ACKED] >= 0:
-            belongs = abs(_apart(seq, tcp[number, other, _ACKED])) <= _RST_WINDOW
+        elif known >= 0:
+            belongs = abs(_apart(seq, known)) <= _RST_WINDOW
+        elif book[page, theirs] >= 0:
+            belongs = abs(_apart(seq, book[page, theirs])) <= _RST_WINDOW
         if belongs and not (bits & FIN_SRC and bits & FIN_DST):
             bits |= RST_SRC if side == 0 else RST_DST
         if not was & 32:
             was |= 32
-            _write(history, letters, number, 114, side)
+            _write(book, history, page, 114, side)
     if size > 0 and not was & 8:
         was |= 8
-        _write(history, letters, number, 100, side)
+        _write(book, history, page, 100, side)
     if size == 0 and flag & TH_ACK and not flag & (TH_SYN | TH_FIN | TH_RST) and not was & 4:
         was |= 4
-        _write(history, letters, number, 97, side)
+        _write(book, history, page, 97, side)
     if window == 0 and not flag & (TH_SYN | TH_RST):
-        tcp[number, side, _ZERO] += 1
-        if _power_of_ten(tcp[number, side, _ZERO]):
-            _write(history, letters, number, 119, side)
+        book[page, zero] += 1
+        if _power_of_ten(book[page, zero]):
+            _write(book, history, page, 119, side)
     if flag & TH_ACK:
-        tcp[number, side, _ACKED] = ack
+        book[page, acked] = ack
     if not flag & TH_RST:
         until = (seq + size + (1 if flag & TH_SYN else 0) + (1 if flag & TH_FIN else 0)) & 0xFFFFFFFF
-        known = tcp[number, side, _NEXT]
-        if known < 0:
-            tcp[number, side, _NEXT] = until
-        else:
-            ahead = _apart(until, known)
-            if ahead > 0:
-                tcp[number, side, _NEXT] = until
-            elif until != seq and _apart(seq, known) < 0 and not (size == 1 and _apart(seq, known) == -1):
-                tcp[number, side, _AGAIN] += 1  # sent before, in whole (a keep-alive of one byte is not)
-                if _power_of_ten(tcp[number, side, _AGAIN]):
-                    _write(history, letters, number, 116, side)
-    tcp[number, side, _LETTERS] = was
-    head[number, _BITS] = bits
+        if known < 0 or _apart(until, known) > 0:
+            book[page, mine] = until
+        elif until != seq and _apart(seq, known) < 0 and not (size == 1 and _apart(seq, known) == -1):
+            book[page, again] += 1  # sent before, in whole (a keep-alive of one byte is not)
+            if _power_of_ten(book[page, again]):
+                _write(book, history, page, 116, side)
+    book[page, seen] = was
+    return bits
+
+
+@njit(cache=True, nogil=True)
+def _read_out(book, start, end, first, bits, tally, letters):
+    for number in range(len(start)):
+        page = np.uintp(number)
+        start[page] = book[page, _START]
+        end[page] = book[page, _END]
+        first[page] = book[page, _FIRST]
+        bits[page] = book[page, _BITS] & (_LOWER_OPENED - 1)
+        letters[page] = book[page, _WRITTEN]
+        for field in range(6):
+            tally[field, page] = book[page, np.uintp(_TALLY + field)]
+
+
+@njit(cache=True, nogil=True)
+def any_under(values, mask):
+    """Return True where any value under the mask is not 0."""
+    found = False
+    for row in range(len(values)):
+        found |= mask[row] & (values[row] != 0)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def gathered(values, places):
+    """Return int64 ``values[places]``, 0 where a place is negative, and a bool array, True there."""
+    result = np.empty(len(places), np.int64)
+    none = np.empty(len(places), np.bool_)
+    for row in range(len(places)):
+        r = np.uintp(row)
+        place = places[r]
+        none[r] = place < 0
+        result[r] = values[np.uintp(place)] if place >= 0 else 0
+    return result, none
 
 
 @njit(cache=True, nogil=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from nsm_nb.schema import PACKETS, SESSIONS
-from nsm_nb.sessions.endpoints import address_numbers, community_id, icmp_ports, ip_protocol
+from nsm_nb.sessions.endpoints import Endpoints, address_numbers, community_id, icmp_ports, ip_protocol
 from nsm_nb.sessions.identity import stable_numbers
 from nsm_nb.sessions.ports import port_names
+
+if TYPE_CHECKING:
+    from nsm_nb.kernels.conversations import Conversations, Packets
 
 __all__ = ["IDLE", "assemble"]
 
@@ -65,7 +69,7 @@ def assemble(
     -----
     *Source*: RFC 9293 (TCP), Argus 3 (state), Zeek (history), Community ID v1.
     """
-    from nsm_nb.kernels.conversations import converse
+    from nsm_nb.kernels.conversations import converse, gathered
 
     PACKETS.require(
         packets, "time", "src_ip", "dst_ip", "src_port", "dst_port", "proto", "octets", "payload", "tcp_flags"
@@ -75,22 +79,16 @@ def assemble(
     idle = {**IDLE, **(idle or {})}
     order = _order(packets)
     ordered = packets if order is None else packets.take(order)
-    keys = _Keys(ordered)
-    number, to_dst, head, tally, history, letters = converse(
-        keys.absent, keys.src, keys.dst, keys.sport, keys.dport, keys.kind, keys.one_way,
-        ordered["time"].dt.tz_localize(None).to_numpy().view(np.int64),
-        _plain(ordered["octets"]), _plain(ordered["payload"]), _plain(ordered["tcp_flags"]),
-        ordered["tcp_flags"].isna().to_numpy(), _plain(ordered["seq"]), _plain(ordered["ack"]), _plain(ordered["window"]),
-        _timeouts(idle),
-    )  # fmt: skip
-    sessions = _session_table(ordered, keys, head, tally, history, letters, sensor)
+    keys = _keys(ordered)
+    found = converse(keys, _timeouts(idle))
+    sessions = _session_table(ordered, keys, found, sensor)
 
-    ids = np.append(sessions["session"].to_numpy(np.int64), 0)[number]
+    number, to_dst = found.session, found.to_dst
     if order is not None:
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        number, to_dst, ids = number[back], to_dst[back], ids[back]
-    absent = number < 0
+        number, to_dst = number[back], to_dst[back]
+    ids, absent = gathered(sessions["session"].to_numpy(np.int64), number)
     filled = packets.copy(deep=False)
     filled["session"] = pd.arrays.IntegerArray(ids, absent)
     filled["to_dst"] = pd.arrays.BooleanArray(to_dst, absent.copy())
@@ -99,7 +97,10 @@ def assemble(
 
 def _order(packets: pd.DataFrame) -> np.ndarray | None:
     """Return the order by time where packets of several captures are mixed; one capture keeps the order of its file."""
-    if packets["evidence"].nunique() < 2 or packets["time"].is_monotonic_increasing:
+    evidence = packets["evidence"]
+    if isinstance(evidence.dtype, pd.CategoricalDtype) and len(evidence.cat.categories) < 2:
+        return None
+    if evidence.nunique() < 2 or packets["time"].is_monotonic_increasing:
         return None
     return np.argsort(packets["time"].dt.tz_localize(None).to_numpy(), kind="stable")
 
@@ -112,145 +113,154 @@ def _timeouts(idle: Mapping[str, float]) -> np.ndarray:
 
 
 def _plain(column: pd.Series) -> np.ndarray:
-    """Return the numbers of a masked column without a copy; what stands under the mask is 0 by the reader's promise."""
+    """Return the numbers of a masked column, 0 where they are missing; without a copy where the reader left 0 there."""
+    from nsm_nb.kernels.conversations import any_under
+
     array = column.array
     if isinstance(array, pd.arrays.IntegerArray):
-        values = array._data
-        return (
-            values
-            if not array._mask.any() or not values[array._mask].any()
-            else column.fillna(0).to_numpy(values.dtype)
-        )
+        values, mask = array._data, array._mask
+        return np.where(mask, values.dtype.type(0), values) if any_under(values, mask) else values
     return column.fillna(0).to_numpy()
 
 
-class _Keys:
-    """What packets are folded by, as arrays."""
+def _missing(column: pd.Series) -> np.ndarray:
+    array = column.array
+    return array._mask if isinstance(array, pd.arrays.IntegerArray) else column.isna().to_numpy()
 
-    def __init__(self, packets: pd.DataFrame):
-        proto = packets["proto"].astype("category")
-        self.absent = (packets["octets"].isna() | packets["src_ip"].isna() | packets["dst_ip"].isna()).to_numpy(bool)
-        src, dst = packets["src_ip"], packets["dst_ip"]
-        if src.dtype != dst.dtype:
-            from nsm_nb.schema import addresses
 
-            src, dst = (pd.Series(each) for each in addresses(src, dst))
-        self.src = src.cat.codes.to_numpy(np.int32)
-        self.dst = dst.cat.codes.to_numpy(np.int32)
-        self.kind = _kinds(proto)
-        self.sport = _plain(packets["src_port"]).astype(np.uint16, copy=True)
-        self.dport = _plain(packets["dst_port"]).astype(np.uint16, copy=True)
-        self.icmp_type = _plain(packets["icmp_type"])
-        self.icmp_code = _plain(packets["icmp_code"])
-        self.one_way = np.zeros(len(packets), bool)
-        icmp = packets["icmp_type"].notna().to_numpy()
-        if icmp.any():
-            rows = np.flatnonzero(icmp)
-            self.sport[rows], self.dport[rows], self.one_way[rows] = icmp_ports(
-                proto.iloc[rows].reset_index(drop=True), self.icmp_type[rows], self.icmp_code[rows]
-            )
-        self._follow_fragments(packets)
+def _keys(packets: pd.DataFrame) -> Packets:
+    """Return what packets are folded by, as arrays; what stands for ports of ICMP and of later fragments included."""
+    from nsm_nb.kernels.conversations import Packets
 
-    def _follow_fragments(self, packets: pd.DataFrame) -> None:
-        """Give later fragments what stands for ports in the first fragment of their datagram (RFC 791 2.3)."""
-        rows = np.flatnonzero(packets["fragment"].notna().to_numpy())
-        if not len(rows):
-            return
-        parts = pd.DataFrame(
-            {
-                "src": self.src[rows],
-                "dst": self.dst[rows],
-                "kind": self.kind[rows],
-                "id": _plain(packets["ip_id"])[rows],
-                "row": rows.astype(float),
-            }
+    src, dst = packets["src_ip"], packets["dst_ip"]
+    if src.dtype != dst.dtype:
+        from nsm_nb.schema import addresses
+
+        src, dst = (pd.Series(each) for each in addresses(src, dst))
+    proto = packets["proto"].astype("category")
+    columns = {name: _plain(packets[name]) for name in ("octets", "payload", "tcp_flags", "seq", "ack", "window")}
+    keys = Packets(
+        no_ip=_missing(packets["octets"]),
+        src=src.cat.codes.to_numpy(np.int32),
+        dst=dst.cat.codes.to_numpy(np.int32),
+        sport=_plain(packets["src_port"]).astype(np.uint16, copy=True),
+        dport=_plain(packets["dst_port"]).astype(np.uint16, copy=True),
+        kind=_kinds(proto),
+        one_way=np.zeros(len(packets), bool),
+        time=packets["time"].dt.tz_localize(None).to_numpy().view(np.int64),
+        no_tcp=_missing(packets["tcp_flags"]),
+        **columns,
+    )
+    rows = np.flatnonzero(~_missing(packets["icmp_type"]))
+    if len(rows):
+        keys.sport[rows], keys.dport[rows], keys.one_way[rows] = icmp_ports(
+            proto.iloc[rows].reset_index(drop=True),
+            *(packets[name].iloc[rows].fillna(0).to_numpy(np.uint8) for name in ("icmp_type", "icmp_code")),
         )
-        first = _plain(packets["fragment"])[rows] == 0
-        # the latest first fragment of the datagram; where the first one comes later than others, that one
-        source = parts["row"].where(first)
-        keys = [parts["src"], parts["dst"], parts["kind"], parts["id"]]
-        source = source.groupby(keys).ffill().fillna(source.groupby(keys).bfill())
-        known = source.notna().to_numpy()
-        here, there = rows[known], source[known].to_numpy().astype(np.int64)
-        for each in (self.sport, self.dport, self.one_way):
-            each[here] = each[there]
+    _follow_fragments(packets, keys)
+    return keys
+
+
+def _follow_fragments(packets: pd.DataFrame, keys: Packets) -> None:
+    """Give later fragments what stands for ports in the first fragment of their datagram (RFC 791 2.3)."""
+    rows = np.flatnonzero(~_missing(packets["fragment"]))
+    if not len(rows):
+        return
+    parts = pd.DataFrame(
+        {
+            "src": keys.src[rows],
+            "dst": keys.dst[rows],
+            "kind": keys.kind[rows],
+            "id": packets["ip_id"].iloc[rows].fillna(0).to_numpy(np.uint32),
+            "row": rows.astype(float),
+        }
+    )
+    first = (packets["fragment"].iloc[rows] == 0).to_numpy(bool)
+    # the latest first fragment of the datagram; where the first one comes later than others, that one
+    source = parts["row"].where(first)
+    by = [parts["src"], parts["dst"], parts["kind"], parts["id"]]
+    source = source.groupby(by).ffill().fillna(source.groupby(by).bfill())
+    known = source.notna().to_numpy()
+    here, there = rows[known], source[known].to_numpy().astype(np.int64)
+    for each in (keys.sport, keys.dport, keys.one_way):
+        each[here] = each[there]
 
 
 def _kinds(proto: pd.Series) -> np.ndarray:
-    numbers = ip_protocol(pd.Series(proto.cat.categories))
-    table = [int(number) or 256 + place for place, number in enumerate(numbers)]
-    return np.array([*table, 256 + len(table)], np.int32)[proto.cat.codes.to_numpy()]
+    numbers = ip_protocol(pd.Series(proto.cat.categories)).astype(np.int16)
+    # names without a number of IP share what is left, which is enough for those that can stand above IP
+    others = np.minimum(256 + np.arange(len(numbers) + 1), 16_383).astype(np.int16)
+    others[:-1][numbers > 0] = numbers[numbers > 0]
+    return others.take(proto.cat.codes.to_numpy(), mode="wrap")  # code -1, for missing, takes the last
 
 
-def _session_table(
-    packets: pd.DataFrame,
-    keys: _Keys,
-    head: np.ndarray,
-    tally: np.ndarray,
-    history: np.ndarray,
-    letters: np.ndarray,
-    sensor: str | None,
-) -> pd.DataFrame:
+def _session_table(packets: pd.DataFrame, keys: Packets, found: Conversations, sensor: str | None) -> pd.DataFrame:
     from nsm_nb.kernels import conversations as kernel
 
-    count = len(head)
-    start, end, first, bits = head[:, 2], head[:, 3], head[:, 4], head[:, 5]
+    count, first, bits = len(found.first), found.first, found.bits
     flipped = (bits & kernel.FLIPPED) > 0
-    named = ["proto", "vlan", "evidence", "frame", "icmp_type", "icmp_code"]
-    sent = packets[named].take(first).reset_index(drop=True)
+    proto, vlan, evidence, frame = (packets[name].array.take(first) for name in ("proto", "vlan", "evidence", "frame"))
+    proto = pd.Series(proto).astype("category").cat.remove_unused_categories()
 
-    def of_opener(src: np.ndarray, dst: np.ndarray) -> np.ndarray:
-        return np.where(flipped, dst, src)
+    def ends(src: np.ndarray, dst: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        src, dst = src[first], dst[first]
+        return np.where(flipped, dst, src), np.where(flipped, src, dst)
 
-    src_code = of_opener(keys.src[first], keys.dst[first])
-    dst_code = of_opener(keys.dst[first], keys.src[first])
-    sport = of_opener(keys.sport[first], keys.dport[first])
-    dport = of_opener(keys.dport[first], keys.sport[first])
+    src_code, dst_code = ends(keys.src, keys.dst)
+    sport, dport = ends(keys.sport, keys.dport)
     dtype = _shared_address_dtype(packets)
-    src_ip = pd.Categorical.from_codes(src_code, dtype=dtype, validate=False)
-    dst_ip = pd.Categorical.from_codes(dst_code, dtype=dtype, validate=False)
-    proto = sent["proto"].astype("category").cat.remove_unused_categories()
-    portless = ~proto.isin(["tcp", "udp", "sctp", "udplite"]).to_numpy()
-    src, dst = address_numbers(pd.Series(src_ip)), address_numbers(pd.Series(dst_ip))
-    one_way = keys.one_way[first]
-    ids = stable_numbers(src, dst, sport, dport, keys.kind[first], start)
-    until = int(packets["time"].max().value)
-    idle = np.maximum((until - end) // 1_000_000_000, 0)
-    dst_port = pd.arrays.IntegerArray(dport.astype(np.uint16), portless)
+    every = address_numbers(pd.Series(pd.Categorical.from_codes(np.arange(len(dtype.categories)), dtype=dtype)))
+    src, dst = (Endpoints(*(part[code] for part in every)) for code in (src_code, dst_code))
+    portless = _of_protocols(proto, "tcp", "udp", "sctp", "udplite", inside=False)
+    idle = np.maximum((int(keys.time.max()) - found.end) // 1_000_000_000, 0)
+    dst_port = pd.arrays.IntegerArray(dport, portless)
 
     def utc(values: np.ndarray) -> pd.Series:
         return pd.Series(values.view("M8[ns]")).dt.tz_localize("UTC")
 
+    def whole(values: np.ndarray) -> pd.arrays.IntegerArray:
+        return pd.arrays.IntegerArray(values, np.zeros(count, bool))
+
+    def all_of(name: str | None) -> pd.Categorical:
+        categories = pd.Index([] if name is None else [name], dtype="str")
+        return pd.Categorical.from_codes(np.full(count, len(categories) - 1, np.int8), categories=categories)
+
     return pd.DataFrame(
         {
-            "session": pd.arrays.IntegerArray(ids, np.zeros(count, bool)),
-            "start": utc(start),
-            "end": utc(end),
-            "duration": (end - start) / 1e9,
+            "session": whole(stable_numbers(src, dst, sport, dport, keys.kind[first], found.start)),
+            "start": utc(found.start),
+            "end": utc(found.end),
+            "duration": (found.end - found.start) / 1e9,
             "proto": proto,
-            "src_ip": src_ip,
-            "src_port": pd.arrays.IntegerArray(sport.astype(np.uint16), portless.copy()),
-            "dst_ip": dst_ip,
+            "src_ip": pd.Categorical.from_codes(src_code, dtype=dtype, validate=False),
+            "src_port": pd.arrays.IntegerArray(sport, portless.copy()),
+            "dst_ip": pd.Categorical.from_codes(dst_code, dtype=dtype, validate=False),
             "dst_port": dst_port,
             **{
-                f"{side}_{what}": pd.arrays.IntegerArray(tally[:, place, field].copy(), np.zeros(count, bool))
+                f"{side}_{what}": whole(found.tally[3 * place + field])
                 for field, what in enumerate(("packets", "octets", "payload"))
                 for place, side in enumerate(("src", "dst"))
             },
-            "state": _states(proto, bits, tally, sent, flags=_flags_seen(kernel, bits)),
+            "state": _states(packets, proto, found),
             "closed": _closings(proto, bits, idle),
-            "history": _history(proto, history, letters),
+            "history": _history(proto, found),
             "application": port_names(proto, pd.Series(dst_port)),
             "direction_known": pd.arrays.BooleanArray((bits & kernel.KNOWN) > 0, np.zeros(count, bool)),
-            "community_id": community_id(src, dst, sport, dport, proto, one_way=one_way),
-            "vlan": sent["vlan"].array,
-            "sensor": pd.Categorical([sensor] * count if sensor else [None] * count),
-            "evidence": sent["evidence"].astype("category").array,
-            "record": pd.arrays.IntegerArray(sent["frame"].to_numpy(np.int64), np.zeros(count, bool)),
-            "source": pd.Categorical.from_codes(np.zeros(count, np.int8), categories=pd.Index(["pcap"], dtype="str")),
+            "community_id": community_id(src, dst, sport, dport, proto, one_way=keys.one_way[first]),
+            "vlan": vlan,
+            "sensor": all_of(sensor),
+            "evidence": pd.Series(evidence).astype("category").array,
+            "record": whole(np.asarray(frame).astype(np.int64)),
+            "source": all_of("pcap"),
         },
         copy=False,
     )[list(SESSIONS.columns)]
+
+
+def _of_protocols(proto: pd.Series, *names: str, inside: bool = True) -> np.ndarray:
+    """Return a bool array, True where the protocol is one of the names; with `inside` False, where it is none of them."""
+    lookup = np.array([*(name in names for name in proto.cat.categories), False]) == inside
+    return lookup[proto.cat.codes.to_numpy()]
 
 
 def _shared_address_dtype(packets: pd.DataFrame) -> pd.CategoricalDtype:
@@ -260,52 +270,37 @@ def _shared_address_dtype(packets: pd.DataFrame) -> pd.CategoricalDtype:
     return src.dtype if src.dtype == dst.dtype else addresses(src, dst)[0].dtype
 
 
-def _flags_seen(kernel: object, bits: np.ndarray) -> dict[str, np.ndarray]:
-    return {
-        name: (bits & getattr(kernel, name)) > 0
-        for name in ("SYN", "SYN_ACK", "FIN_SRC", "FIN_DST", "RST_SRC", "RST_DST", "REFUSED")
-    }
-
-
-def _states(
-    proto: pd.Series, bits: np.ndarray, tally: np.ndarray, sent: pd.DataFrame, *, flags: dict
-) -> pd.Categorical:
+def _states(packets: pd.DataFrame, proto: pd.Series, found: Conversations) -> pd.Categorical:
     """Return the state as Argus 3 prints it: for TCP the first of RST FIN CON ACC REQ that holds."""
-    from nsm_nb.kernels.conversations import ESTABLISHED
+    from nsm_nb.kernels import conversations as kernel
 
     names = ["CON", "INT", "RST", "FIN", "ACC", "REQ"]
-    both = (tally[:, 0, 0] > 0) & (tally[:, 1, 0] > 0)
-    codes = np.where(both, 0, 1)
-    of_tcp = np.select(
-        [
-            flags["RST_SRC"] | flags["RST_DST"],
-            flags["FIN_SRC"] | flags["FIN_DST"],
-            (bits & ESTABLISHED) > 0,
-            flags["SYN_ACK"],
-            flags["SYN"],
-        ],
-        [2, 3, 0, 4, 5],
-        0,
+    of_tcp = _first_that_holds(
+        (kernel.RST_SRC | kernel.RST_DST, 2),
+        (kernel.FIN_SRC | kernel.FIN_DST, 3),
+        (kernel.ESTABLISHED, 0),
+        (kernel.SYN_ACK, 4),
+        (kernel.SYN, 5),
+        otherwise=0,
     )
-    codes = np.where((proto == "tcp").to_numpy(), of_tcp, codes)
-    icmp = np.flatnonzero(sent["icmp_type"].notna().to_numpy())
-    if len(icmp):
-        asked = sent.iloc[icmp]
-        told = {
-            key: _icmp_state(*key)
-            for key in set(zip(asked["proto"], asked["icmp_type"], asked["icmp_code"], strict=True))
-        }
-        names += sorted(set(told.values()) - set(names))
-        codes[icmp] = [
-            names.index(told[key]) for key in zip(asked["proto"], asked["icmp_type"], asked["icmp_code"], strict=True)
-        ]
+    one_side = (found.tally[0] == 0) | (found.tally[3] == 0)
+    codes = np.where(_of_protocols(proto, "tcp"), of_tcp[found.bits], one_side.astype(np.int16))
+    rows = np.flatnonzero(~_missing(packets["icmp_type"])[found.first])
+    if len(rows):
+        kind, code = (_plain(packets[name])[found.first[rows]].astype(int) for name in ("icmp_type", "icmp_code"))
+        asked = (proto.cat.codes.to_numpy()[rows].astype(int) + 1) << 16 | kind << 8 | code
+        each, which = np.unique(asked, return_inverse=True)
+        protos = [None, *proto.cat.categories]
+        told = [_icmp_state(protos[number >> 16], number >> 8 & 255, number & 255) for number in each.tolist()]
+        names += sorted(set(told) - set(names))
+        codes[rows] = np.array([names.index(state) for state in told])[which]
     return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str")).remove_unused_categories()
 
 
-def _icmp_state(proto: str, kind: int, code: int) -> str:
-    state = _ICMP_STATES.get((proto, int(kind)), "INT")
+def _icmp_state(proto: str | None, kind: int, code: int) -> str:
+    state = _ICMP_STATES.get((str(proto), kind), "INT")
     if state == "UR":
-        state = (_UNREACHABLE if proto == "icmp" else _UNREACHABLE6).get(int(code), "UR")
+        state = (_UNREACHABLE if proto == "icmp" else _UNREACHABLE6).get(code, "UR")
     return state
 
 
@@ -313,42 +308,42 @@ def _closings(proto: pd.Series, bits: np.ndarray, idle: np.ndarray) -> pd.Catego
     """Return in words how each TCP session ended; other protocols have no end that could be seen."""
     from nsm_nb.kernels import conversations as kernel
 
-    def has(bit: int) -> np.ndarray:
-        return (bits & bit) > 0
-
-    tcp = (proto == "tcp").to_numpy()
     words = ["both", "refused by dst", "reset by src", "reset by dst", "src only", "dst only", "no answer", "open"]
-    choice = np.select(
-        [
-            has(kernel.FIN_SRC) & has(kernel.FIN_DST),
-            has(kernel.REFUSED),
-            has(kernel.RST_SRC),
-            has(kernel.RST_DST),
-            has(kernel.FIN_SRC),
-            has(kernel.FIN_DST),
-            has(kernel.SYN) & ~has(kernel.SYN_ACK) & ~has(kernel.ESTABLISHED),
-        ],
-        list(range(7)),
-        7,
+    ended = _first_that_holds(
+        (kernel.REFUSED, 1),
+        (kernel.RST_SRC, 2),
+        (kernel.RST_DST, 3),
+        (kernel.FIN_SRC, 4),
+        (kernel.FIN_DST, 5),
+        otherwise=7,
     )
+    every = np.arange(len(ended))
+    ended[(every & kernel.FIN_SRC > 0) & (every & kernel.FIN_DST > 0)] = 0
+    ended[(ended == 7) & (every & (kernel.SYN | kernel.SYN_ACK | kernel.ESTABLISHED) == kernel.SYN)] = 6
+    choice = ended[bits].astype(np.int32)
+    tcp = _of_protocols(proto, "tcp")
     silent = tcp & (choice == 7) & (idle >= 60)
     seconds = np.unique(idle[silent])
-    choice = np.where(silent, len(words) + np.searchsorted(seconds, idle), choice)
+    choice[silent] = len(words) + np.searchsorted(seconds, idle[silent])
     words += [f"idle {each} s" for each in seconds]
     return pd.Categorical.from_codes(np.where(tcp, choice, -1), categories=pd.Index(words, dtype="str"))
 
 
-def _history(proto: pd.Series, history: np.ndarray, letters: np.ndarray) -> pd.Series:
+def _first_that_holds(*answers: tuple[int, int], otherwise: int) -> np.ndarray:
+    """Return, for each combination of the kernel's bits, the number beside the first of `answers` that has a bit in common."""
+    every = np.arange(1 << 10)
+    return np.select([every & bit > 0 for bit, _ in answers], [number for _, number in answers], otherwise).astype(
+        np.int16
+    )
+
+
+def _history(proto: pd.Series, found: Conversations) -> pd.Series:
     import pyarrow as pa
 
     from nsm_nb.kernels.conversations import history_texts
 
-    data, offsets = history_texts(history, letters)
-    known = proto.isin(["tcp", "udp", "sctp"]).to_numpy()
+    data, offsets = history_texts(found.history, found.letters)
+    known = _of_protocols(proto, "tcp", "udp", "sctp")
     valid = None if known.all() else pa.array(known).buffers()[1]
-    return pd.Series(
-        pd.array(
-            pa.LargeStringArray.from_buffers(len(letters), pa.py_buffer(offsets), pa.py_buffer(data), valid),
-            dtype="str",
-        )
-    )
+    texts = pa.LargeStringArray.from_buffers(len(known), pa.py_buffer(offsets), pa.py_buffer(data), valid)
+    return pd.Series(pd.array(texts, dtype="str"))
