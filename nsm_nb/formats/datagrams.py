@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 from collections.abc import Iterator
@@ -54,8 +53,6 @@ def datagrams(path: str | os.PathLike, packets: pd.DataFrame) -> Iterator[Datagr
     window = (offset - offset[0]) // _WINDOW if len(rows) else offset
     cuts = np.flatnonzero(np.diff(window)) + 1
     with open_evidence(path) as file:
-        if isinstance(file, gzip.GzipFile):
-            file.myfileobj = file.fileobj  # else the file beneath stays open
         for place in np.split(np.arange(len(rows)), cuts):
             if not len(place):
                 continue

@@ -66,10 +66,6 @@ class Lines(Source):
     def __init__(self, path: str | os.PathLike, *, block: int = BLOCK, longest: int = LONGEST):
         block = _room(path, block)
         super().__init__(path, block)
-        if isinstance(self._file, gzip.GzipFile):
-            # GzipFile.readinto throws away what it has unpacked where the data end early; readinto1 keeps it
-            self._file.readinto = self._file.readinto1  # type: ignore[method-assign]
-            self._file.myfileobj = self._file.fileobj  # it closes the file beneath only where this says so
         self.longest = min(longest, block // 2)
         self.passed: list[tuple[int, int, int]] = []
         self.count = 0

@@ -576,7 +576,7 @@ def slow_number(value, most=2**53):
     return int(number) if 0 <= number <= most and number == int(number) else None
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.fixed_dictionaries(
@@ -612,7 +612,7 @@ def test_any_events_are_read_as_python_reads_them(tmp_path, lines):
     assert caveats_of(table) == [caveat for caveat in caveats_of(table) if caveat.kind == "clock"]
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=30), max_size=12))
 def test_any_bytes_give_rows_caveats_or_one_error(tmp_path, lines):
     path = write(tmp_path, ALERT, *lines, ALERT)

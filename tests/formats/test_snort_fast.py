@@ -297,7 +297,7 @@ def test_only_fast_logs_are_recognised(heads):
 # --- any text
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=30).filter(
         lambda text: "[**]" not in text and text.strip() == text and text != '""'
@@ -318,7 +318,7 @@ def test_what_is_written_is_read_back(tmp_path, message, src, dst, port, when):
     assert values(table["src_port"]) == values(table["dst_port"]) == [port]
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=40), max_size=10))
 def test_any_bytes_give_rows_and_caveats(tmp_path, lines):
     path = write(tmp_path, LINE, *lines, LINE)
