@@ -19,7 +19,7 @@ from nsm_nb.widgets.cells import Field
 from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.grid import Grid
 from nsm_nb.widgets.lines import Lines, line
-from nsm_nb.widgets.verdict import KEYS, Verdict
+from nsm_nb.widgets.verdict import ASKS, KEYS, Verdict
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
@@ -128,7 +128,7 @@ class Alerts(Frame):
         below = ipywidgets.HBox([self._left, self._right])
         below.add_class("nsm-row")
         super().__init__("Alerts", bar, self.grid, self.verdict, below, **traits)
-        self._title.listens = list(KEYS)
+        self._title.listens, self._title.asks = list(KEYS), ASKS
         self._title.on_key(self.guard(self.verdict.press))
         self.grid.observe(self.guard(lambda change: self._choose_group()), "active")
         self.grid.observe(self.guard(lambda change: self._tell_target()), "selected")

@@ -41,7 +41,7 @@ export default {
     on("change:value", value);
     on("change:wrong", error);
     on("msg:custom", (message) => {
-      if (message.type !== "focus") return;
+      if (message.type !== "focus" || document.activeElement === input) return;
       input.focus();
       input.select();
     });

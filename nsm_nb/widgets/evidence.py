@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+import pandas as pd
 import traitlets
 
 from nsm_nb.text import printable
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     from nsm_nb.case import Case
 
-__all__ = ["Evidence", "cases_beside"]
+__all__ = ["Evidence", "cases_beside", "unread"]
+
+_AT_ONCE = 256 << 20  # bytes; a second or two
 
 _COLUMNS = (
     "evidence", "format", "tables", "size", "rows", "first", "last", "caveats", Field("sha256", width=20),
@@ -37,6 +40,11 @@ def cases_beside(path: Path) -> list[Path]:
     except OSError:  # the folder above may not be ours to read
         return [path]
     return found or [path]
+
+
+def unread(inventory: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of an inventory whose format is known and which were not read yet."""
+    return inventory[inventory["format"].notna() & inventory["rows"].isna() & (inventory["caveats"] == 0)]
 
 
 def _style(row: Mapping) -> dict[str, str]:
@@ -73,7 +81,10 @@ class Evidence(Frame):
             "then choose 'look again'",
         )  # fmt: skip
         self.detail = Lines(boxed=True, height=190, label="caveats of the chosen evidence")
-        choose = ipywidgets.HBox([self._cases, self._path, self._again])
+        self._read = ipywidgets.Button(
+            description="read all", tooltip="Read what was not read yet into the case's index; it says how far it is"
+        )
+        choose = ipywidgets.HBox([self._cases, self._path, self._read, self._again])
         choose.add_class("nsm-bar")
         self._path.layout.flex = "1 1 260px"
         super().__init__("Evidence", choose, self.grid, self.detail, case=case, **traits)
@@ -81,13 +92,20 @@ class Evidence(Frame):
         self._cases.observe(self.guard(lambda change: self._chosen(change["new"])), "value")
         self._path.on_submit(self.guard(lambda text: self.choose(text)))
         self._again.on_click(self.guard(lambda button: self._look_again()))
-        self._show()
+        self._read.on_click(self.guard(lambda button: self._read_all()))
+        self._begin()
 
     def choose(self, path: str | os.PathLike) -> None:
         """Go on with another case."""
         from nsm_nb.case import open_case
 
         self.case = open_case(Path(path).expanduser())
+        self._begin()
+
+    def _begin(self) -> None:
+        """Read at once what takes no time; leave the rest to the button, where it can be watched."""
+        if 0 < int(unread(self.case.evidence)["size"].sum()) <= _AT_ONCE:
+            self.guard(self.case.index)()
         self._show()
 
     def _chosen(self, path: Path | None) -> None:
@@ -97,6 +115,10 @@ class Evidence(Frame):
     def _look_again(self) -> None:
         self._told = 0.0
         self.case.refresh(progress=self._progress)
+        self._read_all()
+
+    def _read_all(self) -> None:
+        self._told = 0.0
         self.case.index(progress=self._progress)
         self._show()
 
@@ -122,7 +144,13 @@ class Evidence(Frame):
         size = int(table["size"].sum()) if len(table) else 0
         wrong = int((table["caveats"] > 0).sum()) if len(table) else 0
         self.note = f"{len(table):,} files, {size:,} bytes"
-        self.status = f"{wrong} with caveats" if wrong else "no caveats"
+        waiting = unread(table)
+        self._read.disabled = not len(waiting)
+        self.status = (f"{wrong} with caveats" if wrong else "no caveats") + (
+            f"; {len(waiting):,} files ({octets(waiting['size'].sum())}) are not read yet: 'read all' does it"
+            if len(waiting)
+            else ""
+        )
         self.code = f"case = nsm.open_case({str(case.path)!r})\ncase.evidence"
         self._show_detail()
 

@@ -59,6 +59,10 @@ export default {
       if (event.key.length === 1 && event.target.closest("input, textarea, select")) return;
       event.preventDefault();
       event.stopPropagation();
+      // Words that follow a key that asks for them must not wait for the kernel: they would be keys themselves.
+      const entry = frame.querySelector(".nsm-asked input");
+      const when = model.get("asks")[name];
+      if (entry && (when === "always" || (when === "empty" && !entry.value.trim()))) entry.focus();
       model.send({ type: "key", key: name });
     };
     // On the window, so that it comes before JupyterLab's own listener on the document.

@@ -67,6 +67,9 @@ class Lines(anywidget.AnyWidget):
     live = traitlets.Unicode("", help="ARIA live: polite, assertive or none").tag(sync=True)
     at = traitlets.Int(None, allow_none=True, help="the line to bring into sight and mark").tag(sync=True)
     listens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    asks: Any = traitlets.Dict(
+        help="keys that lead into the frame's entry of class nsm-asked: always, or where it is empty"
+    ).tag(sync=True)
 
     def __init__(self, *lines: str | dict, **traits: Any):
         super().__init__(**traits)

@@ -12,13 +12,18 @@ from nsm_nb.triage import CATEGORIES
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.lines import Lines, line
 
-__all__ = ["HELP", "KEYS", "Verdict"]
+__all__ = ["ASKS", "HELP", "KEYS", "Verdict"]
 
 _BY_KEY = {each.key: each.short for each in CATEGORIES.values() if each.key}
 _LETTERS = {"e": "NA", "s": "ESC"}
 
 #: The keys that give a verdict, and ``?`` for help.
 KEYS = (*_BY_KEY, *(f"Shift+{key}" for key in _BY_KEY), *_LETTERS, "?")
+
+#: Which of them lead into the comment at once.
+ASKS = {f"Shift+{key}": "always" for key in _BY_KEY} | {
+    key: "empty" for key, short in (*_BY_KEY.items(), *_LETTERS.items()) if CATEGORIES[short].needs_comment
+}
 
 HELP = (
     *(f"{each.key:<4} {each.short:<4} {each.name}" for each in CATEGORIES.values() if each.key),
@@ -43,6 +48,7 @@ class Verdict(ipywidgets.VBox):
         self.buttons = {each.short: self._button(each.short) for each in CATEGORIES.values()}
         self.comment = Entry(label="comment", placeholder="why; it is kept with the verdict")
         self.comment.layout.flex = "1 1 320px"
+        self.comment.add_class("nsm-asked")
         self.comment.on_submit(lambda text: self._submitted())
         self.comment.on_cancel(self.cancel)
         self._about = Lines(live="polite")

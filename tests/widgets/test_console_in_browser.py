@@ -59,12 +59,11 @@ def test_a_click_on_a_group_brings_rule_packet_and_session(alerts):
 def test_shift_and_a_key_ask_for_the_comment_and_enter_judges(alerts):
     group(alerts, LISTING).click()
     alerts.wait_for(f"{LISTING!r} in alerts.grid.row['message']")
+    # e, s and x are letters from the first on, not verdicts or cut cells: nothing waits for the kernel
     alerts.page.keyboard.press("Shift+F1")
+    alerts.page.keyboard.type("see files01: exfiltration next")
     alerts.page.get_by_label("comment for I", exact=True).wait_for()
     alerts.wait_for("alerts.verdict.pending == 'I'")
-
-    # e, s and x are letters here, not verdicts or cut cells
-    alerts.page.keyboard.type("see files01: exfiltration next")
     assert alerts.run("print(len(case.verdicts))").strip() == "0"
     alerts.page.keyboard.press("Enter")
 

@@ -30,7 +30,6 @@ def test_a_damaged_file_is_told_in_amber(case, tmp_path):
     evidence = Evidence(case)
 
     evidence.choose(tmp_path)
-    evidence._again.click()
     evidence.grid.active = 0
 
     assert evidence.case.name == "cut"
@@ -85,3 +84,23 @@ def test_looking_again_says_how_far_it_is(case, monkeypatch):
     evidence._again.click()
 
     assert any(each.startswith("reading staged.pcap: ") for each in told) and evidence.error == ""
+
+
+def test_small_evidence_is_read_at_once(empty_case, evidence):
+    empty_case.add(evidence / "staged.pcap")
+
+    shown = Evidence(empty_case)
+
+    assert shown.grid.table["rows"].tolist() == [9746]
+    assert shown._read.disabled
+
+
+def test_large_evidence_waits_for_its_button(empty_case, evidence, monkeypatch):
+    monkeypatch.setattr("nsm_nb.widgets.evidence._AT_ONCE", 1_000_000)
+    empty_case.add(evidence / "staged.pcap")
+    shown = Evidence(empty_case)
+    assert "1 files (3.2 MB) are not read yet" in shown.status and not shown._read.disabled
+
+    shown._read.click()
+
+    assert shown.grid.table["rows"].tolist() == [9746] and shown._read.disabled

@@ -1,7 +1,7 @@
 import pytest
 
 from nsm_nb.triage import CATEGORIES
-from nsm_nb.widgets.verdict import Verdict
+from nsm_nb.widgets.verdict import ASKS, Verdict
 
 
 @pytest.fixture
@@ -91,3 +91,9 @@ def test_every_category_has_a_button_that_says_its_name(verdict, judged):
         assert CATEGORIES[short].name in button.tooltip
     verdict.buttons["NEW"].click()
     assert judged == [("NEW", "")]
+
+
+def test_keys_that_ask_for_words_lead_into_the_comment_without_waiting():
+    assert ASKS["Shift+F1"] == ASKS["Shift+F9"] == "always"
+    assert ASKS["F9"] == ASKS["s"] == "empty"
+    assert "F1" not in ASKS and "e" not in ASKS
