@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nsm_nb.case import create_case, open_case
     from nsm_nb.formats import read_alerts, read_packets, read_sessions
     from nsm_nb.schema import in_network
-    from nsm_nb.widgets import console
+    from nsm_nb.widgets.console import console
 
 _ROOMS = (
     "alerts",

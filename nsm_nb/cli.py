@@ -79,7 +79,8 @@ def parser() -> argparse.ArgumentParser:
     lab.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
 
     create = command("create", _create, "make a case of files and folders of evidence",
-                     "  nsm-nb create my-case /mnt/evidence\n  nsm-nb create my-case gateway.pcap eve.json", case=False)  # fmt: skip
+                     "  nsm-nb create my-case /mnt/evidence\n"
+                     "  nsm-nb create my-case gateway.pcap eve.json", case=False)  # fmt: skip
     create.add_argument("case", help="the directory to make")
     create.add_argument("evidence", nargs="*", help="files and folders; they stay where they are")
     create.add_argument("--copy", action="store_true", help="copy the evidence into the case")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_cells_are_short_and_prose_stands_before_each(path):
     cells = json.loads(path.read_text())["cells"]
 
     assert cells[0]["cell_type"] == "markdown"
-    for before, cell in zip(cells, cells[1:], strict=False):
+    for before, cell in pairwise(cells):
         if cell["cell_type"] == "code":
             assert len(cell["source"]) <= 6
             assert before["cell_type"] == "markdown"

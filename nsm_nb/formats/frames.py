@@ -20,7 +20,8 @@ _IP_PROTOCOLS = {
 }  # fmt: skip
 # Names of ethertypes: IEEE 802 numbers as IANA lists them.
 _ETHERTYPES = {
-    0x0800: "ip", 0x0806: "arp", 0x0842: "wol", 0x22F0: "avtp", 0x8035: "rarp", 0x809B: "appletalk", 0x80F3: "aarp", 0x8137: "ipx",
+    0x0800: "ip", 0x0806: "arp", 0x0842: "wol", 0x22F0: "avtp", 0x8035: "rarp", 0x809B: "appletalk", 0x80F3: "aarp",
+    0x8137: "ipx",
     0x86DD: "ipv6", 0x8808: "flow-control", 0x8809: "lacp", 0x8847: "mpls", 0x8848: "mpls", 0x8863: "pppoed",
     0x8864: "pppoe", 0x888E: "eapol", 0x8892: "profinet", 0x88CC: "lldp", 0x88E5: "macsec", 0x88F7: "ptp", 0x9000: "loop",
 }  # fmt: skip

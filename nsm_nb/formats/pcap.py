@@ -169,7 +169,8 @@ def _noticed(table: pd.DataFrame, frames: Frames, label: str) -> list[Caveat]:
                 first + 1,
                 int(c.offset[first]),
                 "snaplen",
-                f"{name}: {int(short.sum()):,} of {frames.count:,} frames were captured in part (largest {int(c.captured.max()):,} "
+                f"{name}: {int(short.sum()):,} of {frames.count:,} frames were captured in part (largest "
+                f"{int(c.captured.max()):,} "
                 f"bytes); octets are from the headers, transcripts have gaps",
             )
         )

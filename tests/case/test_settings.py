@@ -65,5 +65,5 @@ def test_each_fault_is_named(read, text, words):
 
 
 def test_a_folder_that_is_no_case_says_what_to_do(tmp_path):
-    with pytest.raises(CaseError, match="has no case.toml; make a case with create_case"):
+    with pytest.raises(CaseError, match=r"has no case\.toml; make a case with create_case"):
         settings.read(tmp_path)
