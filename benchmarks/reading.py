@@ -1,0 +1,109 @@
+"""Captures to tables: how fast, and how much faster than what is in use today."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import dpkt
+
+import nsm_nb as nsm
+from benchmarks import captures
+from benchmarks.measuring import Result, Run, of_samples, run, times
+
+__all__ = ["measure_peers", "measure_reading"]
+
+SLICE = 200_000  # packets that the peers are measured on
+
+
+def measure_reading(this: Run) -> Iterator[Result]:
+    """Yield the rates of `read_packets` on the two captures."""
+    for capture, unit, asked in (
+        (captures.large(this.folder, this.scale), "GB/s", ">= 2"),
+        (captures.small(this.folder, this.scale), "million packets/s", ">= 5"),
+    ):
+        count = len(nsm.read_packets(capture))
+        size = capture.stat().st_size
+        seconds, share = times(lambda capture=capture: nsm.read_packets(capture), this.runs)
+        how = f"read_packets, {size / 1e6:,.0f} MB, {count:,} packets to a table of all {len(nsm.schema.PACKETS.columns)} columns"
+        rates = {
+            "GB/s": [size / each / 1e9 for each in seconds],
+            "million packets/s": [count / each / 1e6 for each in seconds],
+        }
+        for each, samples in rates.items():
+            name = f"read_packets, {capture.stem}.pcap, {'bytes' if each == 'GB/s' else 'packets'}"
+            yield of_samples(name, samples, each, how, asked=asked if each == unit else "", share=share)
+
+
+def measure_peers(this: Run) -> Iterator[Result]:
+    """Yield the packets a second of nsm_nb and of others on the same packets, and how many times dpkt's ours is."""
+    capture = captures.first_packets(captures.large(this.folder, this.scale), SLICE)
+    count = len(nsm.read_packets(capture))
+    slice_ = f"the first {count:,} packets of large.pcap ({capture.stat().st_size / 1e6:,.0f} MB)"
+    ours, share = times(lambda: nsm.read_packets(capture), 3 * this.runs)
+    unit = "packets/s"
+    rates = [count / each for each in ours]
+    yield of_samples("packets of a slice: nsm_nb", rates, unit, f"read_packets, {slice_}", share=share)
+    theirs, share = times(lambda: with_dpkt(capture), this.runs, warm=0)
+    how = f"a loop over dpkt that gives the same fields as tuples, {slice_}; no table is made of them"
+    yield of_samples("packets of a slice: dpkt", [count / each for each in theirs], unit, how, share=share)
+    middle = sorted(ours)[len(ours) // 2]
+    yield of_samples(
+        "times dpkt", [each / middle for each in theirs], "times", f"median of ours, {slice_}", asked=">= 100"
+    )
+    fields = ["frame.number", "frame.time_epoch", "frame.len", "frame.cap_len", "eth.src", "eth.dst", "ip.src", "ip.dst",
+              "ip.ttl", "ip.id", "ip.len", "ipv6.src", "ipv6.dst", "ip.proto", "tcp.srcport", "tcp.dstport", "udp.srcport",
+              "udp.dstport", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw", "tcp.window_size_value", "tcp.len", "icmp.type",
+              "icmp.code"]  # fmt: skip
+    programs = {
+        "tcpdump": (["tcpdump", "-nn", "-tt", "-e", "-r", str(capture)], "tcpdump -nn -tt -e, text"),
+        "tshark": (
+            ["tshark", "-n", "-r", str(capture), "-T", "fields", *(part for each in fields for part in ("-e", each))],
+            f"tshark -n -T fields, {len(fields)} fields",
+        ),
+    }
+    for program, (command, words) in programs.items():
+        if shutil.which(program):
+            seconds, _ = times(lambda command=command: run(command), this.runs, warm=0)
+            how = f"{words}, the whole process, {slice_}"
+            yield of_samples(f"packets of a slice: {program}", [count / each for each in seconds], unit, how)
+
+
+def with_dpkt(capture: Path) -> list[tuple]:
+    """Return the fields of each packet that dpkt can give, as one writes it by hand."""
+    rows = []
+    with capture.open("rb") as file:
+        for frame, (time, data) in enumerate(dpkt.pcap.Reader(file), 1):
+            src = dst = sport = dport = proto = ttl = number = octets = flags = seq = ack = window = kind = code = (
+                payload
+            ) = None
+            ethernet = dpkt.ethernet.Ethernet(data)
+            packet = ethernet.data
+            if isinstance(packet, dpkt.ip.IP):
+                src, dst = socket.inet_ntoa(packet.src), socket.inet_ntoa(packet.dst)
+                proto, ttl, number, octets = packet.p, packet.ttl, packet.id, packet.len
+            elif isinstance(packet, dpkt.ip6.IP6):
+                src, dst = socket.inet_ntop(socket.AF_INET6, packet.src), socket.inet_ntop(socket.AF_INET6, packet.dst)
+                proto, ttl, octets = packet.p, packet.hlim, packet.plen + 40
+            if proto is not None:
+                segment = packet.data
+                if isinstance(segment, dpkt.tcp.TCP):
+                    sport, dport, flags, seq, ack = (
+                        segment.sport,
+                        segment.dport,
+                        segment.flags,
+                        segment.seq,
+                        segment.ack,
+                    )
+                    window, payload = segment.win, len(segment.data)
+                elif isinstance(segment, dpkt.udp.UDP):
+                    sport, dport, payload = segment.sport, segment.dport, len(segment.data)
+                elif isinstance(segment, dpkt.icmp.ICMP):
+                    kind, code = segment.type, segment.code
+            rows.append(
+                (frame, time, len(data), ethernet.src.hex(":"), ethernet.dst.hex(":"), src, sport, dst, dport, proto, ttl,
+                 number, octets, flags, seq, ack, window, kind, code, payload)
+            )  # fmt: skip
+    return rows
