@@ -1,7 +1,8 @@
 """Large captures for the benchmarks: the bundled capture again and again, each time with other addresses and later times.
 
-Every copy is a network of its own (two octets of each IPv4 address change with the copy; IPv6 and ARP stay), so sessions, addresses and
-timeouts are as many as in real traffic of that size. IP checksums are left as they were; nothing measured looks at them.
+Every copy is a network of its own (two octets of each IPv4 address change with the copy; IPv6 and ARP stay), so sessions,
+addresses and timeouts are as many as in real traffic of that size. IP checksums are left as they were; nothing measured
+looks at them.
 """
 
 from __future__ import annotations
