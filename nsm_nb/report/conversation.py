@@ -267,7 +267,7 @@ def _bytes(data: bytes) -> Run:
 
 def _exchanges(exchanges: Sequence[Exchange]) -> Table:
     """Return the first lines and the bodies of HTTP exchanges; the headers stand in the transcript."""
-    heads = [Head("", right=True), Head("request"), Head("response"), Head("bodies", wide=True)]
+    heads = [Head("no.", right=True), Head("request"), Head("response"), Head("bodies", wide=True)]
     rows = [
         [Cell(str(number)), _first_line(each.request), _first_line(each.response), _body_cell(each)]
         for number, each in enumerate(exchanges[:EXCHANGES], 1)

@@ -84,6 +84,7 @@ class Finding:
     anchor: str
     badge: Badge
     title: str
+    sensor: str
     start: pd.Timestamp
     when: str
     local: str
@@ -157,8 +158,8 @@ def _group(case: Case, number: int, row: pd.Series, verdicts: pd.DataFrame, told
         ("the sensor names", [Cell(ends(parent), code=True)], "of the first alert"),
     ]
     return Finding(
-        number, anchor, words.badge(str(row["status"])), cut(row["message"]), row["first"], time(row["first"]),
-        words.local(row["first"], case.settings.time_zone), facts, acts(mine),
+        number, anchor, words.badge(str(row["status"])), cut(row["message"]), cut(row["sensor"], 60),
+        row["first"], time(row["first"]), words.local(row["first"], case.settings.time_zone), facts, acts(mine),
         alerts=_alerts(alerts, joins, children, told),
         sessions=_sessions(sessions, joins, told) if len(sessions) > 1 else None,
         rule=rule,
@@ -178,7 +179,8 @@ def _session(case: Case, number: int, row: pd.Series, verdicts: pd.DataFrame, to
     conversations, elsewhere, unshown = _conversations(case, [row], anchor, number, told)
     zone = case.settings.time_zone
     return Finding(
-        number, anchor, words.badge(str(row["status"])), f"Session {ends(row)}", row["start"], time(row["start"]),
+        number, anchor, words.badge(str(row["status"])), f"Session {ends(row)}", "",
+        row["start"], time(row["start"]),
         words.local(row["start"], zone), [("judged", [Cell("the session itself")], "")], acts(mine),
         alerts=_alerts(alerts, joins, list(alerts["alert"]), told) if len(alerts) else None,
         conversations=conversations, elsewhere=elsewhere, unshown=unshown,
@@ -210,7 +212,7 @@ def _conversations(
         name = str(row["session"])
         if name in told.where:
             elsewhere.append((name, *told.where[name]))
-        elif len(shown) >= TRANSCRIPTS or told.spent >= WHOLE:
+        elif len(shown) + len(elsewhere) >= TRANSCRIPTS or told.spent >= WHOLE:
             unshown.append(name)
         else:
             place = f"{anchor}-session-{len(shown) + 1}"
