@@ -130,6 +130,9 @@ class Alerts(Frame):
         super().__init__("Alerts", bar, self.grid, self.verdict, below, **traits)
         self._title.listens, self._title.asks = list(KEYS), ASKS
         self._title.on_key(self.guard(self.verdict.press))
+        for grid in (self.grid, self.children_grid):
+            grid.listens = list(KEYS)
+            grid.on_key(self.guard(self.verdict.press))
         self.grid.observe(self.guard(lambda change: self._choose_group()), "active")
         self.grid.observe(self.guard(lambda change: self._tell_target()), "selected")
         self.grid.on_activate(self.guard(lambda position: self.to_transcript()))

@@ -51,6 +51,7 @@ export default {
     });
     input.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== "Escape") return;
+      tellPlaces();
       model.send({ type: event.key === "Enter" ? "submit" : "cancel", value: input.value });
       event.preventDefault();
       event.stopPropagation();

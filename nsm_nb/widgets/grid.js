@@ -2,8 +2,6 @@
 // Text is only ever set with textContent: evidence was written by an intruder.
 
 const ROW = 22; // px, as in grid.css
-const BLOCK = 100; // rows asked for at once
-const KEPT = 60; // blocks kept
 const TALLEST = 8_000_000; // px; browsers end elements between 17 and 33 million
 const MODIFIERS = new Set(["Shift", "Control", "Alt", "Meta", "CapsLock", "Dead"]);
 
@@ -17,10 +15,12 @@ class GridView {
     this.anchor = null; // where a range began
     this.pool = [];
     this.resorted = null;
-    this.forget();
+    this.rows = new Rows(model);
+    this.where = new Place(model);
     this.build(el);
     this.listen();
     this.columns();
+    this.listens();
     this.size();
   }
 
@@ -75,6 +75,11 @@ class GridView {
     this.sorted();
   }
 
+  listens() {
+    // The frame's own keys leave these to the grid, which tells with them where it stands.
+    this.scroller.dataset.listens = this.model.get("listens").join(" ");
+  }
+
   sorted() {
     const [name, way] = this.model.get("sort") ?? [null, "none"];
     this.model.get("_columns").forEach((each, place) => {
@@ -105,11 +110,6 @@ class GridView {
 
   // --- windows of rows ---
 
-  forget() {
-    this.blocks = new Map();
-    this.waiting = null;
-  }
-
   headHeight() {
     return this.head.offsetHeight || ROW + 2;
   }
@@ -122,38 +122,16 @@ class GridView {
     return Math.max(0, this.model.get("_count") - this.visible());
   }
 
-  row(place) {
-    const block = Math.floor(place / BLOCK);
-    return this.blocks.get(block)?.[place - block * BLOCK];
-  }
-
-  ask() {
-    // One question at a time: while a scrollbar is dragged, only where it rests is fetched.
-    if (this.waiting !== null) return;
-    const count = this.model.get("_count");
-    const from = Math.floor(this.first / BLOCK);
-    const to = Math.floor(Math.min(this.first + this.visible(), Math.max(0, count - 1)) / BLOCK);
-    for (let block = from; block <= to && block * BLOCK < count; block++) {
-      if (this.blocks.has(block)) continue;
-      this.waiting = block;
-      this.model.send({ type: "rows", version: this.model.get("_version"), start: block * BLOCK, count: BLOCK });
-      return;
-    }
-  }
-
   arrived(message) {
     if (message.type === "focus") this.scroller.focus({ preventScroll: true });
+    if (message.type === "placed") this.where.heard();
     if (message.type !== "rows") return;
-    const block = message.start / BLOCK;
-    if (message.version !== this.model.get("_version")) return;
-    this.blocks.set(block, message.rows);
-    if (this.blocks.size > KEPT) this.blocks.delete(this.blocks.keys().next().value);
-    if (this.waiting === block) this.waiting = null;
+    this.rows.arrived(message);
     this.draw();
   }
 
   changed() {
-    this.forget();
+    this.rows.forget();
     if (this.model.get("_version") === this.resorted) this.first = 0;
     this.size();
   }
@@ -165,9 +143,7 @@ class GridView {
     const count = this.model.get("_count");
     const shown = Math.min(this.visible() + 1, count - this.first);
     while (this.pool.length < shown) this.pool.push(this.newRow(columns));
-    const place = this.model.get("_place");
-    const active = place.version === this.model.get("_version") ? place.active : null;
-    const picked = place.version === this.model.get("_version") ? place.picked : [];
+    const { active, picked } = this.where.get();
     this.pool.forEach((line, number) => {
       line.hidden = number >= shown;
       line.style.display = line.hidden ? "none" : "";
@@ -176,7 +152,7 @@ class GridView {
     const inside = active !== null && active >= this.first && active < this.first + shown;
     if (inside) this.scroller.setAttribute("aria-activedescendant", `${this.id}-${active - this.first}`);
     else this.scroller.removeAttribute("aria-activedescendant");
-    this.ask();
+    this.rows.ask(this.first, this.first + this.visible());
   }
 
   newRow(columns) {
@@ -190,7 +166,7 @@ class GridView {
   }
 
   drawRow(line, number, columns, active, picked) {
-    const row = this.row(number);
+    const row = this.rows.at(number);
     const chosen = picked.some(([from, to]) => number >= from && number <= to);
     line.className = ["nsm-grid-row", number % 2 ? "nsm-odd" : "", number === active ? "nsm-active" : "",
       chosen ? "nsm-picked" : "", row?.classes?.row ?? ""].join(" ");
@@ -240,21 +216,15 @@ class GridView {
 
   // --- choosing ---
 
-  place() {
-    const place = this.model.get("_place");
-    return place.version === this.model.get("_version") ? place : { version: this.model.get("_version"), active: null, picked: [] };
-  }
-
   set(active, picked) {
-    this.model.set("_place", { version: this.model.get("_version"), active, picked });
-    this.model.save_changes();
+    this.where.set(active, picked);
     this.draw();
   }
 
   go(number, extend = false) {
     const count = this.model.get("_count");
     if (!count) return;
-    const { active, picked } = this.place();
+    const { active, picked } = this.where.get();
     const to = Math.min(Math.max(0, number), count - 1);
     if (!extend) this.anchor = to;
     this.set(to, extend ? [this.range(this.anchor ?? active ?? to, to)] : picked);
@@ -267,7 +237,7 @@ class GridView {
   }
 
   toggle(number) {
-    const { picked } = this.place();
+    const { picked } = this.where.get();
     const inside = picked.some(([from, to]) => number >= from && number <= to);
     if (!inside) return [...picked, [number, number]];
     return picked.flatMap(([from, to]) => {
@@ -280,7 +250,7 @@ class GridView {
     const line = event.target.closest("[data-place]");
     if (!line) return;
     const number = Number(line.dataset.place);
-    const { active, picked } = this.place();
+    const { active, picked } = this.where.get();
     if (event.shiftKey) {
       this.set(number, [this.range(this.anchor ?? active ?? number, number)]);
     } else if (event.ctrlKey || event.metaKey) {
@@ -317,7 +287,7 @@ class GridView {
   key(event) {
     if (MODIFIERS.has(event.key)) return;
     const name = keyName(event);
-    const { active, picked } = this.place();
+    const { active, picked } = this.where.get();
     const here = active ?? this.first - 1;
     const page = Math.max(1, this.visible() - 1);
     const moves = {
@@ -325,7 +295,10 @@ class GridView {
       PageDown: (active ?? 0) + page, PageUp: (active ?? 0) - page, Home: 0, End: this.model.get("_count") - 1,
     };
     const plain = name.replace(/^Shift\+/, "");
-    if (this.model.get("listens").includes(name)) this.model.send({ type: "key", key: name, version: this.model.get("_version"), active, picked });
+    if (this.model.get("listens").includes(name)) {
+      tellPlaces();
+      this.model.send({ type: "key", key: name, version: this.model.get("_version"), active, picked });
+    }
     else if (Object.hasOwn(moves, plain)) this.go(moves[plain], name !== plain);
     else if ((name === "x" || name === " ") && active !== null) this.set(active, this.toggle(active));
     else if (name === "Ctrl+a") this.set(active, this.model.get("_count") ? [[0, this.model.get("_count") - 1]] : []);
@@ -337,6 +310,7 @@ class GridView {
   }
 
   activate(active) {
+    tellPlaces();
     this.model.send({ type: "activate", version: this.model.get("_version"), active });
   }
 
@@ -351,7 +325,13 @@ class GridView {
     on("change:_place", () => this.placed());
     on("change:sort", () => this.sorted());
     on("change:height", () => this.size());
+    on("change:listens", () => this.listens());
     on("change:label", () => this.scroller.setAttribute("aria-label", this.model.get("label")));
+    const tell = () => this.where.tell();
+    for (const name of ["pointerdown", "nsm-places"]) {
+      window.addEventListener(name, tell, true);
+      atEnd(() => window.removeEventListener(name, tell, true));
+    }
     this.scroller.addEventListener("scroll", () => requestAnimationFrame(() => this.scrolled()));
     this.scroller.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.scroller.addEventListener("keydown", (event) => this.key(event));
@@ -383,7 +363,7 @@ class GridView {
   }
 
   placed() {
-    const { active } = this.place();
+    const { active } = this.where.get();
     const away = this.model.get("_version") !== this.resorted;
     this.resorted = null;
     if (away && active !== null && (active < this.first || active >= this.first + this.visible())) {

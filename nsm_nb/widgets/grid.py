@@ -52,7 +52,7 @@ class Grid(anywidget.AnyWidget):
     (10, [1, 2, 0])
     """
 
-    _esm = module("grid.js")
+    _esm = module("rows.js", "grid.js")
     _css = sheet("grid.css")
 
     active = traitlets.Int(None, allow_none=True, help="position in the table of the row with the cursor")
@@ -239,9 +239,16 @@ class Grid(anywidget.AnyWidget):
     # --- messages ---
 
     def _told(self, _widget: Grid, content: dict, _buffers: Sequence) -> None:
-        if content.get("version") != self._version:
-            return  # asked about an order that is gone
-        if content["type"] == "rows":
+        current = content.get("version") == self._version  # else it speaks of an order that is gone
+        if content["type"] == "place":
+            try:
+                if current:
+                    self._take_place(content)
+            finally:
+                self.send({"type": "placed"})
+        elif not current:
+            return
+        elif content["type"] == "rows":
             start = max(0, int(content["start"]))
             stop = start + min(_MOST_ROWS, max(0, int(content["count"])))
             self.send(

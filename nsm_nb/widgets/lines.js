@@ -57,12 +57,14 @@ export default {
       if (!frame?.contains(event.target) || !model.get("listens").includes(name)) return;
       // Characters belong to the field that is being written in; F-keys do not.
       if (event.key.length === 1 && event.target.closest("input, textarea, select")) return;
-      event.preventDefault();
-      event.stopPropagation();
       // Words that follow a key that asks for them must not wait for the kernel: they would be keys themselves.
       const entry = frame.querySelector(".nsm-asked input");
       const when = model.get("asks")[name];
       if (entry && (when === "always" || (when === "empty" && !entry.value.trim()))) entry.focus();
+      if (event.target.closest("[data-listens]")?.dataset.listens.split(" ").includes(name)) return; // a grid tells of it
+      event.preventDefault();
+      event.stopPropagation();
+      tellPlaces();
       model.send({ type: "key", key: name });
     };
     // On the window, so that it comes before JupyterLab's own listener on the document.

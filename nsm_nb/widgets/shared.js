@@ -25,6 +25,11 @@ function keepLetters(element) {
   });
 }
 
+function tellPlaces() {
+  // Before anything is done about the chosen rows, every grid tells which they are: see GridView.tell.
+  window.dispatchEvent(new Event("nsm-places"));
+}
+
 function listening(model) {
   // Listen to a model; the function that comes back ends all of it.
   const offs = [];

@@ -20,9 +20,9 @@ def asset(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-def module(name: str) -> str:
-    """Return an ES module: what all of ours share, and the file named."""
-    return f"{asset('shared.js')}\n{asset(name)}"
+def module(*names: str) -> str:
+    """Return one ES module: what all of ours share, and the files named."""
+    return "\n".join(asset(name) for name in ("shared.js", *names))
 
 
 def sheet(*names: str) -> str:

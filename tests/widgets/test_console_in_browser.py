@@ -87,6 +87,37 @@ def test_a_key_judges_at_once_and_the_browser_does_not_act(alerts):
     assert alerts.page.evaluate(count) == cells
 
 
+def test_a_verdict_falls_on_the_row_that_is_seen_even_where_the_kernel_is_slow(alerts):
+    alerts.run(
+        """
+import time
+def slow(change): time.sleep(0.3)
+alerts.grid.observe(slow, 'active')
+alerts.grid.active = 0
+wanted = alerts.grid.table['group'].iloc[3]
+"""
+    )
+    alerts.page.get_by_role("grid", name="alert queue").focus()
+    for key in ("j", "j", "j", "F6"):  # the kernel is still at the first
+        alerts.page.keyboard.press(key)
+
+    alerts.wait_for("case.status().get(wanted) == 'VI'", seconds=20)
+    assert (
+        alerts.run(
+            "print((case.status() == 'VI').sum() == len(case.groups()[lambda g: g.group == wanted].children.iloc[0]))"
+        ).strip()
+        == "True"
+    )
+    alerts.page.get_by_role("grid", name="alert queue").focus()
+    alerts.run("alerts.grid.active = 0; wanted = alerts.grid.table['group'].iloc[2]")
+    alerts.page.wait_for_timeout(500)
+    alerts.page.keyboard.press("j")
+    alerts.page.keyboard.press("j")
+    alerts.page.get_by_role("button", name="F7 VII").click()  # the mouse is as safe as the key
+    alerts.wait_for("case.status().get(wanted) == 'VII'", seconds=20)
+    alerts.run("alerts.grid.unobserve(slow, 'active')")
+
+
 def test_escalating_without_a_comment_asks_for_it(alerts):
     before = alerts.run("print(len(case.verdicts))")
     alerts.page.get_by_role("grid", name="alert queue").focus()

@@ -140,6 +140,28 @@ def test_what_is_acted_on_is_the_marks_else_the_cursor():
     assert grid.chosen == [0, 4]
 
 
+def test_a_place_is_taken_and_answered_so_that_the_next_may_come():
+    grid, sent = Grid(table()), []
+    grid.send = sent.append
+    grid._told(grid, {"type": "place", "version": grid._version, "active": 2, "picked": [[0, 1]]}, [])
+    assert grid.active == 2 and grid.selected == [0, 1]
+
+    grid._told(grid, {"type": "place", "version": grid._version - 1, "active": 4, "picked": []}, [])
+    assert grid.active == 2
+    assert sent == [{"type": "placed"}] * 2
+
+
+def test_a_place_is_answered_even_where_following_it_fails():
+    grid, sent = Grid(table()), []
+    grid.send = sent.append
+    grid.observe(lambda change: 1 / 0, "active")
+
+    with pytest.raises(ZeroDivisionError):
+        grid._told(grid, {"type": "place", "version": grid._version, "active": 2, "picked": []}, [])
+
+    assert sent == [{"type": "placed"}]
+
+
 def test_the_same_key_twice_is_told_twice():
     grid, pressed = Grid(table(), listens=["F1", "Shift+F1"]), []
     grid.on_key(pressed.append)
