@@ -9,6 +9,7 @@ Source: RFC 9293 3.3-3.5 (TCP), Zeek's conn.log (history), Argus 3 (which flags 
 
 from __future__ import annotations
 
+import secrets
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,10 @@ _KEY_A, _KEY_B, _END, _BITS, _START, _FIRST, _ISN, _WRITTEN = range(8)
 _TALLY = 8  # packets, octets, payload of src; the same of dst
 _NEXT, _ACKED, _SEEN, _AGAIN, _ZERO = 14, 16, 18, 20, 22  # of src, and one further of dst
 _WORDS = 24
+
+# Multipliers of the hash table, other ones in each process: nobody can make a capture whose conversations all fall into
+# one place. What comes out does not depend on them.
+_ODD = tuple(np.int64(secrets.randbits(63) | 1) for _ in range(2))
 
 
 class Packets(NamedTuple):
@@ -125,14 +130,14 @@ def converse(packets: Packets, idle: np.ndarray) -> Conversations:
     slots = np.full(1 << max(12, (rows // 8).bit_length()), -1, np.int32)
     row, count = 0, 0
     while True:
-        row, count = _fold(packets, idle, session, to_dst, book, history, slots, row, count)
+        row, count = _fold(packets, idle, _ODD, session, to_dst, book, history, slots, row, count)
         if row == rows:
             break
         if count == len(book):
             book, history = _with_room(book, history, 2 * count)
         if 2 * count >= len(slots):
             larger = np.full(2 * len(slots), -1, np.int32)
-            _refill(book, slots, larger)
+            _refill(book, _ODD, slots, larger)
             slots = larger
     start, end, first = (np.empty(count, np.int64) for _ in range(3))
     bits, tally, letters = np.empty(count, np.int16), np.empty((6, count), np.int64), np.empty(count, np.uint8)
@@ -158,8 +163,8 @@ def _apart(a, b):
 
 
 @njit(inline="always")
-def _slot(key_a, key_b, mask):
-    mixed = (key_a * np.int64(-0x61C8864680B583EB)) ^ (key_b * np.int64(-0x40A7B892E31B1A47))
+def _slot(key_a, key_b, odd, mask):
+    mixed = (key_a * odd[0]) ^ (key_b * odd[1])
     mixed ^= mixed >> np.int64(29)
     mixed *= np.int64(-0x6B2FB644ECCEEE15)
     return (mixed ^ (mixed >> np.int64(32))) & mask
@@ -182,18 +187,18 @@ def _power_of_ten(count):
 
 
 @njit(cache=True, nogil=True)
-def _refill(book, slots, larger):
+def _refill(book, odd, slots, larger):
     mask = np.int64(len(larger) - 1)
     for number in slots:
         if number >= 0:
-            slot = _slot(book[np.uintp(number), _KEY_A], book[np.uintp(number), _KEY_B], mask)
+            slot = _slot(book[np.uintp(number), _KEY_A], book[np.uintp(number), _KEY_B], odd, mask)
             while larger[np.uintp(slot)] >= 0:
                 slot = (slot + 1) & mask
             larger[np.uintp(slot)] = number
 
 
 @njit(cache=True, nogil=True)
-def _fold(packets, idle, session, to_dst, book, history, slots, row, count):
+def _fold(packets, idle, odd, session, to_dst, book, history, slots, row, count):
     """Fold packets from `row` on; return the row and the count reached: the end, or where more room is needed."""
     mask = np.int64(len(slots) - 1)
     room = min(len(book), len(slots) // 2)
@@ -219,7 +224,7 @@ def _fold(packets, idle, session, to_dst, book, history, slots, row, count):
         syn_only = is_tcp and (flag & (TH_SYN | TH_ACK)) == TH_SYN
         time = packets.time[r]
 
-        slot = _slot(key_a, key_b, mask)
+        slot = _slot(key_a, key_b, odd, mask)
         number = np.int64(slots[np.uintp(slot)])
         while number >= 0 and (book[np.uintp(number), _KEY_A] != key_a or book[np.uintp(number), _KEY_B] != key_b):
             slot = (slot + 1) & mask
