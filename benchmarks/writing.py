@@ -86,6 +86,9 @@ def publish(results: Sequence[Result], told: Mapping[str, str], docs: Path) -> N
     place = docs / "speed.md"
     before, _, rest = place.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    place.write_text(f"{before}{_BEGIN}\n{page(results, told)}{_END}{after}")
     (docs / "images").mkdir(exist_ok=True)
-    figure(results, docs / "images" / "speed", f"{told['machine']}; {told['core']}; medians")
+    drawn = figure(results, docs / "images" / "speed", f"{told['machine']}; {told['core']}; medians")
+    shown = (
+        "![Packets a second of nsm_nb and of other tools on the same packets](images/speed.svg)\n\n" if drawn else ""
+    )
+    place.write_text(f"{before}{_BEGIN}\n{shown}{page(results, told)}{_END}{after}")
