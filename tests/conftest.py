@@ -25,6 +25,15 @@ def _shared() -> Path | None:
     return None
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _a_home_of_its_own(tmp_path_factory):
+    """Nothing of the person who runs the tests is read or written: neither chosen cases nor cases of bare folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NSM_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("NSM_CASE", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def bundled() -> Path:
     """The bundled case's directory; read only."""

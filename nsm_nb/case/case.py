@@ -15,16 +15,15 @@ import pandas as pd
 
 from nsm_nb import alerts as alert_room
 from nsm_nb import formats
-from nsm_nb.case import inventory, settings
+from nsm_nb.case import settings
 from nsm_nb.case.current import current
-from nsm_nb.case.index import Entry, clean, make
+from nsm_nb.case.holdings import Holdings
+from nsm_nb.case.inventory import Progress
 from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
 from nsm_nb.full_content import carve, frame_bytes
-from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat, caveat_table, with_caveats
-from nsm_nb.sessions import assemble
-from nsm_nb.sessions.identity import uncovered, with_community_id, with_numbers
+from nsm_nb.schema import ALERTS, PACKETS, caveat_table
 from nsm_nb.text import printable
 from nsm_nb.transcripts import Transcript, transcript
 
@@ -58,16 +57,12 @@ class Case:
         self.settings = settings.read(path)
         self._work = _workplace(path)
         self.selection = Selection(self._work / "selection.json")
-        self._index = self._work / "index"
+        self._holdings = Holdings(self.settings, path, self._work / "index")
+        self._made: dict[str, Any] = {}
         self._ledger: Ledger | None = None
-        self._forget()
 
     def __repr__(self) -> str:
         return f"<Case {printable(self.name)} in {printable(self.path)}>"
-
-    def _forget(self) -> None:
-        self._files: list[inventory.File] | None = None
-        self._made: dict[Any, Any] = {}
 
     @property
     def name(self) -> str:
@@ -108,15 +103,13 @@ class Case:
                 raise CaseError(f"{printable(path)} can't be put among the evidence: {printable(problem)}") from problem
         return self.refresh()
 
-    def refresh(self, *, progress: inventory.Progress | None = None) -> pd.DataFrame:
+    def refresh(self, *, progress: Progress | None = None) -> pd.DataFrame:
         """Look at the evidence again: all files are hashed anew, what changed is read anew; return the inventory."""
-        self._forget()
-        self._files = inventory.survey(
-            self.settings.evidence, self._index / "inventory.json", again=True, progress=progress
-        )
+        self._made.clear()
+        self._holdings.look_again(progress)
         return self.evidence
 
-    def index(self, *, progress: inventory.Progress | None = None) -> pd.DataFrame:
+    def index(self, *, progress: Progress | None = None) -> pd.DataFrame:
         """Read all evidence that is not in the index yet; return the inventory.
 
         Parameters
@@ -124,163 +117,44 @@ class Case:
         progress
             Told the label, the bytes done and the bytes in all.
         """
-        known = [file for file in self._surveyed(progress) if file.format]
-        done, total = 0, sum(file.size for file in known)
-        for file in known:
-            if progress is not None:
-                progress(file.label, done, total)
-            self._entry(file)
-            done += file.size
-        if progress is not None and known:
-            progress("", total, total)
+        self._holdings.read_all(progress)
         return self.evidence
 
     @property
     def evidence(self) -> pd.DataFrame:
         """The inventory: a row a file, with size, SHA-256, format, what is in it, and what is wrong with it."""
-        rows = []
-        rules = self._rule_files()
-        for file in self._surveyed():
-            entry = Entry(self._index_folder(), file.sha256) if file.sha256 else None
-            trouble = self._made.get(("trouble", file.label))
-            meta = entry.meta() if entry is not None and file.format and entry.there else {"tables": {}, "caveats": []}
-            spans = list(meta["tables"].values())
-            rows.append(
-                {
-                    "evidence": file.label,
-                    "path": str(file.path),
-                    "size": file.size,
-                    "sha256": file.sha256 or None,
-                    "format": file.format,
-                    "tables": ", ".join(_holds(file)),
-                    "rows": max((span["rows"] for span in spans), default=None),
-                    "first": min((span["first"] for span in spans if span["first"] is not None), default=None),
-                    "last": max((span["last"] for span in spans if span["last"] is not None), default=None),
-                    "caveats": len(meta["caveats"]) + bool(trouble),
-                    "note": trouble or ("rules of the sensors" if file.path in rules else file.note),
-                }
-            )
-        columns = ["evidence", "path", "size", "sha256", "format", "tables", "rows", "first", "last", "caveats", "note"]
-        table = pd.DataFrame(rows, columns=columns)
-        texts = dict.fromkeys(("evidence", "path", "sha256", "format", "tables", "note"), "str")
-        table = table.astype({**texts, "size": "Int64", "rows": "Int64", "caveats": "Int64"})
-        for name in ("first", "last"):
-            exact = pd.array([row[name] for row in rows], dtype="Int64")  # by way of floats nanoseconds would be lost
-            table[name] = pd.to_datetime(pd.Series(exact), unit="ns", utc=True).astype("datetime64[ns, UTC]")
-        return table
+        return self._holdings.inventory()
 
     @property
     def paths(self) -> dict[str, Path]:
         """The path of each evidence, by its label."""
-        return {file.label: file.path for file in self._surveyed()}
+        return {file.label: file.path for file in self._holdings.files()}
 
     def changed(self) -> pd.DataFrame:
         """Return the evidence whose bytes are not those of the inventory: `evidence`, `sha256`, `now`.
 
         Every file is hashed anew.
         """
-        rows = []
-        for file in self._surveyed():
-            try:
-                now = inventory.sha256_of(file.path)
-            except NsmError as problem:
-                now = str(problem)
-            if file.sha256 and now != file.sha256:
-                rows.append((file.label, file.sha256, now))
-        return pd.DataFrame(rows, columns=["evidence", "sha256", "now"], dtype="str")
-
-    def _surveyed(self, progress: inventory.Progress | None = None) -> list[inventory.File]:
-        if self._files is None:
-            self._files = inventory.survey(
-                self.settings.evidence, self._index_folder() / "inventory.json", progress=progress
-            )
-        return self._files
-
-    def _index_folder(self) -> Path:
-        # what was read depends on the timeouts; other timeouts have another index
-        if not self.settings.idle:
-            return self._index
-        text = repr(sorted(self.settings.idle.items()))
-        return self._index / f"idle-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-    def _entry(self, file: inventory.File) -> Entry | None:
-        """Return the index of an evidence, made where it was not; None where nothing can be read."""
-        if file.format is None or ("trouble", file.label) in self._made:
-            return None
-        entry = Entry(self._index_folder(), file.sha256)
-        if entry.there:
-            return entry
-        try:
-            tables = self._read(file)
-        except NsmError as problem:
-            self._made["trouble", file.label] = str(problem)
-            log.warning("%s", problem)
-            return None
-        try:
-            return make(self._index_folder(), file.sha256, tables)
-        except OSError as problem:
-            raise CaseError(
-                f"the index of {file.label} can't be written to {printable(self._index)}: {printable(problem)}; "
-                "free some space, or set NSM_HOME to a place that has some"
-            ) from problem
-
-    def _read(self, file: inventory.File) -> dict[str, pd.DataFrame]:
-        module = formats.reader(str(file.format))
-        tables = {name: getattr(module, name)(file.path, label=file.label) for name in _tables_of(file)}
-        if "packets" in tables:
-            sessions, packets = assemble(tables["packets"], idle=self.settings.idle)
-            tables = {**tables, "sessions": sessions, "packets": with_caveats(packets, [])}
-        if "sessions" in tables:
-            tables["sessions"] = with_numbers(with_community_id(tables["sessions"]))
-        return tables
-
-    def _table_of(self, file: inventory.File, name: str) -> pd.DataFrame | None:
-        key = (name, file.label)
-        if key not in self._made:
-            entry = self._entry(file)
-            table = None
-            if entry is not None and name in entry.meta()["tables"]:
-                table = entry.table(name, file.label)
-                sensor = self.settings.sensor_of(file.label)
-                if sensor is not None and "sensor" in table:
-                    table["sensor"] = _filled(table["sensor"], sensor)
-            self._made[key] = table
-        return self._made[key]
-
-    def _tables(self, name: str, *, captures: bool | None = None) -> list[pd.DataFrame]:
-        found = []
-        for file in self._surveyed():
-            if file.format and (captures is None or captures == (file.format == "pcap")):
-                table = self._table_of(file, name)
-                if table is not None:
-                    found.append(table)
-        return found
+        return self._holdings.changed()
 
     # --- tables
 
     @property
     def packets(self) -> pd.DataFrame:
         """PACKETS of all captures; mapped from the index where there is one capture."""
-        return self._kept("packets", lambda: together(PACKETS, self._tables("packets")))
+        return self._kept("packets", lambda: together(PACKETS, self._holdings.tables("packets")))
 
     @property
     def sessions(self) -> pd.DataFrame:
         """SESSIONS: those of the captures, and those flow records whose conversation no capture holds."""
-        return self._kept("sessions", self._all_sessions)
-
-    def _all_sessions(self) -> pd.DataFrame:
-        found = self._tables("sessions", captures=True)
-        for records in self._tables("sessions", captures=False):
-            known = together(SESSIONS, found) if found else SESSIONS.empty()
-            found.append(records[uncovered(records, known)].reset_index(drop=True))
-        return together(SESSIONS, found)
+        return self._kept("sessions", self._holdings.sessions)
 
     @property
     def alerts(self) -> pd.DataFrame:
         """ALERTS of all sensors, in order of time."""
 
         def in_order() -> pd.DataFrame:
-            table = together(ALERTS, self._tables("alerts"))
+            table = together(ALERTS, self._holdings.tables("alerts"))
             return table.sort_values(["time", "alert"], kind="stable", ignore_index=True)
 
         return self._kept("alerts", in_order)
@@ -293,25 +167,12 @@ class Case:
     @property
     def caveats(self) -> pd.DataFrame:
         """CAVEATS: what is wrong with the evidence, every file's."""
-        found: list[Caveat] = []
-        rules = self._rule_files()
-        for file in self._surveyed():
-            if file.note and file.path not in rules:
-                found.append(Caveat(file.label, None, None, "format", file.note))
-            entry = self._entry(file)
-            if entry is not None:
-                found += entry.caveats(file.label)
-            elif ("trouble", file.label) in self._made:
-                found.append(Caveat(file.label, None, None, "damage", self._made["trouble", file.label]))
-        return caveat_table(dict.fromkeys(found))
+        return caveat_table(self._holdings.caveats())
 
     @property
     def rules(self) -> pd.DataFrame:
         """The rules of the sensors, with file and line; empty where case.toml names none."""
-        return self._kept("rules", lambda: alert_room.rules(sorted(self._rule_files())))
-
-    def _rule_files(self) -> set[Path]:
-        return {path for pattern in self.settings.rules for path in self.path.glob(pattern)}
+        return self._kept("rules", lambda: alert_room.rules(sorted(self._holdings.rule_files())))
 
     def _kept(self, name: str, make: Any) -> pd.DataFrame:
         if name not in self._made:
@@ -349,8 +210,7 @@ class Case:
     def packets_of(self, session: int) -> pd.DataFrame:
         """Return the packets of a session; empty where it came from flow records."""
         row = self.session(session)
-        file = self._file(str(row["evidence"]))
-        table = self._table_of(file, "packets") if file.format == "pcap" else None
+        table = self._holdings.table(str(row["evidence"]), "packets") if row["source"] == "pcap" else None
         if table is None:
             return PACKETS.empty()
         rows = np.flatnonzero(table["session"].array._data == int(session))  # mapped: no copy of the column
@@ -392,7 +252,7 @@ class Case:
         UnknownName
             Where the evidence or the frame is not in the case.
         """
-        table = self._table_of(self._file(evidence), "packets")
+        table = self._holdings.table(evidence, "packets")
         if table is None or not 1 <= number <= len(table):
             count = 0 if table is None else len(table)
             raise UnknownName(f"{printable(evidence)} has no frame {number}; it has {count:,} frames")
@@ -401,7 +261,7 @@ class Case:
     def detail(self, alert: str) -> dict[str, Any]:
         """Return the raw record of an alert, as the sensor wrote it."""
         row = self.alert(alert)
-        file = self._file(str(row["evidence"]))
+        file = self._holdings.file(str(row["evidence"]))
         return formats.reader(str(file.format)).detail(file.path, int(row["record"]))
 
     def rule_of(self, alert: str) -> pd.Series | None:
@@ -437,12 +297,6 @@ class Case:
             )
             path = self._work / "carved" / name
         return carve(packets.sort_values("time", kind="stable"), path, evidence=self.paths)
-
-    def _file(self, label: str) -> inventory.File:
-        for file in self._surveyed():
-            if file.label == label:
-                return file
-        raise UnknownName(f"there is no evidence {printable(label)!r} in this case; case.evidence lists it")
 
     # --- judging
 
@@ -530,26 +384,6 @@ class Case:
         return table[(table["status"] == "NEW") == pending].reset_index(drop=True)
 
 
-def _tables_of(file: inventory.File) -> list[str]:
-    if file.format is None:
-        return []
-    module = formats.reader(file.format)
-    return [name for name in formats.TABLES if hasattr(module, name)]
-
-
-def _holds(file: inventory.File) -> list[str]:
-    """Return the tables that come of a file: a capture's sessions are assembled from its packets."""
-    found = _tables_of(file)
-    return [name for name in formats.TABLES if name in found or (name == "sessions" and "packets" in found)]
-
-
-def _filled(column: pd.Series, sensor: str) -> pd.Series:
-    column = column.astype("category")
-    if sensor not in column.cat.categories:
-        column = column.cat.add_categories([sensor])
-    return column.fillna(sensor)
-
-
 def _workplace(path: Path) -> Path:
     """Return where a case's index, ledger and selection are: in the case, or in `home` where the case is read-only."""
     if os.access(path, os.W_OK):
@@ -622,7 +456,7 @@ def open_case(path: str | os.PathLike | None = None) -> Case:
         raise CaseError(f"{printable(place)} is no folder; give a case's directory or a folder of evidence")
     if (place / settings.FILE).exists():
         case = Case(place)
-        clean(case._index)
+        case._holdings.clean()
         return case
     kept = settings.home() / "cases" / _hashed(place)
     if not (kept / settings.FILE).exists():

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,14 +39,25 @@ class File:
 def files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield label and path of each file below a folder, in order of the labels; hidden files are left out."""
     found = []
+    seen = {os.path.realpath(folder)}
     for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
+        # a link to a folder that was walked already would never end
+        folders[:] = [
+            each for each in sorted(folders) if not each.startswith(".") and _fresh(Path(parent) / each, seen)
+        ]
         for name in names:
             if not name.startswith("."):
                 path = Path(parent) / name
                 # names that are not UTF-8 get visible escapes, so that a label can be stored and shown
                 found.append((printable(os.fsencode(path.relative_to(folder).as_posix())), path))
     yield from sorted(found)
+
+
+def _fresh(folder: Path, seen: set[str]) -> bool:
+    place = os.path.realpath(folder)
+    fresh = place not in seen
+    seen.add(place)
+    return fresh
 
 
 def sha256_of(path: Path) -> str:
@@ -79,8 +91,11 @@ def survey(folder: Path, cache: Path, *, again: bool = False, progress: Progress
     progress
         Told how far it is.
     """
+    readable = list(formats.FORMATS)
     try:
-        known = {} if again else {each["label"]: each for each in json.loads(cache.read_bytes())["files"]}
+        kept = json.loads(cache.read_bytes())
+        # a version that reads more formats looks at all files again
+        known = {} if again or kept["formats"] != readable else {each["label"]: each for each in kept["files"]}
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
     found = list(files(folder)) if folder.is_dir() else []
@@ -92,11 +107,11 @@ def survey(folder: Path, cache: Path, *, again: bool = False, progress: Progress
             progress(label, done, total)
         result.append(_file(label, path, known.get(label)))
         done += size
-    kept = json.dumps({"files": [{**asdict(each), "path": ""} for each in result]}).encode()
+    made = json.dumps({"formats": readable, "files": [{**asdict(each), "path": ""} for each in result]}).encode()
     try:
-        if not cache.is_file() or cache.read_bytes() != kept:
+        if not cache.is_file() or cache.read_bytes() != made:
             cache.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(cache, kept)
+            write_bytes(cache, made)
     except OSError as problem:
         log.warning("%s could not be written (%s): hashes are made anew at the next opening", cache, problem)
     return result
@@ -115,6 +130,8 @@ def _file(label: str, path: Path, known: dict | None) -> File:
             None,
             f"{label} can't be read: {printable(problem.strerror or problem)}; check the link",
         )
+    if not stat.S_ISREG(state.st_mode):
+        return File(label, path, 0, 0, "", None, f"{label} is no file (a pipe or a device); it was not opened")
     size, stamp = state.st_size, state.st_mtime_ns
     if known and known.get("size") == size and known.get("stamp") == stamp and known.get("sha256"):
         return File(label, path, size, stamp, str(known["sha256"]), known.get("format"), str(known.get("note", "")))

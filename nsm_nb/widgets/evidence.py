@@ -96,11 +96,12 @@ class Evidence(Frame):
         self._begin()
 
     def choose(self, path: str | os.PathLike) -> None:
-        """Go on with another case."""
-        from nsm_nb.case import open_case
+        """Go on with another case, here and in the other notebooks."""
+        from nsm_nb.case import choose, open_case
 
         self.case = open_case(Path(path).expanduser())
         self._begin()
+        choose(self.case.path)
 
     def _begin(self) -> None:
         """Read at once what takes no time; leave the rest to the button, where it can be watched."""

@@ -414,3 +414,29 @@ def test_the_chosen_case_goes_before_the_one_that_lab_was_opened_on(tmp_path, mo
     forget()
     monkeypatch.setenv("NSM_CASE", str(tmp_path))
     assert current() == tmp_path
+
+
+def test_evidence_that_is_there_twice_counts_once(tmp_path):
+    (tmp_path / "folder").mkdir()
+    source = capture(tmp_path / "folder" / "a.pcap")
+    shutil.copy(source, tmp_path / "folder" / "b.pcap")
+
+    case = nsm.create_case(tmp_path / "case", evidence=[tmp_path / "folder"])
+
+    assert len(case.evidence) == 2
+    assert len(case.packets) == 8
+    assert len(case.sessions) == 1
+
+
+def test_links_in_a_circle_and_pipes_do_not_hang(tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    capture(folder / "a.pcap")
+    (folder / "deep" / "up").symlink_to(folder)
+    os.mkfifo(folder / "pipe.pcap")
+
+    case = nsm.create_case(tmp_path / "case", evidence=[folder])
+
+    assert case.evidence["evidence"].tolist() == ["a.pcap", "pipe.pcap"]
+    assert "is no file" in case.evidence["note"][1]
+    assert len(case.packets) == 8

@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 
+from nsm_nb.case.current import current, forget
 from nsm_nb.widgets import Evidence
 from nsm_nb.widgets.evidence import cases_beside
 
@@ -33,6 +34,8 @@ def test_a_damaged_file_is_told_in_amber(case, tmp_path):
     evidence.grid.active = 0
 
     assert evidence.case.name == "cut"
+    assert current() == tmp_path  # what the other notebooks open
+    forget()
     assert evidence.status == "1 with caveats"
     assert "cut.pcap" in evidence.detail.text()
     assert any("nsm-doubt" in span[1] for line in evidence.detail.lines for span in line["spans"])

@@ -1,0 +1,253 @@
+"""What a case holds: its files of evidence, and the tables that were read of them, kept in the index."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from nsm_nb import formats
+from nsm_nb.case.index import Entry, clean, make
+from nsm_nb.case.inventory import File, Progress, sha256_of, survey
+from nsm_nb.case.settings import Settings
+from nsm_nb.case.tables import together
+from nsm_nb.errors import CaseError, NsmError, UnknownName
+from nsm_nb.schema import SESSIONS, Caveat
+from nsm_nb.sessions import assemble
+from nsm_nb.sessions.identity import uncovered, with_community_id, with_numbers
+from nsm_nb.text import printable
+
+__all__ = ["Holdings"]
+
+log = logging.getLogger(__name__)
+
+_COLUMNS = {
+    "evidence": "str", "path": "str", "size": "Int64", "sha256": "str", "format": "str", "tables": "str", "rows": "Int64",
+    "first": "Int64", "last": "Int64", "caveats": "Int64", "note": "str",
+}  # fmt: skip
+
+
+class Holdings:
+    """The evidence of one case, on disk and in the index; each table is read when it is first asked for.
+
+    Parameters
+    ----------
+    settings
+        The case's.
+    folder
+        The case's directory, from which patterns of rule files start.
+    index
+        The folder of the index.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, index: Path):
+        self._settings = settings
+        self._case = folder
+        self._root = index
+        # what is read depends on the timeouts; other timeouts have another index
+        other = repr(sorted(settings.idle.items())).encode()
+        self._index = index / f"idle-{hashlib.sha256(other).hexdigest()[:8]}" if settings.idle else index
+        self._files: list[File] | None = None
+        self._trouble: dict[str, str] = {}
+        self._tables: dict[tuple[str, str], pd.DataFrame | None] = {}
+
+    # --- files
+
+    def files(self, progress: Progress | None = None) -> list[File]:
+        """Return the files of evidence, hashed and recognised."""
+        if self._files is None:
+            self._files = survey(self._settings.evidence, self._root / "inventory.json", progress=progress)
+        return self._files
+
+    def look_again(self, progress: Progress | None = None) -> None:
+        """Hash all files anew, and forget what was read of them."""
+        self._trouble.clear()
+        self._tables.clear()
+        self._files = survey(self._settings.evidence, self._root / "inventory.json", again=True, progress=progress)
+
+    def file(self, label: str) -> File:
+        """Return the file of a label.
+
+        Raises
+        ------
+        UnknownName
+            Where there is none.
+        """
+        for file in self.files():
+            if file.label == label:
+                return file
+        raise UnknownName(f"there is no evidence {printable(label)!r} in this case; case.evidence lists it")
+
+    def rule_files(self) -> set[Path]:
+        """Return the rule files that case.toml names."""
+        return {path for pattern in self._settings.rules for path in self._case.glob(pattern)}
+
+    def changed(self) -> pd.DataFrame:
+        """Return `evidence`, `sha256` and `now` of each file whose bytes are not those of the inventory."""
+        rows = []
+        for file in self.files():
+            try:
+                now = sha256_of(file.path)
+            except NsmError as problem:
+                now = str(problem)
+            if file.sha256 and now != file.sha256:
+                rows.append((file.label, file.sha256, now))
+        return pd.DataFrame(rows, columns=["evidence", "sha256", "now"], dtype="str")
+
+    def inventory(self) -> pd.DataFrame:
+        """Return a row a file: what it is, what was read of it, what is wrong with it."""
+        rules = self.rule_files()
+        rows = []
+        for file in self.files():
+            entry = Entry(self._index, file.sha256)
+            read = entry.meta() if file.format and entry.there else {"tables": {}, "caveats": []}
+            spans = list(read["tables"].values())
+            trouble = self._trouble.get(file.label, "")
+            rows.append(
+                {
+                    "evidence": file.label,
+                    "path": str(file.path),
+                    "size": file.size,
+                    "sha256": file.sha256 or None,
+                    "format": file.format,
+                    "tables": ", ".join(_holds(file)),
+                    "rows": max((span["rows"] for span in spans), default=None),
+                    "first": min((span["first"] for span in spans if span["first"] is not None), default=None),
+                    "last": max((span["last"] for span in spans if span["last"] is not None), default=None),
+                    "caveats": len(read["caveats"]) + bool(trouble),
+                    "note": trouble or ("rules of the sensors" if file.path in rules else file.note),
+                }
+            )
+        # column by column: by way of floats the nanoseconds would be lost
+        table = pd.DataFrame(
+            {name: pd.array([row[name] for row in rows], dtype=dtype) for name, dtype in _COLUMNS.items()}
+        )
+        for name in ("first", "last"):
+            table[name] = pd.to_datetime(table[name], unit="ns", utc=True).astype("datetime64[ns, UTC]")
+        return table
+
+    def caveats(self) -> list[Caveat]:
+        """Return the caveats of all files, each once."""
+        rules = self.rule_files()
+        found: dict[Caveat, None] = {}
+        for file in self.files():
+            if file.note and file.path not in rules:
+                found[Caveat(file.label, None, None, "format", file.note)] = None
+            entry = self._entry(file)
+            if entry is not None:
+                found |= dict.fromkeys(entry.caveats(file.label))
+            elif file.label in self._trouble:
+                found[Caveat(file.label, None, None, "damage", self._trouble[file.label])] = None
+        return list(found)
+
+    # --- tables
+
+    def read_all(self, progress: Progress | None = None) -> None:
+        """Read what is not in the index yet.
+
+        Parameters
+        ----------
+        progress
+            Told the label, the bytes done and the bytes in all.
+        """
+        known = [file for file in self.files(progress) if file.format]
+        done, total = 0, sum(file.size for file in known)
+        for file in known:
+            if progress is not None:
+                progress(file.label, done, total)
+            self._entry(file)
+            done += file.size
+        if progress is not None and known:
+            progress("", total, total)
+
+    def table(self, label: str, name: str) -> pd.DataFrame | None:
+        """Return ``packets``, ``sessions`` or ``alerts`` of one evidence, None where it has none."""
+        key = (label, name)
+        if key not in self._tables:
+            entry = self._entry(self.file(label))
+            table = None
+            if entry is not None and name in entry.meta()["tables"]:
+                table = entry.table(name, label)
+                sensor = self._settings.sensor_of(label)
+                if sensor is not None and "sensor" in table:
+                    table["sensor"] = _filled(table["sensor"], sensor)
+            self._tables[key] = table
+        return self._tables[key]
+
+    def tables(self, name: str, *, captures: bool | None = None) -> list[pd.DataFrame]:
+        """Return a table of every evidence that has it; of captures only, or of all others, where that is asked.
+
+        Evidence that is there twice, byte for byte, counts once.
+        """
+        found, seen = [], set()
+        for file in self.files():
+            if file.format and file.sha256 not in seen and captures in (None, file.format == "pcap"):
+                seen.add(file.sha256)
+                table = self.table(file.label, name)
+                if table is not None:
+                    found.append(table)
+        return found
+
+    def sessions(self) -> pd.DataFrame:
+        """Return the sessions of the captures, and the flow records whose conversation no capture holds."""
+        found = self.tables("sessions", captures=True)
+        for records in self.tables("sessions", captures=False):
+            known = together(SESSIONS, found) if found else SESSIONS.empty()
+            found.append(records[uncovered(records, known)].reset_index(drop=True))
+        return together(SESSIONS, found)
+
+    def clean(self) -> None:
+        """Remove what processes that were killed left in the index."""
+        clean(self._index)
+
+    def _entry(self, file: File) -> Entry | None:
+        """Return the index of an evidence, made where it was not; None where nothing can be read."""
+        if file.format is None or file.label in self._trouble:
+            return None
+        entry = Entry(self._index, file.sha256)
+        if entry.there:
+            return entry
+        try:
+            tables = self._read(file)
+        except NsmError as problem:
+            self._trouble[file.label] = str(problem)
+            log.warning("%s", problem)
+            return None
+        try:
+            return make(self._index, file.sha256, tables)
+        except OSError as problem:
+            raise CaseError(
+                f"the index of {file.label} can't be written to {printable(self._index)}: {printable(problem)}; "
+                "free some space, or set NSM_HOME to a place that has some"
+            ) from problem
+
+    def _read(self, file: File) -> dict[str, pd.DataFrame]:
+        module = formats.reader(str(file.format))
+        tables = {name: getattr(module, name)(file.path, label=file.label) for name in _tables_of(file)}
+        if "packets" in tables:
+            tables["sessions"], tables["packets"] = assemble(tables["packets"], idle=self._settings.idle)
+        if "sessions" in tables:
+            tables["sessions"] = with_numbers(with_community_id(tables["sessions"]))
+        return tables
+
+
+def _tables_of(file: File) -> list[str]:
+    if file.format is None:
+        return []
+    module = formats.reader(file.format)
+    return [name for name in formats.TABLES if hasattr(module, name)]
+
+
+def _holds(file: File) -> list[str]:
+    """Return the tables that come of a file: a capture's sessions are assembled from its packets."""
+    found = _tables_of(file)
+    return [name for name in formats.TABLES if name in found or (name == "sessions" and "packets" in found)]
+
+
+def _filled(column: pd.Series, sensor: str) -> pd.Series:
+    column = column.astype("category")
+    if sensor not in column.cat.categories:
+        column = column.cat.add_categories([sensor])
+    return column.fillna(sensor)
