@@ -127,7 +127,7 @@ def test_setup_warms_again_where_only_a_kernel_changed(machine):
 def test_setup_for_tests_serves_the_lab_too(machine):
     _, said, calls = machine.setup("test")
 
-    assert f"{INSTALL}.[test,scale,team]" in calls
+    assert f"{INSTALL}.[test,team]" in calls
     assert said.splitlines()[-1].startswith("No Chromium is installed: the browser tests are skipped")
     assert machine.setup("lab")[2] == []
 
