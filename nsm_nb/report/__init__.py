@@ -79,7 +79,7 @@ def build(
     kinds = _kinds(to)
     moment = _moment(date)
     places = _places(case, out)
-    html = page(content(case, moment), folder=case.path.name)
+    html = page(content(case, moment), folder=case.path.resolve().name)
     made = {}
     if "html" in kinds:
         made["html"] = _written(places["html"], html.encode("utf-8"))

@@ -353,7 +353,7 @@ def dismissed(case: Case, groups: pd.DataFrame, held: pd.DataFrame) -> Table | N
 def _said(verdict: object) -> list[Cell]:
     if verdict is None:
         return [Cell(""), Cell(""), Cell("")]
-    return [Cell(str(verdict.analyst)), Cell(cut(verdict.comment)), Cell(str(verdict.id))]  # type: ignore[attr-defined]
+    return [Cell(str(verdict.analyst)), Cell(cut(verdict.comment), prose=True), Cell(str(verdict.id))]  # type: ignore[attr-defined]
 
 
 def pending(groups: pd.DataFrame) -> Table | None:

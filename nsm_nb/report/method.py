@@ -115,7 +115,7 @@ def commands(
     findings
         What the report shows.
     """
-    place = shlex.quote(case.path.name)
+    place = shlex.quote(case.path.resolve().name)
     said = [
         (
             f"nsm-nb verify {place} --evidence --head {head}",
@@ -123,7 +123,8 @@ def commands(
         )
     ]
     if files:
-        said.append((f"sha256sum {shlex.quote(files[0][0])}", f"in the evidence folder; gives {files[0][1]}"))
+        name, digest, _ = next((each for each in files if each[2] == "pcap"), files[0])
+        said.append((f"sha256sum {shlex.quote(name)}", f"in the evidence folder; gives {digest}"))
     sessions = [each.session for finding in findings for each in finding.conversations]
     if sessions:
         said.append(

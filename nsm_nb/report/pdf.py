@@ -135,9 +135,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _by_weasyprint(page: str) -> bytes:
     import weasyprint
 
-    def nothing(url: str, *args: object, **options: object) -> dict:
-        if url.startswith("data:"):
-            return weasyprint.default_url_fetcher(url)
-        raise ReportError(f"the report asked for {printable(url)}, and it must ask for nothing")
-
-    return bytes(weasyprint.HTML(string=page, base_url=None, url_fetcher=nothing).write_pdf())
+    fetcher = getattr(weasyprint.urls, "URLFetcher", None)
+    if fetcher is None:
+        raise ReportError(
+            f"weasyprint {weasyprint.__version__} can't be held offline; install a newer one (70 will do) or chromium"
+        )
+    only_data = fetcher(allowed_protocols=("data",), allow_redirects=False)  # the pictures that stand in the page
+    return bytes(weasyprint.HTML(string=page, url_fetcher=only_data).write_pdf())

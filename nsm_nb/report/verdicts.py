@@ -132,7 +132,8 @@ def listed(held_now: pd.DataFrame, kinds: Iterable[str], links: Mapping[str, str
     cells = [
         [
             Cell(f"{each.subject_kind} {each.subject}", code=True, link=links.get(f"{each.subject_kind} {each.subject}", "")),
-            Cell("", badge=badge(str(each.category))), Cell(str(each.analyst)), Cell(time(each.time)), Cell(str(each.comment)),
+            Cell("", badge=badge(str(each.category))), Cell(str(each.analyst)), Cell(time(each.time)),
+            Cell(str(each.comment), prose=True),
             Cell(str(each.id)),
         ]
         for each in rows.itertuples()
@@ -152,12 +153,12 @@ def ledger(case: Case, done: Sequence[Act]) -> Ledger:
             Cell(act.place.partition(" ")[2] if act.records > 1 else str(act.first)), Cell(act.time), Cell(act.analyst),
             Cell("", badge=act.badge),
             Cell(f"{act.kind} {act.subject}" if act.subject else f"{act.records:,} {act.kind}s", code=bool(act.subject)),
-            Cell(act.comment), Cell(act.digest[:16], "verdicts", str(act.last), "digest", act.digest, code=True),
+            Cell(act.comment, prose=True), Cell(act.digest[:16], "verdicts", str(act.last), "digest", act.digest, code=True),
         ]
         for act in done[:_ACTS]
     ]  # fmt: skip
     left = len(done) - len(rows)
     more = f"{left:,} later acts are not shown; case.verdicts in Python has every record." if left else ""
     table = Table("Every act of judging, in the order of the ledger", heads, rows, more)
-    name = case.ledger.name
+    name = case.ledger.name.removeprefix(f"{case.path}/")  # the same wherever the case is opened from
     return Ledger(name, found.ok, found.count, found.head, found.first_bad, found.reason, table)

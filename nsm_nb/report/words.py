@@ -49,12 +49,14 @@ class Cell:
     badge: Badge | None = None
     link: str = ""  # an anchor on this page
     below: str = ""  # a second line
+    prose: bool = False  # what an analyst wrote: its lines stay lines
 
     @property
     def style(self) -> str:
         """Class names: short texts stay on one line."""
-        names = ["code"] if self.code else []
-        return " ".join([*names, "nowrap"] if len(self.text) <= _ONE_LINE else names)
+        names = ["code"] if self.code else ["prose"] if self.prose else []
+        short = len(self.text) <= _ONE_LINE and not self.prose
+        return " ".join([*names, "nowrap"] if short else names)
 
 
 @dataclass(frozen=True)

@@ -83,27 +83,37 @@ def test_the_browser_is_told_to_stay_at_home(tmp_path, monkeypatch):
     assert any(each.startswith("--user-data-dir=") for each in arguments)
 
 
-def test_weasyprint_is_used_where_there_is_no_browser(monkeypatch):
-    asked = {}
+@pytest.fixture
+def weasyprint(monkeypatch):
+    """A stand-in of weasyprint, and no browser."""
+    module = types.ModuleType("weasyprint")
+    module.__version__, module.asked = "70.0", {}
 
-    class Page:
-        def __init__(self, *, string, base_url, url_fetcher):
-            asked.update(string=string, fetch=url_fetcher)
+    class HTML:
+        def __init__(self, *, string, url_fetcher):
+            module.asked.update(string=string, fetcher=url_fetcher)
 
         def write_pdf(self):
-            return b"%PDF-1.7 /CreationDate (D:20200101000000Z)"
+            return b"%PDF-1.7 /CreationDate (D:20200101000000+00'00')"
 
-    module = types.ModuleType("weasyprint")
-    module.HTML = Page
-    module.default_url_fetcher = lambda url: {"string": url}
+    module.HTML = HTML
+    module.urls = types.SimpleNamespace(URLFetcher=lambda **options: options)
     module.__spec__ = types.SimpleNamespace(name="weasyprint")
     monkeypatch.setitem(sys.modules, "weasyprint", module)
     monkeypatch.setattr("nsm_nb.report.pdf.browser", lambda: None)
-    assert pdf(PAGE, date=WHEN).startswith(b"%PDF-1.7")
-    assert "Volume Serial Number" in asked["string"]
-    assert asked["fetch"]("data:text/plain,x")
-    with pytest.raises(ReportError, match="must ask for nothing"):
-        asked["fetch"]("http://198.51.100.77/x.png")
+    return module
+
+
+def test_weasyprint_is_used_where_there_is_no_browser(weasyprint):
+    assert pdf(PAGE, date=WHEN) == b"%PDF-1.7 /CreationDate (D:20261125140000+00'00')"
+    assert "Volume Serial Number" in weasyprint.asked["string"]
+    assert weasyprint.asked["fetcher"]["allowed_protocols"] == ("data",)
+
+
+def test_a_weasyprint_that_would_go_outside_is_refused(weasyprint):
+    del weasyprint.urls.URLFetcher
+    with pytest.raises(ReportError, match="can't be held offline"):
+        pdf(PAGE, date=WHEN)
 
 
 @pytest.mark.browser

@@ -36,6 +36,13 @@ def test_another_process_gives_the_same_bytes(own, tmp_path):
     assert made["html"].read_bytes() == (tmp_path / "other" / made["html"].name).read_bytes()
 
 
+def test_a_case_opened_from_beside_it_gives_the_same_bytes(own, tmp_path, monkeypatch):
+    made = nsm.report.build(own, out=tmp_path / "one", date=DATE)
+    monkeypatch.chdir(own.path.parent)
+    other = nsm.report.build(nsm.open_case("small"), out=tmp_path / "other", date=DATE)
+    assert made["html"].read_bytes() == other["html"].read_bytes()
+
+
 def test_another_date_changes_nothing_else(own, tmp_path):
     one, other = (
         nsm.report.build(own, out=tmp_path / day, date=f"2026-12-{day} 14:00")["html"].read_text("utf-8")
