@@ -1,6 +1,8 @@
-"""Full content: bytes back from the evidence."""
+"""Full content: bytes back from the evidence, and what they mean: header fields, decode trees."""
 
 from nsm_nb.full_content.carving import carve
+from nsm_nb.full_content.dissect import dissect, dissect_fields, dissect_packets
+from nsm_nb.full_content.fields import fields
 from nsm_nb.full_content.frames import frame_bytes, payload_bytes
 
-__all__ = ["carve", "frame_bytes", "payload_bytes"]
+__all__ = ["carve", "dissect", "dissect_fields", "dissect_packets", "fields", "frame_bytes", "payload_bytes"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,23 @@ import pandas as pd
 from nsm_nb.errors import NsmError
 from nsm_nb.full_content.frames import frame_bytes, link_types
 
-__all__ = ["carve"]
+__all__ = ["carve", "pcap_parts"]
+
+
+def pcap_parts(frames: Iterable[tuple[int, int, bytes]], link: int) -> Iterator[bytes]:
+    """Return a pcap with nanosecond times in parts: its header, then a record for each frame.
+
+    Parameters
+    ----------
+    frames
+        Nanoseconds since 1970, bytes on the wire, the bytes captured.
+    link
+        LINKTYPE_ number.
+    """
+    yield struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, link)
+    for time, length, frame in frames:
+        seconds, rest = divmod(max(time, 0), 1_000_000_000)
+        yield struct.pack("<IIII", seconds & 0xFFFFFFFF, rest, len(frame), length) + frame
 
 
 def carve(
@@ -51,10 +67,8 @@ def carve(
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
-            file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, int(links[0])))
-            for time, length, frame in zip(times.tolist(), packets["length"].tolist(), frames, strict=True):
-                seconds, rest = divmod(max(time, 0), 1_000_000_000)
-                file.write(struct.pack("<IIII", seconds & 0xFFFFFFFF, rest, len(frame), length) + frame)
+            for part in pcap_parts(zip(times.tolist(), packets["length"].tolist(), frames, strict=True), int(links[0])):
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         except OSError as problem:
