@@ -24,12 +24,12 @@ from nsm_nb.schema import Caveat
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
 __all__ = ["Fields", "event_at", "mended", "read_events"]
 
 _CHUNK = 8192  # lines in one piece of work for a thread of DuckDB
+_MOST_MENDED = 200_000  # damaged lines of a file that are looked at one by one
 _MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
 # Times without a zone are cast as UTC; the engine is set so. A date alone, or "epoch", is no time.
 _TIME = "CASE WHEN {0}[11] IN ('T', ' ') THEN epoch_us(TRY_CAST({0} AS TIMESTAMPTZ)) END"
@@ -48,8 +48,11 @@ class Fields(NamedTuple):
     numbers: Mapping[str, str]
     times: Mapping[str, str]
 
-    def query(self, key: str, value: str) -> str:
-        """Return the statement that reads the rows where `key` is `value`, and those that have no `key`."""
+    def query(self, key: str, value: str, *, checked: bool) -> str:
+        """Return the statement that reads the rows where `key` is `value`, and those that have no `key`.
+
+        Not `checked`, it is quicker, and fails where one line is no JSON.
+        """
         paths = [key, *self.text.values(), *self.numbers.values(), *self.times.values()]
         place = {path: f"v[{number}]" for number, path in enumerate(paths, 1)}
         columns = [f"{place[path]} AS {name}" for name, path in self.text.items()]
@@ -59,10 +62,13 @@ class Fields(NamedTuple):
             columns += [f"{time} AS {name}", f"CASE WHEN {time} IS NULL THEN {place[path]} END AS {name}_text"]
             columns += [f"{_ZONED.format(place[path])} AS {name}_zoned"]
         asked = ", ".join(f"'$.{path}'" for path in paths)
+        fields = f"json_extract_string(line, [{asked}])"
+        if checked:
+            fields = f"CASE WHEN json_valid(line) THEN {fields} END"
         # Names and paths are ours, never text from evidence. Not materialized, each line is parsed once a column.
         return f"""
             WITH parsed AS MATERIALIZED (
-                SELECT record, byte, TRY(json_extract_string(line, [{asked}])) AS v FROM lines)
+                SELECT record, byte, {fields} AS v FROM lines)
             SELECT record, byte, v IS NOT NULL AS fine, v[1] IS NOT NULL AS known, {", ".join(columns)}
             FROM parsed WHERE v IS NULL OR v[1] IS NULL OR v[1] = '{value}'"""  # noqa: S608
 
@@ -98,24 +104,27 @@ def read_events(
     """
     import pyarrow as pa
 
-    query = fields.query(key, value)
     parts: list[pa.Table] = []
     noted = Noted(label, "json")
-    good = blank = 0
-    with _engine() as engine, Lines(path) as lines:
+    seen = bad = tried = 0
+    with _Engine(fields, key, value) as engine, Lines(path) as lines:
         for block in lines:
-            rows = _ask(engine, query, *_columns(block))
+            texts, records, starts = _columns(block)
+            rows = engine.ask(texts, records, starts)
             known = rows["known"].to_numpy()
             parts.append(rows.filter(pa.array(known)))
             odd = _Odd(block, key)
-            odd.look(rows.filter(pa.array(~known)))
+            odd.look(rows.filter(pa.array(~known)), most=_MOST_MENDED - tried)
+            tried += len(odd.sentences) + len(odd.mended)
             if odd.mended:
-                rows = _ask(engine, query, pa.chunked_array([pa.array(odd.mended)]), odd.records, odd.starts)
+                rows = engine.ask(pa.chunked_array([pa.array(odd.mended)]), odd.records, odd.starts)
                 parts.append(rows.filter(rows["known"]))
             for record, sentence in sorted(odd.sentences.items()):
                 noted.add(record, block.base + int(block.starts[record - block.record]), sentence)
-            good += len(block.starts) - 1 - odd.bad - odd.blank
-            blank += odd.blank
+            if odd.unseen:
+                noted.add_unseen(*odd.unseen)
+            seen += len(records) - odd.blank
+            bad += odd.bad
         for record, offset, size in lines.passed:
             noted.add(
                 record,
@@ -123,12 +132,12 @@ def read_events(
                 f"is {size:,} bytes long, more than a line may have ({lines.longest:,}); it was not read",
             )
         if not parts:
-            parts.append(_ask(engine, query, pa.chunked_array([], pa.string()), np.empty(0, "i8"), np.empty(0, "i8")))
+            parts.append(engine.ask(pa.chunked_array([], pa.string()), np.empty(0, "i8"), np.empty(0, "i8")))
         caveats = noted.caveats()
         if lines.trouble:
             detail = f"{printable(label)}: {lines.trouble}, after line {lines.count:,}"
             caveats.append(Caveat(label, lines.count, lines.at, "cut", detail))
-        if not good and lines.count > blank:
+        if seen == bad and noted.count:
             raise DamagedEvidence(
                 f"{printable(label)}: not one of its {lines.count:,} lines is JSON in UTF-8, so there is nothing to "
                 f"read; {caveats[0].detail if caveats else 'it is empty'}"
@@ -173,6 +182,7 @@ class _Odd:
     def __init__(self, block: Block, key: str):
         self.block, self.key = block, key
         self.bad = self.blank = 0
+        self.unseen: tuple[int, int, int] | None = None
         self.sentences: dict[int, str] = {}
         self.mended: list[str] = []
         self._records: list[int] = []
@@ -187,8 +197,14 @@ class _Odd:
         """First bytes of the lines in `mended`."""
         return self.block.base + self.block.starts[self.records - self.block.record].astype(np.int64)
 
-    def look(self, rows: pa.Table) -> None:
-        """Say of each of these rows what is the matter, and mend what can be mended."""
+    def look(self, rows: pa.Table, *, most: int) -> None:
+        """Say of each of these rows what is the matter, and mend what can be mended; of `most` rows, not more."""
+        if rows.num_rows > most:
+            more = rows.slice(max(most, 0))
+            fine = int(more["fine"].to_numpy().sum())
+            self.unseen = (more.num_rows, more["record"][0].as_py(), more["byte"][0].as_py())
+            self.bad += more.num_rows - fine
+            rows = rows.slice(0, max(most, 0))
         for record, fine in zip(rows["record"].to_pylist(), rows["fine"].to_pylist(), strict=True):
             if fine:
                 self.sentences[record] = f"is JSON without {self.key!r}; it was passed over"
@@ -246,42 +262,61 @@ def _spelled(match: re.Match[str]) -> str:
 
 
 def _columns(block: Block) -> tuple[pa.ChunkedArray, np.ndarray, np.ndarray]:
-    """Return the block's lines, not copied, and their numbers and first bytes."""
+    """Return the block's lines, not copied, and their numbers and first bytes; empty lines are left out."""
     import pyarrow as pa
 
     count = len(block.starts) - 1
     buffers = [None, pa.py_buffer(block.starts), pa.py_buffer(block.buffer)]
     texts = pa.Array.from_buffers(pa.string(), count, buffers)
-    chunked = pa.chunked_array([texts.slice(at, _CHUNK) for at in range(0, count, _CHUNK)], pa.string())
-    return chunked, np.arange(count) + block.record, block.starts[:-1].astype(np.int64) + block.base
+    starts = block.starts[:-1]
+    size = np.diff(block.starts)
+    empty = (size == 1) | ((size == 2) & (block.buffer[starts] == 13))
+    records = np.arange(block.record, block.record + count)
+    if empty.any():
+        texts, records, starts = texts.filter(pa.array(~empty)), records[~empty], starts[~empty]
+    chunks = [texts.slice(at, _CHUNK) for at in range(0, len(texts), _CHUNK)]
+    return pa.chunked_array(chunks, pa.string()), records, starts.astype(np.int64) + block.base
 
 
-def _ask(
-    engine: duckdb.DuckDBPyConnection, query: str, texts: pa.ChunkedArray, records: np.ndarray, starts: np.ndarray
-) -> pa.Table:
-    import pyarrow as pa
+class _Engine:
+    """A DuckDB that can reach no file, no network and no extension, and reads the fields of lines that it is handed."""
 
-    lines = pa.table({"line": texts, "record": pa.array(records), "byte": pa.array(starts)})
-    engine.register("lines", lines)
-    try:
-        return engine.sql(query).to_arrow_table()
-    finally:
-        engine.unregister("lines")
+    def __init__(self, fields: Fields, key: str, value: str):
+        self._quick, self._checked = (fields.query(key, value, checked=checked) for checked in (False, True))
 
+    def __enter__(self) -> _Engine:
+        """Open it, and return itself."""
+        import duckdb
 
-def _engine() -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB that can reach no file, no network and no extension."""
-    import duckdb
+        self.connection = duckdb.connect(
+            ":memory:", config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        )
+        for setting in (
+            "temp_directory = ''",  # it would spill into the working directory
+            "TimeZone = 'UTC'",
+            "enable_external_access = false",
+            "python_enable_replacements = false",
+            "lock_configuration = true",
+        ):
+            self.connection.execute(f"SET {setting}")
+        return self
 
-    engine = duckdb.connect(
-        ":memory:", config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-    )
-    for setting in (
-        "temp_directory = ''",  # it would spill into the working directory
-        "TimeZone = 'UTC'",
-        "enable_external_access = false",
-        "python_enable_replacements = false",
-        "lock_configuration = true",
-    ):
-        engine.execute(f"SET {setting}")
-    return engine
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.connection.close()
+
+    def ask(self, texts: pa.ChunkedArray, records: np.ndarray, starts: np.ndarray) -> pa.Table:
+        """Return the fields of some lines, with `fine` (it is JSON) and `known` (it has the key)."""
+        import duckdb
+        import pyarrow as pa
+
+        lines = pa.table({"line": texts, "record": pa.array(records), "byte": pa.array(starts)})
+        self.connection.register("lines", lines)
+        try:
+            return self.connection.sql(self._quick).to_arrow_table()
+        except (duckdb.InvalidInputException, UnicodeDecodeError):
+            # A line is no JSON; which one, costs a second look at all of them. (Where the line is not UTF-8 either, it is
+            # DuckDB's message that can't be decoded.)
+            return self.connection.sql(self._checked).to_arrow_table()
+        finally:
+            self.connection.unregister("lines")

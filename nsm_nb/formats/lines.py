@@ -23,9 +23,10 @@ from nsm_nb.text import printable
 
 __all__ = ["BLOCK", "LONGEST", "Block", "Fingerprint", "Lines", "Noted", "line_at", "whole_text"]
 
-BLOCK = 1 << 26  # bytes read at a time; DuckDB's threads share one block
+BLOCK = 1 << 25  # bytes read at a time; DuckDB's threads share one block
 LONGEST = 1 << 24  # bytes of the longest line that is read; Suricata's largest (statistics) are below 100 KB
 _NEWLINE = 10
+_MOST_LINES = 1 << 20  # in one block, so that a file of nothing but line ends stays cheap
 _STRIDE = 1 << 20  # scanned at a time, so that the comparison stays in the cache; also between two landmarks
 
 
@@ -92,21 +93,21 @@ class Lines(Source):
                 block = Block(self.buffer, starts, self.count + 1, self.base, torn)
                 self.count += lines
                 self.start = int(starts[-1])
-                yield from self._without_long(block)
+                yield from self._pieces(block)
             if self.end - self.start > self.longest:
                 more = self._pass_over()
 
-    def _without_long(self, block: Block) -> Iterator[Block]:
-        """Yield the block in pieces that leave out lines that are too long."""
-        long = np.flatnonzero(np.diff(block.starts) > self.longest)
+    def _pieces(self, block: Block) -> Iterator[Block]:
+        """Yield the block in pieces of not too many lines that leave out lines that are too long."""
+        lines = len(block.starts) - 1
+        long = set(np.flatnonzero(np.diff(block.starts) > self.longest).tolist())
         first = 0
-        for place in [*long.tolist(), len(block.starts) - 1]:
+        for place in sorted({*long, *range(_MOST_LINES, lines, _MOST_LINES), lines}):
             if place > first:
-                piece = block.starts[first : place + 1]
-                torn = block.torn and place == len(block.starts) - 1
-                yield Block(block.buffer, piece, block.record + first, block.base, torn)
-            first = place + 1
-        for place in long.tolist():
+                torn = block.torn and place == lines
+                yield Block(block.buffer, block.starts[first : place + 1], block.record + first, block.base, torn)
+            first = place + 1 if place in long else place
+        for place in sorted(long):
             size = int(block.starts[place + 1] - block.starts[place])
             self.passed.append((block.record + place, block.base + int(block.starts[place]), size))
 
@@ -140,10 +141,11 @@ def _room(path: str | os.PathLike, block: int) -> int:
 
 def _line_starts(buffer: np.ndarray, start: int, end: int) -> np.ndarray:
     """Return where the lines of ``buffer[start:end]`` start, and where the last whole one ends, as int32."""
-    ends = [
-        np.flatnonzero(buffer[at : min(at + _STRIDE, end)] == _NEWLINE) + (at + 1) for at in range(start, end, _STRIDE)
-    ]
-    return np.concatenate([[start], *ends]).astype(np.int32)
+    ends = [np.array([start], np.int32)]
+    for at in range(start, end, _STRIDE):
+        found = np.flatnonzero(buffer[at : min(at + _STRIDE, end)] == _NEWLINE)
+        ends.append((found + (at + 1)).astype(np.int32))
+    return np.concatenate(ends)
 
 
 class Fingerprint:
@@ -272,13 +274,18 @@ class Noted:
         elif self._next is None:
             self._next = (record, offset)
 
+    def add_unseen(self, count: int, record: int, offset: int) -> None:
+        """Note further lines that were not looked at one by one, by their count and the first of them."""
+        self.count += count
+        self._next = self._next or (record, offset)
+
     def caveats(self) -> list[Caveat]:
         """Return one caveat for each of the first lines, and one that counts the others."""
         if self._next is None:
             return list(self._first)
         record, offset = self._next
         detail = (
-            f"{printable(self.label)}: and {self.count - self.most:,} more lines like those before, "
+            f"{printable(self.label)}: and {self.count - len(self._first):,} more lines like those before, "
             f"the next is line {record:,} (byte {offset:,}); {self.count:,} in all"
         )
         return [*self._first, Caveat(self.label, record, offset, self.kind, detail)]

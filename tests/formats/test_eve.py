@@ -7,6 +7,7 @@ import gzip
 import ipaddress
 import json
 import re
+import time
 
 import numpy as np
 import pandas as pd
@@ -221,10 +222,10 @@ def test_evidence_is_not_touched_and_nothing_is_written_beside_it(log, tmp_path,
 def test_the_engine_reaches_no_file_no_network_and_no_extension(tmp_path):
     import duckdb
 
-    from nsm_nb.formats.json_lines import _engine
+    from nsm_nb.formats.json_lines import Fields, _Engine
 
     (tmp_path / "secret.csv").write_text("a\n1\n")
-    with _engine() as engine:
+    with _Engine(Fields({}, {}, {}), "key", "value") as engine:
         for statement in (
             f"SELECT * FROM read_csv('{tmp_path / 'secret.csv'}')",
             f"COPY (SELECT 1) TO '{tmp_path / 'out.csv'}'",
@@ -235,7 +236,7 @@ def test_the_engine_reaches_no_file_no_network_and_no_extension(tmp_path):
             "SET autoinstall_known_extensions = true",
         ):
             with pytest.raises(duckdb.Error):
-                engine.execute(statement)
+                engine.connection.execute(statement)
     assert [each.name for each in tmp_path.iterdir()] == ["secret.csv"]
 
 
@@ -364,6 +365,27 @@ def test_a_thousand_bad_lines_make_a_few_caveats_and_keep_the_count(tmp_path):
     assert len(table) == 1000
     assert len(caveats_of(table)) == 21
     assert "980 more" in caveats_of(table)[-1].detail
+
+
+def test_damaged_lines_beyond_those_looked_at_are_counted(tmp_path, monkeypatch):
+    from nsm_nb.formats import json_lines
+
+    monkeypatch.setattr(json_lines, "_MOST_MENDED", 50)
+    table = eve.alerts(write(tmp_path, *[b"bad", ALERT] * 1000))
+    assert len(table) == 1000
+    assert "1,000 in all" in caveats_of(table)[-1].detail
+    monkeypatch.setattr(json_lines, "_MOST_MENDED", 0)
+    table = eve.alerts(write(tmp_path, *[b"bad", ALERT] * 1000))
+    assert [caveat.record for caveat in caveats_of(table)] == [1]
+
+
+@pytest.mark.parametrize("line", [b"", b"x", b"{x", b"{}", b" "], ids=["empty", "text", "torn", "no event", "space"])
+def test_a_file_of_tiny_lines_is_cheap(tmp_path, line):
+    path = write(tmp_path, ALERT)
+    path.write_bytes(path.read_bytes() + (line + b"\n") * 1_000_000)
+    start = time.process_time()
+    assert len(eve.alerts(path)) == 1
+    assert time.process_time() - start < 20
 
 
 def test_deep_nesting_and_endless_numbers_are_no_crash(tmp_path):
