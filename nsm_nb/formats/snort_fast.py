@@ -49,12 +49,13 @@ _START = re.compile(
     rb"\s?\d{1,2}/\d{1,2}(?:/\d{2,4})?-\d{1,2}:\d\d:\d\d(?:\.\d{1,9})?\s+(?:\[\w{1,20}\]\s+)?\[\*\*\]\s"
 )
 # What `-A full` and `-dev` put after an alert: headers, options and bytes of the packet.
-_PACKET = re.compile(
-    rb"=\+=|[0-9A-F]{2}(?: [0-9A-F]{2}){0,15} |\d{1,2}/\d{1,2}(?:/\d{2,4})?-\d{1,2}:\d\d:\d\d\S* [0-9A-Fa-f.:]+ -> |"
-    rb"[0-9A-Fa-f.:]+ -> [0-9A-Fa-f.:]+(?: [A-Z0-9:-]{1,20} TTL:|\s*$)|[A-Z0-9:-]{1,20} TTL:\d|[12UAPRSF*]{8} Seq: |"
-    rb"Len: \d|TCP Options |IP Options |UrgPtr: |Frag Offset: |Type: ?\d|\*\* |\[Xref => |\(\d+ |"
-    rb"[A-Z][A-Z ]+: [A-Z][A-Z ]+\s*$|[A-Z][A-Z ]+ DATAGRAM DUMP"
+_PACKET = (
+    r"^(?:=\+=|[0-9A-F]{2}(?: [0-9A-F]{2}){0,15} |\d{1,2}/\d{1,2}(?:/\d{2,4})?-\d{1,2}:\d\d:\d\d\S* [0-9A-Fa-f.:]+ -> |"
+    r"[0-9A-Fa-f.:]+ -> [0-9A-Fa-f.:]+(?: [A-Z0-9:-]{1,20} TTL:|\s*$)|[A-Z0-9:-]{1,20} TTL:\d|[12UAPRSF*]{8} Seq: |"
+    r"Len: \d|TCP Options |IP Options |UrgPtr: |Frag Offset: |Type: ?\d|\*\* |\[Xref => |\(\d+ |"
+    r"[A-Z][A-Z ]+: [A-Z][A-Z ]+\s*$|[A-Z][A-Z ]+ DATAGRAM DUMP|\s*$)"
 )
+_SHORTEST = 30  # bytes of the shortest line that can be an alert
 
 
 def recognises(head: bytes) -> bool:
@@ -97,11 +98,11 @@ def alerts(path: str | os.PathLike, *, label: str | None = None, digest: str | N
     records, starts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     with Fingerprint(path, digest) as fingerprint, Lines(path) as lines:
         for block in lines:
-            fields, found = _taken_apart(block)
+            fields, found, strange = _taken_apart(block)
             parts.append(fields)
             records.append(found + block.record)
             starts.append(block.starts[found].astype(np.int64) + block.base)
-            _note_others(block, found, noted)
+            _note(block, strange, noted)
         for number, offset, size in lines.passed:
             noted.add(number, offset, f"is {size:,} bytes long, more than a line may have; it was not read")
         cut = (
@@ -153,25 +154,30 @@ def _names() -> list[str]:
     return re.findall(r"\?P<(\w+)>", _LINE)
 
 
-def _taken_apart(block: Block) -> tuple[pa.Table, np.ndarray]:
-    """Return the parts of the alerts in a block, and which of its lines they are."""
+def _taken_apart(block: Block) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+    """Return the parts of the alerts in a block, which of its lines they are, and which are neither alert nor packet."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    buffers = [None, pa.py_buffer(block.starts), pa.py_buffer(block.buffer)]
-    texts = pa.Array.from_buffers(pa.binary(), len(block.starts) - 1, buffers)
-    parts = pc.extract_regex(texts, pattern=_LINE)
-    found = np.flatnonzero(parts.is_valid().to_numpy(zero_copy_only=False))
-    parts = parts.take(pa.array(found))
-    return pa.table({name: parts.field(name) for name in _names()}), found
+    count = len(block.starts) - 1
+    texts = pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(block.starts), pa.py_buffer(block.buffer)])
+    long = np.flatnonzero(np.diff(block.starts) >= _SHORTEST)
+    parts = pc.extract_regex(texts.take(pa.array(long)), pattern=_LINE)
+    matched = parts.is_valid()
+    found = long[matched.to_numpy(zero_copy_only=False)]
+    parts = parts.filter(matched)
+    others = np.ones(count, bool)
+    others[found] = False
+    others = np.flatnonzero(others & (np.diff(block.starts) > 1))  # no empty lines
+    packets = pc.match_substring_regex(texts.take(pa.array(others)), pattern=_PACKET)
+    strange = others[~packets.to_numpy(zero_copy_only=False)]
+    return pa.table({name: parts.field(name) for name in _names()}), found, strange
 
 
-def _note_others(block: Block, found: np.ndarray, noted: Noted) -> None:
-    others = np.setdiff1d(np.arange(len(block.starts) - 1), found, assume_unique=True)
-    for place in others.tolist():
+def _note(block: Block, strange: np.ndarray, noted: Noted) -> None:
+    """Note the lines that are neither alerts nor packets: the first few by what they hold, the others by their count."""
+    for place in strange[: noted.most].tolist():
         line = block.line(place)
-        if not line.strip() or _PACKET.match(line[:300]):  # a backtracking expression gets no long lines
-            continue
         torn = block.torn and place == len(block.starts) - 2
         noted.add(
             block.record + place,
@@ -180,6 +186,10 @@ def _note_others(block: Block, found: np.ndarray, noted: Noted) -> None:
             if torn and _START.match(line)
             else f"is no alert in Snort's fast format and was not read: {printable(line[:60])!r}",
         )
+    if len(strange) > noted.most:
+        place = int(strange[noted.most])
+        start = block.base + int(block.starts[place])
+        noted.add_unseen(len(strange) - noted.most, block.record + place, start)
 
 
 # --- columns

@@ -237,6 +237,18 @@ def test_a_hostile_line_takes_no_longer_than_its_length(tmp_path, line):
     assert time.process_time() - start < 10  # seconds for 8 MB, on any machine; backtracking would take hours
 
 
+@pytest.mark.parametrize("line", [b"", b"x", b"=+=", b"01 02 "], ids=["empty", "text", "ruler", "bytes"])
+def test_a_file_of_tiny_lines_is_cheap(tmp_path, line):
+    path = write(tmp_path, LINE)
+    path.write_bytes(path.read_bytes() + (line + b"\n") * 1_000_000 + LINE.encode())
+    start = time.process_time()
+    table = snort_fast.alerts(path)
+    assert values(table["record"]) == [1, 1_000_002]
+    assert time.process_time() - start < 20
+    assert len(details(table, "line")) == (21 if line == b"x" else 0)
+    assert line != b"x" or "1,000,000 in all" in details(table, "line")[-1]
+
+
 def test_a_file_of_something_else_is_refused(tmp_path):
     path = write(tmp_path, "GET / HTTP/1.1", "Host: x")
     with pytest.raises(DamagedEvidence, match="not one of its 2 lines") as problem:
