@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
+import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,8 @@ from nsm_nb.kernels.decode import LINKS, Columns, decode
 from nsm_nb.kernels.interning import interned
 
 __all__ = ["Datagrams", "datagrams", "first_datagrams"]
+
+log = logging.getLogger(__name__)
 
 _WINDOW = 1 << 26  # bytes of the capture held at a time
 
@@ -57,12 +61,23 @@ def datagrams(path: str | os.PathLike, packets: pd.DataFrame) -> Iterator[Datagr
             if not len(place):
                 continue
             base = int(offset[place[0]])
-            file.seek(base)
             size = int(offset[place[-1]] + captured[place[-1]]) - base
             # a bytearray, because numba compiles read-only arrays apart
-            buffer = np.frombuffer(bytearray(file.read(size)), np.uint8)
+            buffer = np.frombuffer(_span(file, base, size) or bytearray(1), np.uint8)
             whole = place[offset[place] + captured[place] <= base + len(buffer)]
             yield _decoded(buffer, offset[whole] - base, captured[whole], link[whole], rows[whole])
+
+
+def _span(file: BinaryIO, base: int, size: int) -> bytearray:
+    """Return the bytes of a file from `base` on; fewer than `size` where it is damaged before."""
+    found = bytearray()
+    try:
+        file.seek(base)
+        while len(found) < size and (more := file.read1(size - len(found))):  # type: ignore[attr-defined]
+            found += more  # piece by piece: what is read before gzip's damage counts
+    except (EOFError, OSError, zlib.error) as problem:
+        log.debug("bytes from %d on: %s", base + len(found), problem)
+    return found
 
 
 def first_datagrams(head: bytes) -> tuple[Datagrams, int]:

@@ -392,6 +392,14 @@ def test_gzip_and_small_windows_give_the_same_rows(evidence, tmp_path, monkeypat
     pd.testing.assert_frame_equal(netflow.sessions(packed, label="x", digest="0" * 64), expected)
 
 
+def test_a_cut_gzip_keeps_the_flows_before_the_cut(evidence, tmp_path):
+    packed = tmp_path / "cut.pcap.gz"
+    packed.write_bytes(gzip.compress((evidence / "netflow-export.pcap").read_bytes())[:-20_000])
+    table = netflow.sessions(packed)
+    assert 2000 < len(table) < 4850
+    assert any("end early" in detail for detail in told(table, "cut"))
+
+
 def test_later_fragments_are_left_out(tmp_path):
     frame = bytearray(udp(export(record())))
     frame[14 + 6 : 14 + 8] = struct.pack(">H", 3)  # fragment offset 24
