@@ -14,27 +14,29 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-import nsm_nb
 from nsm_nb.report import conversation as talk
 from nsm_nb.report import findings as found
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
 
-__all__ = ["commands", "method", "tools"]
+__all__ = ["commands", "method", "tools", "version"]
 
 _PACKAGES = ("numpy", "pandas", "pyarrow", "numba", "duckdb", "sqlalchemy", "dpkt", "matplotlib", "jinja2")
 
 
 def tools() -> list[tuple[str, str]]:
     """Return the programs that made the report, with their versions."""
-    said = [("nsm_nb", nsm_nb.__version__), ("Python", platform.python_version()), ("system", platform.platform())]
-    for name in _PACKAGES:
-        try:
-            said.append((name, metadata.version(name)))
-        except metadata.PackageNotFoundError:
-            said.append((name, "not installed"))
-    return [*said, ("tshark", _tshark())]
+    said = [("nsm_nb", version("nsm-nb")), ("Python", platform.python_version()), ("system", platform.platform())]
+    return [*said, *((name, version(name)) for name in _PACKAGES), ("tshark", _tshark())]
+
+
+def version(package: str) -> str:
+    """Return the version of a package as it is installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _tshark() -> str:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-import nsm_nb
 from nsm_nb import colours, text
 from nsm_nb.report.content import Content
 
@@ -53,7 +52,7 @@ def page(content: Content, *, folder: str) -> str:
     environment.filters["lines"] = lambda value: Markup(text.html(value, lines=True))  # noqa: S704
     return environment.get_template("template.html").render(
         it=content,
-        version=nsm_nb.__version__,
+        version=dict(content.tools)["nsm_nb"],
         place=shlex.quote(folder),
         style=Markup(style(content)),  # noqa: S704
         figure=_figure(content.timeline, content.marks),
