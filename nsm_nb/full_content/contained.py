@@ -117,8 +117,8 @@ def run(
     with (source or Path(os.devnull)).open("rb") as stdin, out.open("wb") as stdout, told.open("wb") as stderr:
         try:
             process = subprocess.Popen(  # noqa: S603
-                [*limited, *map(os.fspath, command)], stdin=stdin, stdout=stdout, stderr=stderr, cwd=folder, env=names,
-                start_new_session=True,
+                [*limited, *(os.fspath(each) for each in command)], stdin=stdin, stdout=stdout, stderr=stderr, cwd=folder,
+                env=names, start_new_session=True,
             )  # fmt: skip
         except OSError as problem:
             raise NsmError(f"{printable(command[0])} can't be started: {printable(problem)}") from problem

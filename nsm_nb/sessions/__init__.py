@@ -1,7 +1,8 @@
 """Sessions: conversations of both directions, assembled from packets or read from flow records."""
 
 from nsm_nb.sessions.assembly import IDLE, assemble
+from nsm_nb.sessions.labels import label, labels
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.queries import query
 
-__all__ = ["IDLE", "assemble", "port_names", "query"]
+__all__ = ["IDLE", "assemble", "label", "labels", "port_names", "query"]
