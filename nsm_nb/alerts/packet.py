@@ -18,6 +18,7 @@ from nsm_nb.full_content import payload_bytes
 __all__ = ["contents", "packet"]
 
 _CONTENT = re.compile(r'content\s*:\s*(!?)\s*"((?:[^"\\]|\\.){1,4096})"\s*([^;]*);([^;]*nocase)?', re.IGNORECASE)
+_FLOW = re.compile(r"[;(]\s*flow\s*:([^;]{1,256});", re.IGNORECASE)
 
 
 def contents(rule: str) -> list[tuple[bytes, bool]]:
@@ -69,6 +70,7 @@ def packet(
     wanted = contents(rule) if rule else []
     holding = [place for place, data in enumerate(payloads) if wanted and all(_holds(data, *each) for each in wanted)]
     before = (packets["time"] <= alert["time"] + pd.Timedelta(milliseconds=1)).to_numpy()
+    holding = _in_direction(holding, rule or "", packets)
     if holding:
         # a rule that fires again and again: the last packet that could have raised this one
         earlier = [place for place in holding if before[place]]
@@ -81,6 +83,17 @@ def packet(
     row = packets.iloc[place].copy()
     row["why"] = why
     return row
+
+
+def _in_direction(places: list[int], rule: str, packets: pd.DataFrame) -> list[int]:
+    """Return the packets that go the way the rule's flow option says; all, where it says nothing or none does."""
+    flow = _FLOW.search(rule)
+    words = set(re.split(r"[\s,]+", flow[1].lower())) if flow else set()
+    if not words & {"to_server", "from_client", "to_client", "from_server"}:
+        return places
+    to_dst = packets["to_dst"].fillna(False).to_numpy(bool)
+    onward = bool(words & {"to_server", "from_client"})
+    return [place for place in places if to_dst[place] == onward] or places
 
 
 def _holds(data: bytes, content: bytes, nocase: bool) -> bool:

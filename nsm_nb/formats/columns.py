@@ -110,7 +110,7 @@ def times(microseconds: pa.ChunkedArray) -> pd.Series:
     limit = np.iinfo(np.int64).max // 1000
     valid = valid & (values > -limit) & (values < limit)
     stamps = np.where(valid, values, 0).astype("datetime64[us]").astype("datetime64[ns]")
-    stamps[~valid] = np.datetime64("NaT")
+    stamps[~valid] = np.datetime64("NaT", "ns")
     return pd.Series(stamps).dt.tz_localize("UTC")
 
 

@@ -301,7 +301,7 @@ def _times(
     fine = ~np.isnan(days) & ~np.isnan(clock)
     total = np.where(fine, days, 0).astype(np.int64) * 86_400 + np.where(fine, clock, 0).astype(np.int64)
     stamps = (total * 1_000_000_000 + fraction).view("datetime64[ns]")
-    stamps[~fine] = np.datetime64("NaT")
+    stamps[~fine] = np.datetime64("NaT", "ns")
 
     if len(record):
         caveats.append(Caveat(label, None, None, "clock", f"{name}: its times name no zone; they were read as UTC"))

@@ -134,6 +134,16 @@ def test_a_late_alert_leads_to_the_frame_that_raised_it(case):
     assert (alerts.loc[alerts["alert"] == alert, "time"].iloc[0] - case.packet_of(alert)["time"]).total_seconds() > 31
 
 
+def test_a_rule_for_one_direction_is_looked_for_in_that_direction(case):
+    alerts = case.alerts
+    of_www = (alerts["sid"] == 9000006) & (alerts["src_ip"] == "172.16.10.80") & (alerts["sensor"] == "suricata")
+
+    packet = case.packet_of(alerts.loc[of_www, "alert"].iloc[0])
+
+    assert packet["frame"] == 3585  # the question; 3588 is the server's answer, which holds the same bytes
+    assert packet["to_dst"]
+
+
 def test_the_rule_of_an_alert_comes_with_file_and_line(case):
     for sensor, name in (("suricata", "nsm-lab.suricata.rules"), ("snort", "nsm-lab.snort2.rules")):
         alerts = case.alerts
