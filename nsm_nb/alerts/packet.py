@@ -1,35 +1,72 @@
 """From an alert to the packet that holds what its rule looks for, even where the sensor blamed another.
 
-Source: Snort users' manual 3.5.1 (content, nocase); measured: Suricata stamps what it found in a stream up to tens of
-seconds late and on a later frame.
+Source: Snort users' manual 3.5.1 (content, nocase, depth, offset, distance, within), Suricata user guide, "Payload
+keywords"; measured: Suricata stamps what it found in a stream up to tens of seconds late and on a later frame.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from nsm_nb.alerts.rules import options
 from nsm_nb.full_content import payload_bytes
 
-__all__ = ["contents", "packet"]
+__all__ = ["Content", "contents", "holds", "packet"]
 
-_CONTENT = re.compile(r'content\s*:\s*(!?)\s*"((?:[^"\\]|\\.){1,4096})"\s*([^;]*);([^;]*nocase)?', re.IGNORECASE)
-_FLOW = re.compile(r"[;(]\s*flow\s*:([^;]{1,256});", re.IGNORECASE)
+_TRIES = 10_000  # places that are tried for one payload, so that no rule and no payload can make it long
+_MODIFIERS = ("offset", "depth", "distance", "within")
+# contents of these are looked for in a part that the sensor took out of the stream: places in the packet mean nothing
+_BUFFER = re.compile(
+    r"(http|dns|tls|file|smb|ssh|ftp|krb5|snmp|sip|rfb|mqtt|ike|quic)[._]|file_data$|pkt_data$|base64_data$"
+)
 
 
-def contents(rule: str) -> list[tuple[bytes, bool]]:
-    """Return what a rule looks for: bytes, and True where case does not matter. Negated contents are left out."""
-    found = []
-    for match in _CONTENT.finditer(rule):
-        if match[1]:
-            continue
-        nocase = "nocase" in (match[3] or "").lower() or match[4] is not None
-        found.append((_decoded(match[2]), nocase))
-    return [each for each in found if each[0]]
+class Content(NamedTuple):
+    """Bytes that a rule looks for; places are bytes from the start, or from the end of the content before."""
+
+    data: bytes
+    nocase: bool = False
+    offset: int | None = None
+    depth: int | None = None
+    distance: int | None = None
+    within: int | None = None
+
+
+def contents(rule: str) -> list[Content]:
+    """Return what a rule looks for, in its order; negated contents are left out."""
+    listed, _ = options(rule)
+    placed = not any(_BUFFER.match(name) for name, _ in listed)
+    found: list[Content] = []
+    taken = False
+    for name, value in listed:
+        if name == "content":
+            text, rest = _quoted(value)
+            data = _decoded(text)
+            taken = bool(data) and not value.startswith("!")
+            if taken:
+                found.append(Content(data))
+            # Snort 3 writes the modifiers behind a comma: content:"x",offset 4,nocase
+            inner = [part.split() for part in rest.split(",") if part.strip()]
+        else:
+            inner = [[name, value]] if value else [[name]]
+        for modifier in inner if taken else ():
+            if modifier[0] == "nocase":
+                found[-1] = found[-1]._replace(nocase=True)
+            elif placed and modifier[0] in _MODIFIERS and re.fullmatch(r"-?\d{1,9}", modifier[-1]):
+                found[-1] = Content(**{**found[-1]._asdict(), modifier[0]: int(modifier[-1])})
+    return found
+
+
+def _quoted(value: str) -> tuple[str, str]:
+    """Return what stands between the quotes, and what stands behind them."""
+    match = re.match(r'\s*!?\s*"((?:[^"\\]|\\.)*)"(.*)', value, re.DOTALL)
+    return (match[1], match[2]) if match else ("", "")
 
 
 def _decoded(text: str) -> bytes:
@@ -41,6 +78,35 @@ def _decoded(text: str) -> bytes:
         else:
             parts.append(re.sub(r"\\(.)", r"\1", part).encode("utf-8", "surrogateescape"))
     return b"".join(parts)
+
+
+def holds(payload: bytes, wanted: list[Content]) -> bool:
+    """Return True where a payload holds all contents at the places that their modifiers allow."""
+    lower = payload.lower() if any(each.nocase for each in wanted) else payload
+    tries = iter(range(_TRIES))
+
+    def rest(number: int, last: int) -> bool:
+        if number == len(wanted):
+            return True
+        return any(rest(number + 1, end) for end in _ends(payload, lower, wanted[number], last, tries))
+
+    return rest(0, 0)
+
+
+def _ends(payload: bytes, lower: bytes, each: Content, last: int, tries: Iterator[int]) -> Iterator[int]:
+    """Yield where the content ends, for each place at which it may stand."""
+    start, stop = each.offset or 0, len(payload)
+    if each.depth is not None:
+        stop = start + each.depth
+    if each.distance is not None or each.within is not None:
+        start = max(start, last + (each.distance or 0))
+        if each.within is not None:
+            stop = min(stop, last + max(each.distance or 0, 0) + each.within)
+    hay, needle = (lower, each.data.lower()) if each.nocase else (payload, each.data)
+    at = hay.find(needle, max(start, 0), max(stop, 0))
+    while at >= 0 and next(tries, None) is not None:
+        yield at + len(needle)
+        at = hay.find(needle, at + 1, max(stop, 0))
 
 
 def packet(
@@ -68,12 +134,13 @@ def packet(
     payloads = [each.data for each in payload_bytes(packets, evidence=evidence)]
     carrying = np.array([bool(each) for each in payloads])
     wanted = contents(rule) if rule else []
-    holding = [place for place, data in enumerate(payloads) if wanted and all(_holds(data, *each) for each in wanted)]
-    before = (packets["time"] <= alert["time"] + pd.Timedelta(milliseconds=1)).to_numpy()
+    holding = [place for place, data in enumerate(payloads) if wanted and holds(data, wanted)]
     holding = _in_direction(holding, rule or "", packets)
+    before = (packets["time"] <= alert["time"] + pd.Timedelta(milliseconds=1)).to_numpy()
+    exact = (packets["time"] == alert["time"]).to_numpy()
     if holding:
-        # a rule that fires again and again: the last packet that could have raised this one
-        earlier = [place for place in holding if before[place]]
+        # a rule that fires again and again: the packet of the alert's own time, else the last that could have raised it
+        earlier = [place for place in holding if exact[place]] or [place for place in holding if before[place]]
         place, why = (earlier or holding)[-1 if earlier else 0], "it holds what the rule looks for"
     elif (carrying & before).any():
         place = int(np.flatnonzero(carrying & before)[-1])
@@ -87,14 +154,9 @@ def packet(
 
 def _in_direction(places: list[int], rule: str, packets: pd.DataFrame) -> list[int]:
     """Return the packets that go the way the rule's flow option says; all, where it says nothing or none does."""
-    flow = _FLOW.search(rule)
-    words = set(re.split(r"[\s,]+", flow[1].lower())) if flow else set()
+    words = {word for name, value in options(rule)[0] if name == "flow" for word in re.split(r"[\s,]+", value.lower())}
     if not words & {"to_server", "from_client", "to_client", "from_server"}:
         return places
     to_dst = packets["to_dst"].fillna(False).to_numpy(bool)
     onward = bool(words & {"to_server", "from_client"})
     return [place for place in places if to_dst[place] == onward] or places
-
-
-def _holds(data: bytes, content: bytes, nocase: bool) -> bool:
-    return content.lower() in data.lower() if nocase else content in data

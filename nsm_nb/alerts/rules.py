@@ -15,7 +15,7 @@ import pandas as pd
 from nsm_nb.schema import Caveat, with_caveats
 from nsm_nb.text import printable
 
-__all__ = ["COLUMNS", "rules"]
+__all__ = ["COLUMNS", "options", "rules"]
 
 COLUMNS = {
     "gid": "Int64",
@@ -129,18 +129,26 @@ def _starts(line: str) -> bool:
     return line.partition(" ")[0].partition("\t")[0].partition("(")[0] in _ACTIONS
 
 
+def options(rule: str) -> tuple[list[tuple[str, str]], int]:
+    """Return the options of a rule in their order, names in lower case, and the place behind the last one."""
+    found = []
+    at = rule.find("(") + 1
+    while at and (match := _OPTION.match(rule, at)):
+        found.append((match[1].lower(), (match[2] or "").strip()))
+        at = match.end()
+    return found, at
+
+
 def _row(rule: str, file: str, number: int) -> tuple | str:
     """Return the columns of a rule, or what is the matter with it."""
-    start = rule.find("(")
-    if start < 0:
+    listed, at = options(rule)
+    if not at:
         return "it has no options in parentheses"
-    found: dict[str, list[str]] = {}
-    at = start + 1
-    while match := _OPTION.match(rule, at):
-        found.setdefault(match[1].lower(), []).append((match[2] or "").strip())
-        at = match.end()
     if rule[at:].strip() != ")":
         return f"its options can't be read from {printable(rule[at : at + 30].strip())!r} on"
+    found: dict[str, list[str]] = {}
+    for name, value in listed:
+        found.setdefault(name, []).append(value)
     sid = _number(found, "sid")
     if sid is None:
         return "it has no sid"
