@@ -105,6 +105,14 @@ def parser() -> argparse.ArgumentParser:
     transcript.add_argument("session", type=int, help="the session's number")
     transcript.add_argument("--style", choices=("plain", "sguil", "hex"), default="plain")
 
+    packet = command("packet", _packet, "print the header fields and bytes of a packet, or its decode tree",
+                     "  nsm-nb packet my-case staged.pcap 3620\n"
+                     "  nsm-nb packet my-case staged.pcap 3620 --tree | less", case=False)  # fmt: skip
+    packet.add_argument("case", help="the case")
+    packet.add_argument("evidence", help="the capture, as `nsm-nb evidence` names it")
+    packet.add_argument("frame", type=int, help="the frame's number, as Wireshark counts")
+    packet.add_argument("--tree", action="store_true", help="all that tshark can tell of it")
+
     carve = command("carve", _carve, "write the packets of sessions to a new capture",
                     "  nsm-nb carve my-case 4657181179822775 -o shell.pcap", case=False)  # fmt: skip
     carve.add_argument("case", help="the case")
@@ -242,6 +250,24 @@ def _alerts(chosen: argparse.Namespace) -> None:
 
 def _transcript(chosen: argparse.Namespace) -> None:
     sys.stdout.write(_indexed(chosen).transcript(chosen.session).text(chosen.style))
+
+
+def _packet(chosen: argparse.Namespace) -> None:
+    from nsm_nb.full_content import dissect_packets, fields
+    from nsm_nb.full_content.frames import link_types
+    from nsm_nb.transcripts.rendering import hex_rows
+
+    case = _indexed(chosen)
+    frame = case.frame(chosen.evidence, chosen.frame)
+    packets = case.packets
+    row = packets[(packets["evidence"] == chosen.evidence) & (packets["frame"] == chosen.frame)]
+    if chosen.tree:
+        sys.stdout.write(dissect_packets(row, evidence=case.paths))
+        return
+    print(f"frame {chosen.frame} of {printable(chosen.evidence)}, {row['time'].iloc[0]}, {len(frame):,} bytes")
+    for title, values in fields(frame, link=int(link_types(row)[0])):
+        print(f"{title:<8} " + ", ".join(f"{name} {value}" for name, value in values))
+    print("".join(f"{each}\n" for each in hex_rows(frame)), end="")
 
 
 def _carve(chosen: argparse.Namespace) -> None:

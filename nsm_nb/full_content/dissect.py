@@ -84,7 +84,8 @@ def tshark() -> str:
 def dissect(frame: bytes, *, link: int = 1, time: pd.Timestamp | None = None, length: int | None = None) -> str:
     """Return the whole decode tree of one frame, as ``tshark -n -V`` prints it.
 
-    tshark sees this frame alone: it is its frame 1, the first of its conversation.
+    tshark sees this frame alone: it is its frame 1, the first of its conversation, and it is not to wait for more segments or
+    fragments.
 
     Parameters
     ----------
@@ -133,8 +134,10 @@ def dissect_packets(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.Pa
         return ""
     frames, link = _picked(packets, evidence)
     names = [
-        f"frame {frame} of {printable(label)}"
-        for frame, label in zip(packets["frame"].tolist(), packets["evidence"].tolist(), strict=True)
+        f"frame {frame} of {printable(label)}, here frame {here}"
+        for here, (frame, label) in enumerate(
+            zip(packets["frame"].tolist(), packets["evidence"].tolist(), strict=True), 1
+        )
     ]
     trees, note = _trees(frames, link)
     return "\n".join([*(f"{name}\n{tree}" for name, tree in zip(names, trees, strict=False)), *note])
@@ -220,7 +223,7 @@ def _trees(frames: Sequence[_Frame], link: int) -> tuple[list[str], list[str]]:
 
     def make() -> tuple[tuple[list[str], list[str]], int, bool]:
         mark = f"nsm_nb-{secrets.token_hex(16)}"  # no packet can guess it
-        output, note, again = _output(capture, ["-V", "-S", mark])
+        output, note, again = _output(capture, _style(frames, "-V", "-S", mark))
         trees = [f"{printable(tree, lines=True).strip()}\n" for tree in output.split(mark.encode()) if tree.strip()]
         return (trees, [f"[{note}]\n"] if note else []), len(output), again
 
@@ -232,11 +235,20 @@ def _xml(frames: Sequence[_Frame], link: int) -> tuple[bytes, str]:
     """Return the frames as XML, and a sentence where tshark was ended early."""
 
     def make() -> tuple[tuple[bytes, str], int, bool]:
-        output, note, again = _output(capture, ["-T", "pdml"])
+        output, note, again = _output(capture, _style(frames, "-T", "pdml"))
         return (output, note), len(output), again
 
     capture = b"".join(pcap_parts(frames, link))
     return _kept(b"xml", capture, make)
+
+
+# A packet that is looked at alone: what stands in one segment or first fragment is dissected at once, as there is nothing
+# to wait for. Else the first segment of a body is but "segment data".
+_ALONE = ["-o", "tcp.desegment_tcp_streams:FALSE", "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE"]
+
+
+def _style(frames: Sequence[_Frame], *style: str) -> list[str]:
+    return [*(_ALONE if len(frames) == 1 else []), *style]
 
 
 # What was made of the packets looked at last: a look costs half a second.
@@ -290,7 +302,7 @@ def _note(outcome: Outcome, *, nothing: bool) -> str:
     if outcome.status == 0 and not nothing:
         return ""
     said = [line for line in outcome.said.splitlines() if line.strip() and not line.startswith("Running as user")]
-    last = said[-1].strip() if said else "it said nothing"
+    last = " ".join(said)[-300:] or "it said nothing"
     if outcome.why:
         why = outcome.why
     elif outcome.status < 0:

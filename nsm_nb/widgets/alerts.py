@@ -11,7 +11,8 @@ import ipywidgets
 import pandas as pd
 
 from nsm_nb.errors import NsmError
-from nsm_nb.full_content import payload_bytes
+from nsm_nb.full_content import dissect_packets, fields, frame_bytes, payload_bytes
+from nsm_nb.full_content.frames import link_types
 from nsm_nb.text import printable
 from nsm_nb.triage import CATEGORIES
 from nsm_nb.widgets import event
@@ -46,6 +47,13 @@ _BY = (
     ("source", ("src_ip",)),
     ("nothing", ("alert",)),
 )
+_VIEWS = {
+    "payload": "what the packet carries",
+    "header": "its header fields",
+    "tree": "all that tshark can tell of it",
+    "frame": "the whole packet",
+    "record": "the alert as the sensor wrote it",
+}
 _TABS = {"RealTime": ("NEW",), "Escalated": ("ESC",), "All": None}
 
 
@@ -113,8 +121,9 @@ class Alerts(Frame):
         self.history = Lines(boxed=True, height=110, label="history of the alert")
         self.rule = Lines(boxed=True, height=96, label="rule of the alert")
         self.packet = Lines(boxed=True, height=260, label="packet of the alert")
-        self._view = ipywidgets.ToggleButtons(options=["payload", "frame", "record"],
-            tooltips=["what the packet carries", "the whole packet", "the alert as the sensor wrote it"])  # fmt: skip
+        self._view = ipywidgets.ToggleButtons(
+            options=list(_VIEWS), tooltips=list(_VIEWS.values()), style={"button_width": "84px"}
+        )
         self._open = ipywidgets.Button(
             description="transcript", tooltip="Choose its session for the transcript (Enter)"
         )
@@ -249,14 +258,24 @@ class Alerts(Frame):
             return
         if self._packet[0] != self.alert:
             self._packet = (self.alert, self.case.packet_of(self.alert))
-        packet, data = self._packet[1], b""
-        if packet is not None and self._view.value == "frame":
-            data = self.case.frame(str(packet["evidence"]), int(packet["frame"]))
-        elif packet is not None:
-            packets = self.case.packets_of(int(packet["session"]))
-            same = packets[(packets["frame"] == packet["frame"]) & (packets["evidence"] == packet["evidence"])]
-            data = payload_bytes(same, evidence=self.case.paths)[0].data
-        self.packet.say(*event.packet_lines(packet, data, of=str(self._view.value)))
+        self.packet.say(*self._packet_lines(self._packet[1], str(self._view.value)))
+
+    def _packet_lines(self, packet: pd.Series | None, view: str) -> list[dict]:
+        if packet is None:
+            return event.packet_lines(None, b"")
+        packets, paths = self.case.packets_of(int(packet["session"])), self.case.paths
+        same = packets[(packets["frame"] == packet["frame"]) & (packets["evidence"] == packet["evidence"])]
+        if view == "tree":
+            try:
+                return event.tree_lines(packet, dissect_packets(same, evidence=paths).partition("\n")[2])
+            except NsmError as problem:  # no tshark, or none that could read it: the other views still stand
+                return [*event.tree_lines(packet, ""), line((str(problem), "doubt"))]
+        if view == "payload":
+            return event.packet_lines(packet, payload_bytes(same, evidence=paths)[0].data, of=view)
+        frame = frame_bytes(same, evidence=paths)[0]
+        if view == "header":
+            return event.header_lines(packet, fields(frame, link=int(link_types(same)[0])))
+        return event.packet_lines(packet, frame, of=view)
 
     # --- judging ---
 

@@ -11,9 +11,11 @@ from nsm_nb.widgets.cells import show, time
 from nsm_nb.widgets.lines import line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["detail_lines", "history_lines", "join_lines", "packet_lines", "priority_class", "rule_lines"]
+__all__ = [
+    "detail_lines", "header_lines", "history_lines", "join_lines", "packet_lines", "priority_class", "rule_lines", "tree_lines",
+]  # fmt: skip
 
 _FLAGS = (
     (2, "SYN"),
@@ -78,19 +80,56 @@ def packet_lines(packet: pd.Series | None, data: bytes, *, of: str = "payload") 
     of
         What these bytes are.
     """
+    lines = _head(packet)
     if packet is None:
-        return [line(("no packet: no capture of the case holds the session of this alert", "muted"))]
-    why = f": {packet['why']}" if packet.get("why") else ""
-    lines = [
-        line((f"frame {packet['frame']} of {packet['evidence']}", "strong"), (why, "muted")),
-        line(f"{time(packet['time'])} UTC  ", *_ends(packet)),
-        line(_facts(packet)),
-        line((f"{of}, {len(data):,} bytes" if data else f"no {of}", "muted")),
-    ]
+        return lines
+    lines += [line(_facts(packet)), line((f"{of}, {len(data):,} bytes" if data else f"no {of}", "muted"))]
     lines += [line((row, "code")) for row in hex_rows(data[:_SHOWN])]
     if len(data) > _SHOWN:
         lines.append(line((f"{len(data) - _SHOWN:,} bytes more", "muted")))
     return lines
+
+
+def _head(packet: pd.Series | None) -> list[dict]:
+    if packet is None:
+        return [line(("no packet: no capture of the case holds the session of this alert", "muted"))]
+    why = f": {packet['why']}" if packet.get("why") else ""
+    return [
+        line((f"frame {packet['frame']} of {packet['evidence']}", "strong"), (why, "muted")),
+        line(f"{time(packet['time'])} UTC  ", *_ends(packet)),
+    ]
+
+
+def header_lines(packet: pd.Series | None, headers: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> list[dict]:
+    """Return the header fields of a packet as Sguil's panel shows them: names in one line, values under them.
+
+    Parameters
+    ----------
+    packet
+        As in `packet_lines`.
+    headers
+        What `full_content.fields` gives.
+    """
+    lines = _head(packet)
+    for title, row in headers:
+        widths = [max(len(name), len(value)) for name, value in row]
+        names, values = (
+            "  ".join(f"{each[side]:<{width}}" for each, width in zip(row, widths, strict=True)) for side in (0, 1)
+        )
+        lines += [line((title, "strong")), line((names, "code muted")), line((values, "code"))]
+    if packet is not None and not headers:
+        lines.append(line(("no IP header in this frame; see frame or tree", "muted")))
+    return lines
+
+
+def tree_lines(packet: pd.Series | None, tree: str, *, most: int = 2_000) -> list[dict]:
+    """Return tshark's decode tree of a packet, the layers in bold."""
+    lines = _head(packet)
+    rows = tree.splitlines()
+    if rows:
+        lines.append(line(("tshark sees this packet alone, as its frame 1", "muted")))
+    lines += [line((row, "code" if row.startswith(" ") else "code strong")) for row in rows[:most]]
+    return lines + ([line((f"{len(rows) - most:,} lines more", "muted"))] if len(rows) > most else [])
 
 
 def join_lines(session: pd.Series | None, join: pd.Series | None) -> list[dict]:

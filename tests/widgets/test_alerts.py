@@ -1,3 +1,6 @@
+from collections import OrderedDict
+from importlib import import_module
+
 import pytest
 
 from nsm_nb.errors import LedgerError
@@ -52,6 +55,38 @@ def test_the_whole_frame_and_the_record_are_a_click_away(alerts):
     assert "frame, " in alerts.packet.text()
     alerts._view.value = "record"
     assert "alert.signature " in alerts.packet.text()
+
+
+def test_the_header_fields_of_the_packet_are_a_click_away(alerts):
+    go_to(alerts, LISTING)
+
+    alerts._view.value = "header"
+
+    shown = alerts.packet.text()
+    assert "Source IP" in shown and "10.10.20.5 " in shown
+    assert "SYN  FIN  Seq #" in shown
+
+
+def test_the_decode_tree_of_the_packet_is_a_click_away(alerts, tshark):
+    go_to(alerts, LISTING)
+
+    alerts._view.value = "tree"
+
+    assert "Internet Protocol Version 4, Src: 10.10.20.5, Dst: 172.16.10.80" in alerts.packet.text()
+    assert alerts.error == ""
+
+
+def test_without_tshark_the_tree_says_what_to_install_and_nothing_else_is_lost(alerts, monkeypatch):
+    go_to(alerts, LISTING)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(import_module("nsm_nb.full_content.dissect"), "_KEPT", OrderedDict())
+
+    alerts._view.value = "tree"
+
+    assert "frame 3620 of staged.pcap" in alerts.packet.text() and "apt install tshark" in alerts.packet.text()
+    assert alerts.error == ""
+    alerts._view.value = "payload"
+    assert "payload, " in alerts.packet.text()
 
 
 def test_a_key_judges_every_alert_of_the_group_and_goes_to_the_next(alerts, case):

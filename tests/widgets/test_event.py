@@ -35,6 +35,22 @@ def test_without_a_packet_it_says_why():
     assert "no capture of the case holds" in text(event.packet_lines(None, b""))
 
 
+def test_header_fields_stand_under_their_names(hostile):
+    shown = text(event.header_lines(packet(), [("TCP", [("Seq #", "1684955732"), ("ACK", "X")]), (hostile, [])]))
+
+    assert "TCP\nSeq #       ACK\n1684955732  X  \n" in shown
+    assert "<script>" in shown and "\x1b" not in shown
+    assert "no IP header in this frame" in text(event.header_lines(packet(), []))
+    assert "no capture of the case holds" in text(event.header_lines(None, []))
+
+
+def test_a_long_tree_says_how_much_is_left_out():
+    lines = event.tree_lines(packet(), "Frame 1\n    Frame Number: 1\nEthernet II\n", most=2)
+
+    assert text(lines).endswith("as its frame 1\nFrame 1\n    Frame Number: 1\n1 lines more")
+    assert lines[-3]["spans"][0][1] == "nsm-code nsm-strong" and lines[-2]["spans"][0][1] == "nsm-code"
+
+
 def test_a_rule_that_the_case_lacks_says_how_to_get_it():
     shown = text(event.rule_lines(None, pd.Series({"gid": 1, "sid": 9000005, "rev": 2}, dtype=object)))
 
