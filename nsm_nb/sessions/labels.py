@@ -163,7 +163,7 @@ def _place(path: Path, where: Path) -> None:
 
     read_head(path, 1)  # says in a sentence that it is missing, locked or empty
     with path.open("rb") as file:
-        packed = file.read(2) == b"\\x1f\\x8b"
+        packed = file.read(2) == b"\x1f\x8b"
     if not packed:
         where.symlink_to(path.absolute())
         return
