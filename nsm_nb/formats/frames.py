@@ -118,10 +118,12 @@ def _protocols(numbers: np.ndarray) -> pd.Categorical:
     present = np.flatnonzero(np.bincount(shifted)) if len(shifted) else np.array([], np.int64)
     names = [protocol_name(int(each) - 1) for each in present]
     known = sorted({name for name in names if name is not None})
-    lookup = np.full(int(present.max()) + 1 if len(present) else 1, -1, np.int16)
+    place = {name: number for number, name in enumerate(known)}
+    width = np.int16 if len(known) < 1 << 15 else np.int32  # there are 65,536 ethertypes
+    lookup = np.full(int(present.max()) + 1 if len(present) else 1, -1, width)
     for each, name in zip(present, names, strict=True):
         if name is not None:
-            lookup[each] = known.index(name)
+            lookup[each] = place[name]
     return _categorical(lookup[shifted], pd.Index(known, dtype="str"))
 
 
@@ -185,6 +187,7 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
 def _unique_chains(codes: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]]:
     # two chains of numbers may have one name, and names in order make the table the same for any order of packets
     known = sorted(set(names))
-    lookup = np.array([known.index(name) for name in names] or [0], np.int32)
+    place = {name: number for number, name in enumerate(known)}
+    lookup = np.array([place[name] for name in names] or [0], np.int32)
     remap(codes, lookup)
     return codes, known

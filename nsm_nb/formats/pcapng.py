@@ -6,7 +6,6 @@ Source: draft-ietf-opsawg-pcapng 4.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 import numpy as np
 
@@ -24,13 +23,23 @@ _MOST_INTERFACES = 65_536
 _IF_TSRESOL, _IF_TSOFFSET, _END = 9, 14, 0
 
 
-class _Section(NamedTuple):
-    big: bool
-    interfaces: list[tuple[int, int, int, int]]  # link type, exponent, shift, epoch: see `to_nanoseconds`
-    snaplens: list[int]
+class _Section:
+    """A section's byte order and its interfaces; each is link type, exponent, shift, epoch (see `to_nanoseconds`)."""
 
-    def array(self) -> np.ndarray:
-        return np.array(self.interfaces or np.zeros((0, 4)), np.int64).reshape(-1, 4)
+    def __init__(self, big: bool):
+        self.big = big
+        self.snaplens: list[int] = []
+        self._rows = np.zeros((16, 4), np.int64)
+
+    @property
+    def interfaces(self) -> np.ndarray:
+        return self._rows[: len(self.snaplens)]
+
+    def add(self, link: int, exponent: int, shift: int, epoch: int, snaplen: int) -> None:
+        if len(self.snaplens) == len(self._rows):  # doubled, so that many interfaces are not copied at each one
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        self._rows[len(self.snaplens)] = link, exponent, shift, epoch
+        self.snaplens.append(snaplen)
 
 
 class _Damage(Exception):
@@ -48,32 +57,28 @@ def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
     frames = Frames(room)
     caveats: list[Caveat] = []
     counts = {_NAMES: 0, _SECRETS: 0}
-    section = _Section(False, [], [])
+    section = _Section(False)
     started = False
-    interfaces = section.array()
     while True:
         if started:
             frames.make_room((source.end - source.start) // 32 + 1)
             c = frames.columns
             upto, position, why = walk_pcapng(
-                source.buffer, source.start, source.end, section.big, interfaces, source.base,
+                source.buffer, source.start, source.end, section.big, section.interfaces, source.base,
                 c.offset, c.captured, c.length, c.time, c.link, frames.count,
             )  # fmt: skip
             frames.decode(source.buffer, source.base, upto)
             source.start = position
         else:
             why = BLOCK
+        at, claims = source.at, _claims(source, section.big)
         try:
             if why == BLOCK:
-                known = len(section.interfaces)
                 section, whole = _block(source, section, frames, counts)
-                if whole and (not started or len(section.interfaces) != known):
-                    interfaces = section.array()
                 started = started or whole
             else:
                 whole = _more(source, section.big, why)
         except _Damage as problem:
-            at = source.at
             sentence = f"damage at byte {at}: {problem}"
             if not started:
                 raise DamagedEvidence(
@@ -91,7 +96,7 @@ def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
             )
             break
         if not whole:
-            left = source.end - source.start
+            left = source.base + source.end - at  # of a block that was passed over nothing is left in the buffer
             if not started:
                 raise DamagedEvidence(
                     f"{printable(label)} ends inside its first block; copy it again from the sensor", PACKETS.empty()
@@ -101,9 +106,9 @@ def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
                     Caveat(
                         label,
                         frames.count + 1,
-                        source.at,
+                        at,
                         "cut",
-                        f"{printable(label)}: cut short at byte {source.at + left}: the block at byte {source.at} is not whole; "
+                        f"{printable(label)}: cut short at byte {at + left}: the block at byte {at}{claims} is not whole; "
                         f"{left:,} bytes were not read",
                     )
                 )
@@ -113,6 +118,14 @@ def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
         if counts[kind]:
             caveats.append(Caveat(label, None, None, "pcapng", f"{printable(label)}: holds {counts[kind]:,} {words}"))
     return frames, caveats
+
+
+def _claims(source: Source, big: bool) -> str:
+    """Return in words how long the block at `source.start` says it is, where its head is in the buffer."""
+    if source.end - source.start < 8:
+        return ""
+    kind, size = struct.unpack_from(">II" if big else "<II", source.buffer.data, source.start)
+    return "" if kind == _SECTION else f", which claims {size:,} bytes,"  # a section may change the byte order
 
 
 def _more(source: Source, big: bool, why: int) -> bool:
@@ -139,7 +152,7 @@ def _block(source: Source, section: _Section, frames: Frames, counts: dict[int, 
         magic = bytes(source.buffer[source.start + 8 : source.start + 12])
         if magic not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
             raise _Damage("a section header without its byte-order magic")
-        section = _Section(magic == b"\x1a\x2b\x3c\x4d", [], [])
+        section = _Section(magic == b"\x1a\x2b\x3c\x4d")
         order = ">" if section.big else "<"
     (size,) = struct.unpack_from(order + "I", source.buffer.data, source.start + 4)
     if size < 12 or size & 3:
@@ -169,7 +182,7 @@ def _block(source: Source, section: _Section, frames: Frames, counts: dict[int, 
 
 
 def _interface(section: _Section, body: bytes, order: str) -> None:
-    if len(body) < 8 or len(section.interfaces) >= _MOST_INTERFACES:
+    if len(body) < 8 or len(section.snaplens) >= _MOST_INTERFACES:
         raise _Damage("an interface block that is too short, or one too many")
     link, _, snaplen = struct.unpack_from(order + "HHI", body)
     exponent, shift, epoch = 6, 0, 0
@@ -184,15 +197,14 @@ def _interface(section: _Section, body: bytes, order: str) -> None:
         elif code == _IF_TSOFFSET and size >= 8:
             (epoch,) = struct.unpack_from(order + "q", value)
         at += 4 + size + (-size % 4)
-    section.interfaces.append((link, exponent, shift, epoch))
-    section.snaplens.append(snaplen)
+    section.add(link, exponent, shift, epoch, snaplen)
 
 
 def _one_packet(source: Source, section: _Section, body: bytes, order: str, kind: int, frames: Frames) -> None:
     """Add the frame of a simple packet block (no time) or of an obsolete packet block."""
     if kind == _SIMPLE:
         which, time, head = 0, NOT_A_TIME, 4
-        if len(body) < 4 or not section.interfaces:
+        if len(body) < 4 or not section.snaplens:
             raise _Damage("a packet without its interface")
         (length,) = struct.unpack_from(order + "I", body)
         snaplen = section.snaplens[0]
@@ -203,7 +215,7 @@ def _one_packet(source: Source, section: _Section, body: bytes, order: str, kind
         if len(body) < 20:
             raise _Damage("a packet block that is too short")
         which, _, high, low, held, length = struct.unpack_from(order + "HHIIII", body)
-        if which >= len(section.interfaces):
+        if which >= len(section.snaplens):
             raise _Damage("a packet without its interface")
         time = to_nanoseconds(high, low, *section.interfaces[which][1:])
     if held > len(body) - head or held > LARGEST_FRAME:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import random
+import struct
+import time
 
 import numpy as np
 import pandas as pd
@@ -226,8 +228,6 @@ def test_pcapng_of_two_sections_in_two_byte_orders_is_one_table(read):
 
 def test_simple_and_obsolete_packet_blocks_are_read(read):
     frame = writing.ethernet(writing.ip(writing.udp(b"abc", 1, 2), "10.0.0.1", "10.0.0.2", 17))
-    import struct
-
     simple = writing.block(3, struct.pack("<I", len(frame)) + frame)
     old = writing.block(2, struct.pack("<HHIIII", 0, 0, 0, 5_000_000, len(frame), len(frame)) + frame)
 
@@ -272,6 +272,46 @@ def test_a_capture_cut_anywhere_keeps_the_frames_before_and_says_where(tmp_path_
         assert caveat.kind == "cut"
         assert caveat.offset == ends[kept]
         assert f"cut short at byte {cut}" in caveat.detail
+
+
+@pytest.mark.parametrize("kind", [4, 10, 0x99])
+@pytest.mark.parametrize("claimed", [0xFFFFFFF0, 0x400000, 100])
+def test_a_block_that_claims_more_than_there_is_loses_the_rest_and_says_so(read, kind, claimed):
+    packet = writing.enhanced(0, 7_000_000, writing.conversation()[0][1])
+    good = writing.section() + writing.interface() + packet
+    behind = packet[:80]
+
+    table = read(good + struct.pack("<II", kind, claimed) + behind)
+
+    assert len(table) == 1
+    (caveat,) = (each for each in caveats_of(table) if each.kind == "cut")
+    assert caveat.offset == len(good)
+    assert f"the block at byte {len(good)}, which claims {claimed:,} bytes, is not whole" in caveat.detail
+    assert f"{8 + len(behind)} bytes were not read" in caveat.detail
+
+
+def test_thousands_of_interfaces_cost_no_more_than_their_number(read):
+    frame = writing.conversation()[0][1]
+    data = writing.section() + writing.interface(link=101) * 20_000 + writing.interface()
+
+    before = time.process_time()
+    table = read(data + writing.enhanced(20_000, 7_000_000, frame))
+
+    assert time.process_time() - before < 5
+    assert table["layers"].tolist() == ["eth:ip:tcp"]
+
+
+def test_every_ethertype_there_is_has_its_name(read):
+    ethertypes = [*range(0x0600, 0x0800), *range(0x8900, 0x10000), *range(0x0900, 0x8000)]
+    frames = [(SECOND, writing.ethernet(b"", ethertype=each)) for each in ethertypes if each not in (0x88A8, 0x9100)]
+
+    before = time.process_time()
+    table = read(writing.pcap(frames))
+
+    assert time.process_time() - before < 10
+    assert table["proto"].nunique() > 1 << 15
+    assert table["proto"].astype(str)[0] == "0x0600"
+    assert table["layers"].astype(str)[len(table) - 1] == "eth:0x7fff"
 
 
 def test_a_length_that_cannot_be_true_stops_the_reading_and_allocates_nothing(read):
