@@ -1,8 +1,8 @@
 """Folding packets into conversations: one pass, one hash table, both directions at once.
 
 A conversation is keyed by its two endpoints and its protocol. What ends it, so that the next packet of the same key starts
-another: silence longer than the protocol's timeout, or a TCP SYN with a new sequence number after a close or after a SYN
-that nobody answered.
+another: silence longer than the protocol's timeout; a TCP SYN with a new sequence number after a close, or after a SYN
+that nobody answered; a SYN in the middle that the other end takes, which a forged one can't bring about.
 
 Source: RFC 9293 3.3-3.5 (TCP), Zeek's conn.log (history), Argus 3 (which flags make a state).
 """
@@ -29,11 +29,17 @@ _LOWER_OPENED = 1 << 10  # and whether the opener is the endpoint of the lower n
 HISTORY = 56  # letters: six of each side once, two of each side at 1, 10, 100 ... 10**9, and ^
 _RST_WINDOW = 1 << 20  # a reset further from the expected number does not belong (RFC 9293 3.5.2, window unscaled)
 
-# The words of a conversation's page: three lines of a processor's cache, so that a packet touches little memory
+# The words of a conversation's page: most packets touch three lines of a processor's cache
 _KEY_A, _KEY_B, _END, _BITS, _START, _FIRST, _ISN, _WRITTEN = range(8)
 _TALLY = 8  # packets, octets, payload of src; the same of dst
 _NEXT, _ACKED, _SEEN, _AGAIN, _ZERO = 14, 16, 18, 20, 22  # of src, and one further of dst
-_WORDS = 24
+_WAITING, _WAITING_ISN, _WAITING_END = (
+    24,
+    25,
+    26,
+)  # a SYN that may open the next conversation: its row + 1, number, time
+_WORDS = 32
+_NOT_A_TIME = np.iinfo(np.int64).min
 
 # Multipliers of the hash table, other ones in each process: nobody can make a capture whose conversations all fall into
 # one place. What comes out does not depend on them.
@@ -139,10 +145,17 @@ def converse(packets: Packets, idle: np.ndarray) -> Conversations:
             larger = np.full(2 * len(slots), -1, np.int32)
             _refill(book, _ODD, slots, larger)
             slots = larger
+    book, history = book[:count], history[:count]
+    if (np.diff(book[:, _FIRST]) < 0).any():  # where a SYN went over to a conversation of its own
+        order = np.argsort(book[:, _FIRST], kind="stable")
+        places = np.empty(count + 1, np.int32)
+        places[order] = np.arange(count, dtype=np.int32)
+        places[count] = -1
+        book, history, session = book[order], history[order], places[session]
     start, end, first = (np.empty(count, np.int64) for _ in range(3))
     bits, tally, letters = np.empty(count, np.int16), np.empty((6, count), np.int64), np.empty(count, np.uint8)
     _read_out(book, start, end, first, bits, tally, letters)
-    return Conversations(session, to_dst, start, end, first, bits, tally, history[:count], letters)
+    return Conversations(session, to_dst, start, end, first, bits, tally, history, letters)
 
 
 def _with_room(book: np.ndarray, history: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
@@ -235,13 +248,56 @@ def _fold(packets, idle, odd, session, to_dst, book, history, slots, row, count)
         bits = np.int64(0)
         if not fresh:
             bits = book[page, _BITS]
-            if time - book[page, _END] > idle[np.uintp(min(what, len(idle) - 1))]:
+            ended = book[page, _END]
+            # as unsigned numbers, because times may lie further apart than a signed one can tell
+            if (
+                time != _NOT_A_TIME
+                and ended != _NOT_A_TIME
+                and time > ended
+                and np.uint64(time - ended) > np.uint64(idle[np.uintp(min(what, len(idle) - 1))])
+            ):
                 fresh = True
             elif syn_only and seq != book[page, _ISN]:
                 over = (bits & FIN_SRC and bits & FIN_DST) or bits & (RST_SRC | RST_DST)
-                unanswered = bits & SYN and book[page, _TALLY + 3] == 0
+                from_opener = forward == (bits & _LOWER_OPENED > 0)
+                unanswered = from_opener and bits & SYN and book[page, _TALLY + 3] == 0
                 if over or unanswered:
                     fresh = True
+                elif bits & SYN_ACK or not bits & SYN:
+                    # the other end decides: if it takes this SYN, it is a new conversation (see below)
+                    book[page, _WAITING] = row + 1
+                    book[page, _WAITING_ISN] = seq
+                    book[page, _WAITING_END] = ended
+            elif (
+                is_tcp
+                and book[page, _WAITING]
+                and (flag & (TH_SYN | TH_ACK)) == TH_SYN | TH_ACK
+                and np.int64(packets.ack[r]) == (book[page, _WAITING_ISN] + 1) & 0xFFFFFFFF
+                and packets.src[r] == packets.dst[np.uintp(book[page, _WAITING] - 1)]
+                and packets.sport[r] == packets.dport[np.uintp(book[page, _WAITING] - 1)]
+            ):
+                if count >= room:
+                    return row, count
+                # The port was used again without a close that was seen: the SYN goes over to a conversation of its own.
+                w = np.uintp(book[page, _WAITING] - 1)
+                old = np.int64(0) if to_dst[w] else np.int64(1)
+                book[page, np.uintp(_TALLY + 3 * old)] -= 1
+                book[page, np.uintp(_TALLY + 3 * old + 1)] -= np.int64(packets.octets[w])
+                book[page, np.uintp(_TALLY + 3 * old + 2)] -= np.int64(packets.payload[w])
+                book[page, _END] = book[page, _WAITING_END]
+                book[page, _WAITING] = 0
+                number = np.int64(count)
+                page = np.uintp(number)
+                slots[np.uintp(slot)] = number
+                count += 1
+                bits = np.int64(KNOWN)
+                if not forward:  # the SYN came the other way
+                    bits |= _LOWER_OPENED
+                _begin(book, page, key_a, key_b, packets.time[w], np.int64(w), np.int64(packets.seq[w]))
+                session[w] = number
+                to_dst[w] = True
+                bits = _count(packets, w, book, history, page, bits, np.int64(0), True, what)
+                book[page, _BITS] = bits
 
         if fresh:
             if count >= room:
@@ -262,45 +318,63 @@ def _fold(packets, idle, odd, session, to_dst, book, history, slots, row, count)
             elif (what == 17 or what == 132 or what == 136) and sport < 1024 <= dport:
                 sender = False
                 bits = np.int64(0)
+            elif (what == 1 and (sport == 0 or sport == 14 or sport == 16 or sport == 18)) or (
+                what == 58 and (sport == 129 or sport == 140)
+            ):
+                sender = False  # an answer: who asked was not seen
+                bits = np.int64(0)
             if not sender:
                 bits |= FLIPPED
             if forward == sender:
                 bits |= _LOWER_OPENED
-            for word in range(_WORDS):
-                book[page, np.uintp(word)] = 0
-            book[page, _KEY_A] = key_a
-            book[page, _KEY_B] = key_b
-            book[page, _START] = time
-            book[page, _END] = time
-            book[page, _FIRST] = row
-            book[page, _ISN] = seq if syn_only else -1
-            for side in range(2):
-                book[page, np.uintp(_NEXT + side)] = -1
-                book[page, np.uintp(_ACKED + side)] = -1
+            _begin(book, page, key_a, key_b, time, np.int64(row), seq if syn_only else np.int64(-1))
             if bits & FLIPPED:
                 _write(book, history, page, 94, 0)
 
         side = np.int64(0) if forward == (bits & _LOWER_OPENED > 0) else np.int64(1)
         session[r] = number
         to_dst[r] = side == 0
-        if time > book[page, _END]:
-            book[page, _END] = time
-        if time < book[page, _START]:
-            book[page, _START] = time
-        size = np.int64(packets.payload[r])
-        book[page, np.uintp(_TALLY + 3 * side)] += 1
-        book[page, np.uintp(_TALLY + 3 * side + 1)] += np.int64(packets.octets[r])
-        book[page, np.uintp(_TALLY + 3 * side + 2)] += size
-
-        if is_tcp:
-            bits = _follow(
-                book, history, page, bits, side, flag, seq, np.int64(packets.ack[r]), np.int64(packets.window[r]), size
-            )
-        elif (what == 17 or what == 132) and not book[page, np.uintp(_SEEN + side)] & 8:
-            book[page, np.uintp(_SEEN + side)] |= 8
-            _write(book, history, page, 100, side)
-        book[page, _BITS] = bits
+        if time != _NOT_A_TIME:
+            if time > book[page, _END] or book[page, _END] == _NOT_A_TIME:
+                book[page, _END] = time
+            if time < book[page, _START] or book[page, _START] == _NOT_A_TIME:
+                book[page, _START] = time
+        book[page, _BITS] = _count(packets, r, book, history, page, bits, side, is_tcp, what)
     return len(packets.time), count
+
+
+@njit(inline="always")
+def _begin(book, page, key_a, key_b, time, row, isn):
+    """Start a conversation's page."""
+    for word in range(_WORDS):
+        book[page, np.uintp(word)] = 0
+    book[page, _KEY_A] = key_a
+    book[page, _KEY_B] = key_b
+    book[page, _START] = time
+    book[page, _END] = time
+    book[page, _FIRST] = row
+    book[page, _ISN] = isn
+    for side in range(2):
+        book[page, np.uintp(_NEXT + side)] = -1
+        book[page, np.uintp(_ACKED + side)] = -1
+
+
+@njit(inline="always")
+def _count(packets, r, book, history, page, bits, side, is_tcp, what):
+    """Count a packet in its conversation; return what is known of it now."""
+    size = np.int64(packets.payload[r])
+    book[page, np.uintp(_TALLY + 3 * side)] += 1
+    book[page, np.uintp(_TALLY + 3 * side + 1)] += np.int64(packets.octets[r])
+    book[page, np.uintp(_TALLY + 3 * side + 2)] += size
+    if is_tcp:
+        bits = _follow(
+            book, history, page, bits, side, np.int64(packets.tcp_flags[r]), np.int64(packets.seq[r]),
+            np.int64(packets.ack[r]), np.int64(packets.window[r]), size,
+        )  # fmt: skip
+    elif (what == 17 or what == 132) and not book[page, np.uintp(_SEEN + side)] & 8:
+        book[page, np.uintp(_SEEN + side)] |= 8
+        _write(book, history, page, 100, side)
+    return bits
 
 
 @njit(inline="always")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["IDLE", "assemble"]
 
+_NOT_A_TIME = np.iinfo(np.int64).min
+
 # Seconds of silence after which the next packet starts another session; softflowd's defaults (softflowd(8), -t).
 IDLE: Mapping[str, float] = {"tcp": 3600, "udp": 300, "icmp": 300, "icmp6": 300, "other": 300}
 
@@ -211,8 +213,11 @@ def _session_table(packets: pd.DataFrame, keys: Packets, found: Conversations, s
     dtype = _shared_address_dtype(packets)
     every = address_numbers(pd.Series(pd.Categorical.from_codes(np.arange(len(dtype.categories)), dtype=dtype)))
     src, dst = (Endpoints(*(part[code] for part in every)) for code in (src_code, dst_code))
-    portless = _of_protocols(proto, "tcp", "udp", "sctp", "udplite", inside=False)
-    idle = np.maximum((int(keys.time.max()) - found.end) // 1_000_000_000, 0)
+    ported = _of_protocols(proto, "tcp", "udp", "sctp", "udplite")
+    cut = ported & _portless(packets, keys, first)  # a header that was cut, or a later fragment without its first
+    portless = ~ported | cut
+    timeless = (found.start == _NOT_A_TIME) | (found.end == _NOT_A_TIME)
+    idle = np.where(timeless, 0, np.maximum((int(keys.time.max()) - found.end) // 1_000_000_000, 0))
     dst_port = pd.arrays.IntegerArray(dport, portless)
 
     def utc(values: np.ndarray) -> pd.Series:
@@ -230,7 +235,8 @@ def _session_table(packets: pd.DataFrame, keys: Packets, found: Conversations, s
             "session": whole(stable_numbers(src, dst, sport, dport, keys.kind[first], found.start)),
             "start": utc(found.start),
             "end": utc(found.end),
-            "duration": (found.end - found.start) / 1e9,
+            # unsigned: times may lie further apart than a signed number can tell
+            "duration": np.where(timeless, np.nan, (found.end - found.start).view(np.uint64) / 1e9),
             "proto": proto,
             "src_ip": pd.Categorical.from_codes(src_code, dtype=dtype, validate=False),
             "src_port": pd.arrays.IntegerArray(sport, portless.copy()),
@@ -245,8 +251,8 @@ def _session_table(packets: pd.DataFrame, keys: Packets, found: Conversations, s
             "closed": _closings(proto, bits, idle),
             "history": _history(proto, found),
             "application": port_names(proto, pd.Series(dst_port)),
-            "direction_known": pd.arrays.BooleanArray((bits & kernel.KNOWN) > 0, np.zeros(count, bool)),
-            "community_id": community_id(src, dst, sport, dport, proto, one_way=keys.one_way[first]),
+            "direction_known": pd.arrays.BooleanArray((bits & kernel.KNOWN > 0) & ~cut, np.zeros(count, bool)),
+            "community_id": community_id(src, dst, sport, dport, proto, one_way=keys.one_way[first]).mask(cut),
             "vlan": vlan,
             "sensor": all_of(sensor),
             "evidence": pd.Series(evidence).astype("category").array,
@@ -255,6 +261,11 @@ def _session_table(packets: pd.DataFrame, keys: Packets, found: Conversations, s
         },
         copy=False,
     )[list(SESSIONS.columns)]
+
+
+def _portless(packets: pd.DataFrame, keys: Packets, first: np.ndarray) -> np.ndarray:
+    """Return True for the conversations whose first packet has no ports, of its own or of its datagram's first fragment."""
+    return _missing(packets["src_port"])[first] & (keys.sport[first] == 0) & (keys.dport[first] == 0)
 
 
 def _of_protocols(proto: pd.Series, *names: str, inside: bool = True) -> np.ndarray:

@@ -30,13 +30,11 @@ def stable_numbers(
     from nsm_nb.kernels.conversations import session_numbers
 
     ids = session_numbers(src.high, src.low, dst.high, dst.low, sport, dport, kind, start)
-    # two sessions of one number: the later row takes the next free one (an intruder could aim for this)
-    while True:
-        order = np.argsort(ids, kind="stable")
-        twice = np.flatnonzero(ids[order][1:] == ids[order][:-1]) + 1
-        if not len(twice):
-            return ids
-        ids[order[twice]] += 1
+    # of sessions with one number the later rows take the next free ones (an intruder could aim for this)
+    order = np.argsort(ids, kind="stable")
+    steps = np.arange(len(ids))
+    ids[order] = np.maximum.accumulate(ids[order] - steps) + steps
+    return ids
 
 
 def with_numbers(sessions: pd.DataFrame) -> pd.DataFrame:
@@ -92,9 +90,17 @@ def uncovered(records: pd.DataFrame, sessions: pd.DataFrame) -> np.ndarray:
         left, right = _spans(records, key), _spans(sessions, key)
         if key == "ends":
             left = left[records["community_id"].isna().to_numpy()[left["row"].to_numpy()]]
-        pairs = left.merge(right, on="key", suffixes=("", "_of"))
-        touch = (pairs["start"] <= pairs["end_of"] + _SLACK) & (pairs["end"] >= pairs["start_of"] - _SLACK)
-        covered[pairs.loc[touch, "row"].to_numpy()] = True
+        if not len(left) or not len(right):
+            continue
+        # the sessions of a key in order of their start, each with the latest end so far: the last that began before a
+        # record ended tells whether any touches it
+        right = right.sort_values("start", kind="stable")
+        right["until"] = right.groupby("key")["end"].cummax()
+        left = left.assign(by=left["end"] + _SLACK).sort_values("by", kind="stable")
+        pairs = pd.merge_asof(
+            left, right[["key", "start", "until"]], left_on="by", right_on="start", by="key", suffixes=("", "_of")
+        )
+        covered[pairs.loc[pairs["until"] >= pairs["start"] - _SLACK, "row"].to_numpy()] = True
     return ~covered
 
 
@@ -118,4 +124,4 @@ def _spans(table: pd.DataFrame, key: str) -> pd.DataFrame:
             "end": table["end"].to_numpy(),
         }
     )
-    return spans[spans["key"].notna()]
+    return spans[spans["key"].notna() & spans["start"].notna() & spans["end"].notna()]

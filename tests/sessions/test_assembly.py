@@ -178,6 +178,98 @@ def test_a_syn_inside_an_open_session_does_not_split_it(assembled):
     assert len(sessions) == 1
 
 
+@pytest.mark.parametrize("ending", [[], [forth(1, FIN | ACK, seq=16, ack=51)]], ids=["no close seen", "half close"])
+def test_a_port_used_again_without_a_close_that_was_seen_is_another_session_once_the_other_end_takes_it(
+    assembled, ending
+):
+    again = [forth(5, SYN, seq=9000), back(5.1, SYN | ACK, seq=7000, ack=9001), forth(5.2, ACK, seq=9001, ack=7001)]
+
+    sessions, packets = assembled([*HANDSHAKE, REQUEST, *ending, *again])
+
+    assert sessions["src_packets"].tolist() == [3 + len(ending), 2]
+    assert sessions["dst_packets"].tolist() == [1, 1]
+    assert sessions["src_payload"].tolist() == [5, 0]
+    assert sessions["history"].tolist()[1] == "ShA"
+    assert (sessions["end"][0] - sessions["start"][0]).total_seconds() == (1 if ending else 0.3)
+    assert pd.factorize(packets["session"])[0].tolist() == [0] * (4 + len(ending)) + [1] * 3
+    assert packets["to_dst"].tolist()[-3:] == [True, False, True]
+
+
+def test_a_port_used_again_from_the_other_end_has_its_direction(assembled):
+    again = [back(5, SYN, seq=9000), forth(5.1, SYN | ACK, seq=7000, ack=9001), back(5.2, ACK, seq=9001, ack=7001)]
+
+    sessions, _ = assembled([*HANDSHAKE, REQUEST, *again])
+
+    assert sessions["src_ip"].tolist() == [A, B]
+    assert sessions["src_packets"].tolist() == [3, 2]
+
+
+def test_a_forged_syn_that_is_not_taken_splits_nothing(assembled):
+    forged = [forth(5, SYN, seq=9000), back(5.1, ACK, seq=57, ack=16), forth(5.2, SYN, seq=0x7FFFFFF0)]
+
+    sessions, packets = assembled([*HANDSHAKE, REQUEST, *forged, ANSWER])
+
+    assert len(sessions) == 1
+    assert packets["session"].nunique() == 1
+
+
+def test_a_simultaneous_open_is_one_session(assembled):
+    frames = [forth(0, SYN, seq=10), back(0.1, SYN, seq=50), forth(0.2, SYN | ACK, seq=10, ack=51)]
+
+    sessions, _ = assembled([*frames, back(0.3, SYN | ACK, seq=50, ack=11)])
+
+    assert sessions["src_ip"].tolist() == [A]
+    assert sessions["src_packets"].tolist() == [2]
+
+
+def test_sessions_stand_in_the_order_of_their_first_packets(assembled):
+    between = segment(5.05, A, B, SYN, sport=41000)
+    again = [forth(5, SYN, seq=9000), between, back(5.1, SYN | ACK, seq=7000, ack=9001)]
+
+    sessions, packets = assembled([*HANDSHAKE, *again])
+
+    assert sessions["src_port"].tolist() == [40000, 40000, 41000]
+    assert sessions["record"].tolist() == [1, 4, 5]
+    assert pd.factorize(packets["session"])[0].tolist() == [0, 0, 0, 1, 2, 1]
+
+
+def test_an_answer_that_came_first_tells_who_asked_and_says_it_was_not_seen(assembled):
+    reply = 0, writing.ethernet(writing.ip(bytes([0, 0]) + bytes(14), B, A, 1))
+
+    sessions, _ = assembled([reply])
+
+    assert (sessions["src_ip"][0], sessions["dst_ip"][0], sessions["direction_known"][0]) == (A, B, False)
+
+
+def test_a_later_fragment_without_its_first_has_no_ports(assembled):
+    part = writing.ip(b"rest of a datagram", A, B, 17, place=2, number=5)
+
+    sessions, _ = assembled([(0, writing.ethernet(part))])
+
+    row = sessions.iloc[0]
+    assert row[["src_port", "dst_port", "community_id"]].isna().all()
+    assert not row["direction_known"]
+
+
+def test_packets_without_a_time_neither_split_nor_stretch_a_session(tmp_path):
+    import struct
+
+    frames = [frame for _, frame in writing.conversation()]
+    timeless = [writing.block(3, struct.pack("<I", len(frame)) + frame) for frame in frames]
+    timed = [writing.enhanced(0, 7_000_000 + place, frame) for place, frame in enumerate(frames)]
+
+    def of(*blocks):
+        (tmp_path / "x.pcapng").write_bytes(writing.section() + writing.interface() + b"".join(blocks))
+        return nsm.sessions.assemble(nsm.read_packets(tmp_path / "x.pcapng"))[0]
+
+    mixed, none = of(timeless[0], *timed[1:4], *timeless[4:]), of(*timeless)
+
+    assert len(mixed) == len(none) == 1
+    assert mixed["duration"].tolist() == [2e-6]
+    assert none["start"].isna().all()
+    assert none["duration"].isna().all()
+
+
 def test_icmp_request_and_reply_are_one_session_and_an_unreachable_is_another(assembled):
     def icmp(second, src, dst, kind, code=0):
         return second * SECOND, writing.ethernet(writing.ip(bytes([kind, code]) + bytes(14), src, dst, 1))
