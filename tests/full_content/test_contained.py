@@ -105,7 +105,7 @@ def test_a_watcher_is_asked_while_it_runs(start):
 
     start("sleep 0.7", watch=lambda: calls.append(1))
 
-    assert 2 <= len(calls) <= 4
+    assert len(calls) >= 2
 
 
 def test_an_interrupted_run_leaves_nothing_behind(start, tmp_path):

@@ -45,7 +45,6 @@ def assembled(path):
 
 
 @needs_nfstream
-@pytest.mark.filterwarnings("ignore")
 def test_applications_are_those_that_suricata_saw(evidence, labelled):
     flows = nsm.read_sessions(evidence / "suricata" / "eve.json")
     flows = flows[flows["application"].notna()]
