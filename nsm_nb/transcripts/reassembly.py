@@ -1,15 +1,17 @@
 """One side of a TCP stream from its segments: in order, each byte once, what is missing told, what conflicts kept.
 
-Source: RFC 9293 3.4 (sequence numbers), RFC 9293 3.8.4 (keep-alives). Where segments overlap, the first one wins.
+Source: RFC 9293 3.4 (sequence numbers). Where segments overlap, the first one wins.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass, field
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from typing import NamedTuple
 
 __all__ = ["Conflict", "Piece", "Segment", "Stream", "unwrapped"]
+
+_FULL = 1024  # pieces of a block; a block twice as long is cut in two
 
 
 class Segment(NamedTuple):
@@ -44,59 +46,117 @@ def unwrapped(seq: int, near: int) -> int:
     return near + ahead - (0x100000000 if ahead >= 0x80000000 else 0)
 
 
-@dataclass
 class Stream:
     """The bytes of one side, built segment by segment.
 
     Attributes
     ----------
-    pieces
-        In the order of the stream, never overlapping; what lies between two of them is missing.
-    again
+    again : int
         Bytes that were sent again, alike.
-    conflicts
-        Bytes that were sent again, not alike.
+    conflicts : list of Conflict
+        Bytes that were sent again, not alike: one for each run of a segment that meets what was there.
+    reach : int
+        The end of the last byte sent, captured or not.
+    held : int
+        How many bytes there are.
     """
 
-    pieces: list[Piece] = field(default_factory=list)
-    again: int = 0
-    conflicts: list[Conflict] = field(default_factory=list)
-    reach: int = 0  # the end of the last byte sent, captured or not
+    def __init__(self) -> None:
+        self.again = 0
+        self.conflicts: list[Conflict] = []
+        self.reach = 0
+        self.held = 0
+        # in blocks: segments that come in reverse would move all pieces behind them in one long list
+        self._blocks: list[list[Piece]] = []
+        self._heads: list[int] = []
+        self._end = 0  # of the last piece
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """In the order of the stream, never overlapping; what lies between two of them is missing."""
+        return [piece for block in self._blocks for piece in block]
 
     def add(self, segment: Segment) -> None:
         """Add a segment: the bytes that are new become pieces, the others are compared."""
-        start, end = segment.position, segment.position + len(segment.data)
-        self.reach = max(self.reach, segment.position + segment.size)
-        if start == end:
+        arrival, start, data, size = segment
+        self.reach = max(self.reach, start + size)
+        if not data:
             return
-        if not self.pieces or start >= self.pieces[-1].position + len(self.pieces[-1].data):
-            self.pieces.append(Piece(start, segment.data, segment.arrival))
+        end = start + len(data)
+        if not self._blocks or start >= self._end:
+            self._insert(Piece(start, data, arrival))
             return
-        at = max(bisect_right(self.pieces, start, key=lambda piece: piece.position) - 1, 0)
         fresh = []
-        while start < end and at < len(self.pieces):
-            piece = self.pieces[at]
+        met: list[bytes] = []  # what was there, of a run without a hole
+        since = start
+        for piece in self._from(start):
             stop = piece.position + len(piece.data)
+            if stop <= start:
+                continue
+            if piece.position >= end:
+                break
             if start < piece.position:
-                upto = min(end, piece.position)
-                fresh.append(self._slice(segment, start, upto))
-                start = upto
-            if start < min(stop, end):
-                upto = min(stop, end)
-                self._compare(segment, piece, start, upto)
-                start = upto
-            at += 1
+                self._compare(segment, since, start, met)
+                fresh.append(self._slice(segment, start, piece.position))
+                start = since = piece.position
+                met = []
+            upto = min(stop, end)
+            met.append(piece.data[start - piece.position : upto - piece.position])
+            start = upto
+            if start == end:
+                break
+        self._compare(segment, since, start, met)
         if start < end:
             fresh.append(self._slice(segment, start, end))
         for piece in fresh:
-            self.pieces.insert(bisect_right(self.pieces, piece.position, key=lambda each: each.position), piece)
+            self._insert(piece)
+
+    def at(self, position: int) -> bytes:
+        """Return the byte at a position; empty where it is missing."""
+        for piece in self._from(position):
+            if piece.position > position:
+                break
+            if position < piece.position + len(piece.data):
+                return piece.data[position - piece.position : position - piece.position + 1]
+        return b""
+
+    def _from(self, position: int) -> Iterator[Piece]:
+        """Yield the pieces from the last one that begins at or before a position."""
+        if not self._blocks:
+            return
+        number = max(bisect_right(self._heads, position) - 1, 0)
+        first = max(bisect_left(self._blocks[number], (position + 1,)) - 1, 0)
+        while number < len(self._blocks):
+            block = self._blocks[number]
+            for place in range(first, len(block)):
+                yield block[place]
+            number, first = number + 1, 0
+
+    def _insert(self, piece: Piece) -> None:
+        self.held += len(piece.data)
+        self._end = max(self._end, piece.position + len(piece.data)) if self._blocks else piece.position + len(piece.data)
+        if not self._blocks:
+            self._blocks, self._heads = [[piece]], [piece.position]
+            return
+        number = max(bisect_right(self._heads, piece.position) - 1, 0)
+        block = self._blocks[number]
+        if piece.position >= block[-1].position:
+            block.append(piece)
+        else:
+            block.insert(bisect_left(block, (piece.position + 1,)), piece)
+            self._heads[number] = block[0].position
+        if len(block) > 2 * _FULL:
+            self._blocks[number : number + 1] = [block[:_FULL], block[_FULL:]]
+            self._heads.insert(number + 1, block[_FULL].position)
 
     @staticmethod
     def _slice(segment: Segment, start: int, end: int) -> Piece:
         return Piece(start, segment.data[start - segment.position : end - segment.position], segment.arrival)
 
-    def _compare(self, segment: Segment, piece: Piece, start: int, end: int) -> None:
-        kept = piece.data[start - piece.position : end - piece.position]
+    def _compare(self, segment: Segment, start: int, end: int, met: list[bytes]) -> None:
+        if start == end:
+            return
+        kept = b"".join(met)
         other = segment.data[start - segment.position : end - segment.position]
         if kept == other:
             self.again += end - start
