@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import zlib
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.errors import DamagedEvidence
-from nsm_nb.formats import pcap, pcapng
+from nsm_nb.formats import pcap
 from nsm_nb.formats.frames import Frames, packet_table
 from nsm_nb.formats.source import Source, open_evidence
 from nsm_nb.kernels.decode import LINKS, Columns, decode
@@ -88,13 +87,8 @@ def first_datagrams(head: bytes) -> tuple[Datagrams, int]:
     head
         The first bytes of the file; a frame that they cut short does not count.
     """
-    source = _Held(head)
-    source.need(24)
     try:
-        if head[:4] == pcap.PCAPNG:
-            frames, _ = pcapng.read(source, "", 256)
-        else:
-            frames, _ = pcap._read_pcap(source, head[:24], "", 256)
+        frames, _ = pcap.read(Source.of(head), "", 256)
     except DamagedEvidence:
         frames = Frames(1)
     table = packet_table(frames, "")
@@ -102,18 +96,6 @@ def first_datagrams(head: bytes) -> tuple[Datagrams, int]:
     offset, captured = (table[name].to_numpy(np.int64)[udp] for name in ("offset", "captured"))
     buffer = np.frombuffer(bytearray(head or b"\0"), np.uint8)
     return _decoded(buffer, offset, captured, _links(table["layers"])[udp], udp), len(table)
-
-
-class _Held(Source):
-    """Bytes that are held already, read as evidence is."""
-
-    def __init__(self, data: bytes):
-        self._file = io.BytesIO(data)
-        self._limit = None
-        self._bytes = bytearray(1 << 20)
-        self.buffer = np.frombuffer(self._bytes, np.uint8)
-        self.start = self.end = self.base = 0
-        self.trouble = ""
 
 
 def _links(layers: pd.Series) -> np.ndarray:

@@ -1,7 +1,8 @@
 """NetFlow version 5 as routers and probes send it: a capture of the export datagrams.
 
 A record is one direction of a conversation, so what dst sent is missing. Versions 1, 7, 9 and IPFIX are recognised and
-counted, not read yet.
+counted, not read yet. Frames that are no exports are counted too, in all of the file: a case reads such a capture for its
+packets as well, so that nobody can hide an intrusion behind a few datagrams of NetFlow.
 
 Source: Cisco, "NetFlow Export Datagram Format" (versions 1, 5, 7); RFC 3954 (version 9); RFC 7011 (IPFIX).
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,10 @@ from nsm_nb.formats.netflow_v5 import HEADER, RECORD, flows, sequence, times
 from nsm_nb.schema import SESSIONS, Caveat, caveats_of, with_caveats
 from nsm_nb.text import printable
 
-__all__ = ["EXTENSIONS", "NAME", "TITLE", "is_export", "recognises", "sessions"]
+if TYPE_CHECKING:
+    from nsm_nb.formats.datagrams import Datagrams
+
+__all__ = ["EXTENSIONS", "NAME", "TITLE", "holds_packets", "is_export", "recognises", "sessions"]
 
 NAME = "netflow"
 TITLE = "capture of NetFlow export datagrams"
@@ -35,6 +40,7 @@ _VERSIONS = {
 }
 _RECORD_SIZES = {1: (16, 52), 5: (24, 48), 7: (24, 52)}  # bytes of the header and of a record
 _FAR = 2 * 3600 * 1000  # ms between a flow's end and its export: longer than any timeout that exporters have by default
+_OTHERS = "other frames"  # the kind of the caveat that counts what is no export
 _MOST_TOLD = 20  # remarks about exporters that are told one by one
 _PORTED = [6, 17, 33, 132, 136]  # TCP, UDP, DCCP, SCTP, UDP-Lite: what stands in the port fields are ports
 
@@ -76,6 +82,27 @@ def is_export(payload: bytes) -> bool:
     return at == size and size > (20 if version == 9 else 16)
 
 
+def _exports(found: Datagrams) -> np.ndarray:
+    """Return a bool array, True for the datagrams that are whole exports as they were sent."""
+    exports = np.zeros(len(found.start), bool)
+    known = np.flatnonzero(found.size >= 4)
+    at = found.start[known]
+    version, count = (
+        (found.buffer[at + place].astype(np.int64) << 8) | found.buffer[at + place + 1] for place in (0, 2)
+    )
+    for number, (header, record) in _RECORD_SIZES.items():
+        exports[known] |= (version == number) & (count > 0) & (found.sent[known] == header + count * record)
+    for row in known[(version == 9) | (version == 10)].tolist():
+        start, size = int(found.start[row]), int(found.size[row])
+        exports[row] = size == found.sent[row] and is_export(found.buffer[start : start + size].tobytes())
+    return exports
+
+
+def holds_packets(sessions: pd.DataFrame) -> bool:
+    """Return True where the capture that `sessions` was read from holds packets besides the exports."""
+    return any(caveat.kind == _OTHERS for caveat in caveats_of(sessions))
+
+
 def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str | None = None) -> pd.DataFrame:
     """Read captured NetFlow version 5 exports: one row of SESSIONS for each flow record, which is one direction.
 
@@ -111,10 +138,11 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
         packets = pcap.packets(path, label=label)
         parts = []
         versions: dict[int, int] = {}
-        at, false = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        at, false, exports = ([np.empty(0, np.int64)] for _ in range(3))
         for each in datagrams(path, packets):
             part = flows(each.buffer, each.start, each.size)
             parts.append(part)
+            exports.append(each.rows[_exports(each)])
             at.append(each.rows[part.rows])
             false.append(each.rows[part.false])
             for version, count in zip(*np.unique(part.versions, return_counts=True), strict=True):
@@ -134,6 +162,7 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     )
     caveats = [each for each in caveats_of(packets) if each.kind != "clock"]
     caveats += _unread(versions, label)
+    caveats += _beside(packets, np.concatenate(exports), label)
     wrong = np.concatenate(false)
     cut = versions.get(5, 0) - len(headers) - len(wrong)
     caveats += _damaged(short, surplus, cut, rows, wrong, packets, label)
@@ -262,8 +291,28 @@ def _unread(versions: dict[int, int], label: str) -> Iterable[Caveat]:
             yield Caveat(label, None, None, "format", f"{printable(label)}: {said}")
     others = sum(count for version, count in versions.items() if version not in _VERSIONS)
     if others:
-        said = f"{others:,} datagrams of UDP are no NetFlow; they were passed over"
+        said = f"{others:,} datagrams of UDP are no NetFlow"
         yield Caveat(label, None, None, "format", f"{printable(label)}: {said}")
+
+
+def _beside(packets: pd.DataFrame, exports: np.ndarray, label: str) -> Iterable[Caveat]:
+    """Yield how many frames are no exports: those of no account, and those that are packets in their own right."""
+    others = np.ones(len(packets), bool)
+    others[exports] = False
+    src, dst = (packets[name].cat.codes.to_numpy(np.int64) for name in ("src_ip", "dst_ip"))
+    # a collector that does not listen answers each datagram with "port unreachable" (RFC 792)
+    answers = (packets["icmp_type"] == 3).fillna(False).to_numpy(bool)
+    answers &= np.isin(src << 32 | dst, np.unique(dst[exports] << 32 | src[exports]))
+    slight = others & (answers | (packets["proto"] == "arp").to_numpy(bool))
+    weighty = others & ~slight
+    if slight.any():
+        said = f"{slight.sum():,} frames of ARP, and ICMP that answers exports, were passed over"
+        yield Caveat(label, None, None, "format", f"{printable(label)}: {said}")
+    if weighty.any():
+        first = int(np.argmax(weighty))
+        frame, offset = int(packets["frame"].iloc[first]), int(packets["offset"].iloc[first])
+        said = f"{weighty.sum():,} of {len(packets):,} frames are no exports (the first is frame {frame:,}): they are packets"
+        yield Caveat(label, frame, offset, _OTHERS, f"{printable(label)}: {said}")
 
 
 def _damaged(

@@ -20,7 +20,7 @@ from nsm_nb.kernels.records import DAMAGE, LARGEST_FRAME, NOT_A_TIME, walk_pcap
 from nsm_nb.schema import PACKETS, Caveat, with_caveats
 from nsm_nb.text import printable
 
-__all__ = ["EXTENSIONS", "NAME", "TITLE", "packets", "recognises"]
+__all__ = ["EXTENSIONS", "NAME", "TITLE", "packets", "read", "recognises"]
 
 NAME = "pcap"
 TITLE = "capture of packets (pcap, pcapng)"
@@ -62,25 +62,45 @@ def packets(path: str | os.PathLike, *, label: str | None = None) -> pd.DataFram
     """
     label = os.fspath(path) if label is None else label
     with Source(path) as source:
-        source.need(24)
-        head = bytes(source.buffer[: min(24, source.end)])
-        room = min(Path(path).stat().st_size // 100 + 1024, 4_000_000)
-        if head[:4] == PCAPNG:
-            from nsm_nb.formats import pcapng  # its blocks are read in a module of their own
-
-            frames, caveats = pcapng.read(source, label, room)
-        elif head[:4] in MAGIC:
-            frames, caveats = _read_pcap(source, head, label, room)
-        else:
-            raise DamagedEvidence(
-                f"{printable(path)} does not start as a capture does (pcap or pcapng); "
-                "try nsm_nb.formats() for what can be read",
-                PACKETS.empty(),
-            )
-        if source.trouble:
-            caveats.append(Caveat(label, frames.count, source.at, "cut", f"{printable(label)}: {source.trouble}"))
+        frames, caveats = read(source, label, min(Path(path).stat().st_size // 100 + 1024, 4_000_000))
     table = packet_table(frames, label)
     return with_caveats(table, [*caveats, *_noticed(table, frames, label)])
+
+
+def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
+    """Return the frames of a capture, and what is wrong with the file.
+
+    Parameters
+    ----------
+    source
+        Its bytes, none of them used yet.
+    label
+        The evidence that caveats and errors name.
+    room
+        Frames to make room for at first.
+
+    Raises
+    ------
+    DamagedEvidence
+        Where its header is cut or can't be true.
+    """
+    source.need(24)
+    head = bytes(source.buffer[: min(24, source.end)])
+    if head[:4] == PCAPNG:
+        from nsm_nb.formats import pcapng  # its blocks are read in a module of their own
+
+        frames, caveats = pcapng.read(source, label, room)
+    elif head[:4] in MAGIC:
+        frames, caveats = _read_pcap(source, head, label, room)
+    else:
+        raise DamagedEvidence(
+            f"{printable(label)} does not start as a capture does (pcap or pcapng); "
+            "try nsm_nb.formats() for what can be read",
+            PACKETS.empty(),
+        )
+    if source.trouble:
+        caveats.append(Caveat(label, frames.count, source.at, "cut", f"{printable(label)}: {source.trouble}"))
+    return frames, caveats
 
 
 def _read_pcap(source: Source, head: bytes, label: str, room: int) -> tuple[Frames, list[Caveat]]:

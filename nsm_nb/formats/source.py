@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import logging
 import os
 import zlib
@@ -93,10 +94,21 @@ class Source:
     """
 
     def __init__(self, path: str | os.PathLike, size: int = 1 << 20):
-        self._file = open_evidence(path)
-        self._limit = None
-        if isinstance(self._file, gzip.GzipFile):
-            self._limit = max(_BOMB_SIZE, _BOMB_RATIO * Path(path).stat().st_size)
+        file = open_evidence(path)
+        limit = None
+        if isinstance(file, gzip.GzipFile):
+            limit = max(_BOMB_SIZE, _BOMB_RATIO * Path(path).stat().st_size)
+        self._start(file, limit, size)
+
+    @classmethod
+    def of(cls, data: bytes) -> Source:
+        """Return a source of bytes that are held already."""
+        source = cls.__new__(cls)
+        source._start(io.BytesIO(data), None, 1 << 20)
+        return source
+
+    def _start(self, file: BinaryIO, limit: int | None, size: int) -> None:
+        self._file, self._limit = file, limit
         self._bytes = bytearray(size)
         self.buffer = np.frombuffer(self._bytes, np.uint8)
         self.start = self.end = self.base = 0

@@ -16,6 +16,7 @@ from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats import netflow
 from nsm_nb.formats.netflow_v5 import HEADER, RECORD, flows, sequence
 from nsm_nb.schema import SESSIONS, caveats_of
+from tests import writing
 
 NOW = 1_795_487_400  # 2026-11-24 02:30:00
 
@@ -367,8 +368,40 @@ def test_other_versions_and_other_datagrams_are_counted(tmp_path):
     assert [detail.partition(": ")[2] for detail in told(table, "format")] == [
         "1 datagrams of NetFlow version 7 are not read yet; their flows are missing",
         "1 datagrams of NetFlow version 9 are not read yet; their flows are missing",
-        "3 datagrams of UDP are no NetFlow; they were passed over",
+        "3 datagrams of UDP are no NetFlow",
     ]
+
+
+def test_frames_behind_the_exports_are_counted_wherever_they_stand(tmp_path):
+    exports = [udp(export(record(), number=number)) for number in range(650)]
+    attack = [frame for _, frame in writing.conversation()]
+    path = capture(tmp_path, *exports, *attack)
+    assert path.stat().st_size > 65_536
+
+    table = netflow.sessions(path, label="export.pcap")
+
+    assert netflow.holds_packets(table)
+    assert told(table, "other frames") == [
+        "export.pcap: 8 of 658 frames are no exports (the first is frame 651): they are packets"
+    ]
+
+
+def test_answers_of_a_collector_that_does_not_listen_are_of_no_account(tmp_path):
+    def unreachable(src, dst):
+        return writing.ethernet(writing.ip(b"\x03\x03" + bytes(34), src, dst, 1))
+
+    one = udp(export(record()))
+    arp = writing.ethernet(bytes(28), ethertype=0x0806)
+    answered = netflow.sessions(capture(tmp_path, one, unreachable("192.0.2.99", "192.0.2.1"), arp))
+    strange = netflow.sessions(capture(tmp_path, one, unreachable("192.0.2.1", "10.0.0.9")))
+
+    assert not netflow.holds_packets(answered)
+    assert any("2 frames of ARP, and ICMP that answers exports" in detail for detail in told(answered, "format"))
+    assert netflow.holds_packets(strange)
+
+
+def test_the_bundled_exports_hold_no_packets_of_their_own(bundled_flows):
+    assert not netflow.holds_packets(bundled_flows)
 
 
 def test_a_capture_without_netflow_gives_an_empty_table(tmp_path):
