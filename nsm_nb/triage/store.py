@@ -252,7 +252,11 @@ class SqliteStore(Store):
             )
             if broken:
                 connection.text_factory = methodcaller("decode", "utf-8", broken)
-            connection.execute("PRAGMA synchronous = EXTRA")
+            try:
+                connection.execute("PRAGMA synchronous = EXTRA")
+            except sqlite3.Error:  # the file is no database, or is locked
+                connection.close()
+                raise
             return connection
 
         return _beginning(sa.create_engine("sqlite://", creator=connect, poolclass=NullPool), str(begin))
