@@ -101,6 +101,8 @@ def test_damage_is_told_and_loses_nothing_before_it(shared, name, count, words):
         ("e06_gap", 68, 3266, "1,400 bytes of dst are missing"),
         ("e07_overlap_conflict", 22, 0, '"/good" is shown, frame 5 says "/evil"'),
         ("e09_seq_wrap", 68, 4666, None),
+        ("e11_ipfrag", 68, 4666, None),
+        ("e11b_ipfrag_missing", 44, 4666, "24 bytes are missing (first is frame 4)"),
         ("e14_badsum_insert", 68, 4666, "not alike"),
         ("e15_ttl_insert", 68, 4666, "not alike"),
         ("e10b_qinq", 68, 4666, None),

@@ -134,7 +134,9 @@ class Stream:
 
     def _insert(self, piece: Piece) -> None:
         self.held += len(piece.data)
-        self._end = max(self._end, piece.position + len(piece.data)) if self._blocks else piece.position + len(piece.data)
+        self._end = (
+            max(self._end, piece.position + len(piece.data)) if self._blocks else piece.position + len(piece.data)
+        )
         if not self._blocks:
             self._blocks, self._heads = [[piece]], [piece.position]
             return

@@ -21,6 +21,19 @@ def staged(evidence):
     return nsm.sessions.assemble(nsm.read_packets(evidence / "staged.pcap"))
 
 
+@pytest.fixture
+def joined(tmp_path):
+    """The transcript of frames of two hosts as one session, whether or not they were told apart before."""
+
+    def from_frames(frames):
+        (tmp_path / "x.pcap").write_bytes(writing.pcap(frames))
+        sessions, packets = nsm.sessions.assemble(nsm.read_packets(tmp_path / "x.pcap"))
+        packets["session"] = sessions["session"].iloc[0]
+        return nsm.transcripts.transcript(packets)
+
+    return from_frames
+
+
 def of(staged, **wanted):
     sessions, packets = staged
     for name, value in wanted.items():
@@ -167,11 +180,165 @@ def test_both_versions_of_an_overlap_are_told(told):
     assert '"/good" is shown, frame 5 says "/evil"' in transcript.caveats[0].detail
 
 
-def test_a_keep_alive_is_no_conflict(told):
-    transcript = told(segments((0, b"hello"), (4, b"\0"), (5, b"!")))
+def answer(number, *, flags=0x10):
+    """An acknowledgement by the other side of so many bytes, and its SYN."""
+    raw = writing.tcp(b"", 80, 40000, seq=5001, ack=1001 + number, flags=flags)
+    return (0, writing.ethernet(writing.ip(raw, "10.0.0.2", "10.0.0.1", 6)))
+
+
+def in_order(*frames):
+    return [((1_068_742_800 + place) * SECOND, frame) for place, (_, frame) in enumerate(frames)]
+
+
+@pytest.mark.parametrize("byte", [b"\0", b"o"])
+def test_a_keep_alive_is_no_conflict(told, byte):
+    *opening, hello, keep_alive, rest = segments((0, b"hello"), (4, byte), (5, b"!"))
+    transcript = told(in_order(*opening, hello, answer(5), keep_alive, rest))
 
     assert transcript.data("src") == b"hello!"
     assert transcript.caveats == []
+
+
+def test_a_keep_alive_before_the_first_byte_is_no_byte(told):
+    transcript = told(segments((-1, b"\0"), (0, b"hello")))
+
+    assert transcript.data("src") == b"hello"
+    assert transcript.caveats == []
+
+
+def test_a_keep_alive_that_holds_a_byte_of_its_own_is_told(told):
+    *opening, hello, keep_alive, rest = segments((0, b"hello"), (4, b"Z"), (5, b"!"))
+    transcript = told(in_order(*opening, hello, answer(5), keep_alive, keep_alive, rest))
+
+    assert transcript.data("src") == b"hello!"
+    (told_,) = transcript.caveats
+    assert told_.kind == "keep-alive"
+    assert 'frame 6 says "Z", frame 7 says "Z"' in told_.detail
+    assert [turn.data for turn in transcript.strays] == [b"Z", b"Z"]
+
+
+def test_a_byte_sent_twice_before_it_was_acknowledged_is_no_keep_alive(told):
+    steps = [(place // 2, b"X" if place % 2 == 0 else bytes([byte])) for place, byte in enumerate(b"rrmm  --rrff")]
+    transcript = told(segments(*steps))
+
+    assert transcript.data("src") == b"XXXXXX"
+    said = [caveat.detail for caveat in transcript.caveats if caveat.kind == "conflict"]
+    assert [detail[-2] for detail in said] == list("rm -rf")
+
+
+def test_the_beginning_is_the_first_segment_where_a_syn_comes_later(told):
+    frames = segments(*((at * 4, b"abcd") for at in range(4)), syn=False)
+    forged = writing.ethernet(
+        writing.ip(writing.tcp(b"", 40000, 80, seq=0x60000000, flags=2), "10.0.0.1", "10.0.0.2", 6)
+    )
+    transcript = told(in_order(*frames[:2], (0, forged), *frames[2:]))
+
+    assert transcript.data("src") == b"abcd" * 4
+    assert any("SYNs of src begin elsewhere" in caveat.detail for caveat in transcript.caveats)
+
+
+def test_a_syn_that_was_not_answered_does_not_move_the_stream(joined):
+    forged = writing.ethernet(
+        writing.ip(writing.tcp(b"", 40000, 80, seq=0x60000000, flags=2), "10.0.0.1", "10.0.0.2", 6)
+    )
+    opening, real = segments(syn=True), segments((0, b"hello"), syn=True)
+
+    for frames in (
+        [(0, forged), *real],
+        [opening[0], (0, forged), *real[1:]],
+        [(0, forged), *segments((0, b"hello"), syn=False)],
+    ):
+        transcript = joined(in_order(*frames))
+        assert [(turn.offset, turn.gap, turn.data) for turn in transcript.turns] == [(0, 0, b"hello")]
+
+
+def test_decoys_far_ahead_push_nothing_out_and_stay_reachable(told):
+    steps = [(0, b"GET /a\r\n"), ((1 << 30) - 10, b"z"), ((1 << 31) - 50, b"y")]
+    steps += [(8 + at * 4, b"evil") for at in range(5)]
+    transcript = told(segments(*steps))
+
+    assert transcript.data("src") == b"GET /a\r\n" + b"evil" * 5
+    (told_,) = transcript.caveats
+    assert 'frame 5 says "z", frame 6 says "y"; .strays has all' in told_.detail
+    assert [(turn.offset, turn.data) for turn in transcript.strays] == [((1 << 30) - 10, b"z"), ((1 << 31) - 50, b"y")]
+
+
+def test_steps_of_decoys_push_nothing_out_either(told):
+    steps = [(0, b"begin"), *((at * (15 << 20), b"z") for at in range(1, 300)), (5, b"evil"), (9, b"more")]
+    transcript = told(segments(*steps))
+
+    assert transcript.data("src").replace(b"z", b"") == b"beginevilmore"
+    assert transcript.turns[0].data == b"beginevilmore"
+
+
+def test_what_stood_far_ahead_and_was_acknowledged_in_the_end_belongs(told):
+    far = 100 << 20
+    transcript = told(in_order(*segments((0, b"hello"), (far, b"world")), answer(far + 5)))
+
+    assert [(turn.offset, turn.gap, turn.data) for turn in transcript.turns] == [
+        (0, 0, b"hello"),
+        (far, far - 5, b"world"),
+    ]
+    assert transcript.strays == []
+
+
+@pytest.mark.parametrize("beginning", [500, 9_000_000, 3_000_000_000])
+def test_ports_used_again_within_a_session_are_another_stream(joined, beginning):
+    again = []
+    for seq, ack, flags, data, back in [
+        (beginning, 0, 2, b"", False),
+        (900_000, beginning + 1, 0x12, b"", True),
+        (beginning + 1, 900_001, 0x18, b"SECOND", False),
+        (900_001, beginning + 7, 0x18, b"answer2", True),
+    ]:
+        ports, ends = ((80, 40000), ("10.0.0.2", "10.0.0.1")) if back else ((40000, 80), ("10.0.0.1", "10.0.0.2"))
+        again.append(
+            (0, writing.ethernet(writing.ip(writing.tcp(data, *ports, seq=seq, ack=ack, flags=flags), *ends, 6)))
+        )
+
+    transcript = joined(in_order(*segments((0, b"FIRST")), answer(5), *again))
+
+    assert [(turn.side, turn.offset, turn.gap, turn.data) for turn in transcript.turns] == [
+        ("src", 0, 0, b"FIRST"),
+        ("src", 5, 0, b"SECOND"),
+        ("dst", 0, 0, b"answer2"),
+    ]
+    assert [caveat.kind for caveat in transcript.caveats] == ["reuse"]
+    assert "from frame 8 on" in transcript.caveats[0].detail
+
+
+def test_conflicts_are_told_up_to_a_bound_and_then_summed(told):
+    steps = [(at * 3, b"abc") for at in range(60)] + [(at * 3 + 1, b"X") for at in range(60)]
+    transcript = told(segments(*steps))
+
+    conflicts = [caveat.detail for caveat in transcript.caveats if caveat.kind == "conflict"]
+    assert len(conflicts) == 21
+    assert "in 40 more places, 40 bytes" in conflicts[-1]
+
+
+def test_a_conflict_over_many_segments_is_one(told):
+    transcript = told(segments(*((at, b"a") for at in range(50)), (0, b"a" * 49 + b"b")))
+
+    conflicts = [caveat.detail for caveat in transcript.caveats if caveat.kind == "conflict"]
+    assert len(conflicts) == 1
+
+
+def test_a_conflict_far_into_a_segment_shows_where_they_differ(told):
+    transcript = told(segments((0, b"a" * 1000 + b"good" + b"c" * 100), (0, b"a" * 1000 + b"evil" + b"c" * 100)))
+
+    (conflict,) = (caveat.detail for caveat in transcript.caveats if caveat.kind == "conflict")
+    assert "byte 984 twice" in conflict and "good" in conflict and "evil" in conflict
+
+
+def test_a_side_that_only_acknowledged_misses_no_bytes(told):
+    frames = []
+    for at in range(3):
+        data = writing.tcp(b"0123456789", 80, 40000, seq=9000 + 10 * at, ack=300_000_000)
+        only = writing.tcp(b"", 40000, 80, seq=300_000_000, ack=9010 + 10 * at, flags=0x10)
+        frames.append((0, writing.ethernet(writing.ip(data, "10.0.0.2", "10.0.0.1", 6))))
+        frames.append((0, writing.ethernet(writing.ip(only, "10.0.0.1", "10.0.0.2", 6))))
+
+    assert [caveat.kind for caveat in told(in_order(*frames)).caveats] == ["direction"]
 
 
 def test_sequence_numbers_wrap(told):
