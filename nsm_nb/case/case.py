@@ -82,13 +82,17 @@ class Case:
         Raises
         ------
         CaseError
-            Where a path is missing, its name is taken, or the evidence folder can't be written.
+            Where a path is missing, its name is taken or hidden, or the evidence folder can't be written.
         """
         for each in paths:
             path = Path(each)
             place = self.settings.evidence / path.name
             if not path.exists():
                 raise CaseError(f"{printable(path)} does not exist; check the path")
+            if path.name.startswith("."):
+                raise CaseError(
+                    f"{printable(path)} is hidden by the dot in front of its name, and hidden files are no evidence; rename it"
+                )
             if place.exists() or place.is_symlink():
                 raise CaseError(f"the case has an evidence {printable(path.name)!r} already; rename the new one")
             try:
@@ -142,7 +146,7 @@ class Case:
     @property
     def packets(self) -> pd.DataFrame:
         """PACKETS of all captures; mapped from the index where there is one capture."""
-        return self._kept("packets", lambda: together(PACKETS, self._holdings.tables("packets")))
+        return self._kept("packets", lambda: together(PACKETS, list(self._holdings.tables("packets").values())))
 
     @property
     def sessions(self) -> pd.DataFrame:
@@ -154,7 +158,7 @@ class Case:
         """ALERTS of all sensors, in order of time."""
 
         def in_order() -> pd.DataFrame:
-            table = together(ALERTS, self._holdings.tables("alerts"))
+            table = together(ALERTS, list(self._holdings.tables("alerts").values()))
             return table.sort_values(["time", "alert"], kind="stable", ignore_index=True)
 
         return self._kept("alerts", in_order)

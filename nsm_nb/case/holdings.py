@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nsm_nb import formats
-from nsm_nb.case.index import Entry, clean, make
+from nsm_nb.case.doubles import doubled, fullest
+from nsm_nb.case.index import DamagedIndex, Entry, clean, make
 from nsm_nb.case.inventory import File, Progress, sha256_of, survey
 from nsm_nb.case.settings import Settings
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
-from nsm_nb.schema import SESSIONS, Caveat
+from nsm_nb.formats import netflow
+from nsm_nb.schema import SESSIONS, Caveat, caveats_of, with_caveats
 from nsm_nb.sessions import assemble
 from nsm_nb.sessions.identity import uncovered, with_community_id, with_numbers
 from nsm_nb.text import printable
@@ -52,6 +58,7 @@ class Holdings:
         self._files: list[File] | None = None
         self._trouble: dict[str, str] = {}
         self._tables: dict[tuple[str, str], pd.DataFrame | None] = {}
+        self._doubles: pd.Series | None = None
 
     # --- files
 
@@ -65,6 +72,7 @@ class Holdings:
         """Hash all files anew, and forget what was read of them."""
         self._trouble.clear()
         self._tables.clear()
+        self._doubles = None
         self._files = survey(self._settings.evidence, self._root / "inventory.json", again=True, progress=progress)
 
     def file(self, label: str) -> File:
@@ -82,7 +90,11 @@ class Holdings:
 
     def rule_files(self) -> set[Path]:
         """Return the rule files that case.toml names."""
-        return {path for pattern in self._settings.rules for path in self._case.glob(pattern)}
+        return {
+            self._case / name
+            for pattern in self._settings.rules
+            for name in glob.glob(pattern, root_dir=self._case, recursive=True)
+        }
 
     def changed(self) -> pd.DataFrame:
         """Return `evidence`, `sha256` and `now` of each file whose bytes are not those of the inventory."""
@@ -112,8 +124,8 @@ class Holdings:
                     "size": file.size,
                     "sha256": file.sha256 or None,
                     "format": file.format,
-                    "tables": ", ".join(_holds(file)),
-                    "rows": max((span["rows"] for span in spans), default=None),
+                    "tables": ", ".join(_holds(file, read["tables"])),
+                    "rows": _rows(read["tables"]),
                     "first": min((span["first"] for span in spans if span["first"] is not None), default=None),
                     "last": max((span["last"] for span in spans if span["last"] is not None), default=None),
                     "caveats": len(read["caveats"]) + bool(trouble),
@@ -140,7 +152,27 @@ class Holdings:
                 found |= dict.fromkeys(entry.caveats(file.label))
             elif file.label in self._trouble:
                 found[Caveat(file.label, None, None, "damage", self._trouble[file.label])] = None
+        found |= dict.fromkeys(self._twice())
         return list(found)
+
+    def _twice(self) -> list[Caveat]:
+        """Return what is there twice: whole files, and sessions of several captures."""
+        first: dict[str, str] = {}
+        told = []
+        for file in self.files():
+            same = first.setdefault(file.content, file.label) if file.format else file.label
+            if same != file.label:
+                detail = f"{file.label} holds the same bytes as {same}; they count once"
+                told.append(Caveat(file.label, None, None, "duplicates", detail))
+        owners = self._owners()
+        if len(owners):
+            captures = [label for label, table in self._captures().items() if table["session"].isin(owners.index).any()]
+            detail = (
+                f"{len(owners):,} sessions are in {_listed(captures)}; each counts once, from the capture that holds most of "
+                "its bytes; the packets are those of each capture"
+            )
+            told.append(Caveat(captures[0], None, None, "duplicates", detail))
+        return told
 
     # --- tables
 
@@ -169,34 +201,76 @@ class Holdings:
             entry = self._entry(self.file(label))
             table = None
             if entry is not None and name in entry.meta()["tables"]:
-                table = entry.table(name, label)
+                table = self._opened(entry, name, label)
                 sensor = self._settings.sensor_of(label)
-                if sensor is not None and "sensor" in table:
+                if sensor is not None and table is not None and "sensor" in table:
                     table["sensor"] = _filled(table["sensor"], sensor)
             self._tables[key] = table
         return self._tables[key]
 
-    def tables(self, name: str, *, captures: bool | None = None) -> list[pd.DataFrame]:
-        """Return a table of every evidence that has it; of captures only, or of all others, where that is asked.
+    def _opened(self, entry: Entry, name: str, label: str) -> pd.DataFrame | None:
+        """Return a table of the index; where that is damaged it is made again."""
+        try:
+            return entry.table(name, label)
+        except DamagedIndex as problem:
+            log.warning("%s: %s; it is made again", printable(label), problem)
+            entry.remove()
+            again = self._entry(self.file(label))
+            return None if again is None else again.table(name, label)
 
-        Evidence that is there twice, byte for byte, counts once.
-        """
-        found, seen = [], set()
+    def tables(self, name: str) -> dict[str, pd.DataFrame]:
+        """Return a table of every evidence that has it, by label. Evidence that is there twice counts once."""
+        found, seen = {}, set()
         for file in self.files():
-            if file.format and file.sha256 not in seen and captures in (None, file.format == "pcap"):
-                seen.add(file.sha256)
+            if file.format and file.content not in seen:
+                seen.add(file.content)
                 table = self.table(file.label, name)
                 if table is not None:
-                    found.append(table)
+                    found[file.label] = table
         return found
 
     def sessions(self) -> pd.DataFrame:
         """Return the sessions of the captures, and the flow records whose conversation no capture holds."""
-        found = self.tables("sessions", captures=True)
-        for records in self.tables("sessions", captures=False):
+        found = [self._own(label, table) for label, table in self._captures().items()]
+        for table in self.tables("sessions").values():
+            records = table[~_captured(table)]
             known = together(SESSIONS, found) if found else SESSIONS.empty()
-            found.append(records[uncovered(records, known)].reset_index(drop=True))
+            if len(records):
+                found.append(records[uncovered(records, known)].reset_index(drop=True))
         return together(SESSIONS, found)
+
+    def _captures(self) -> dict[str, pd.DataFrame]:
+        """Return the sessions that were assembled from packets, by the label of their capture."""
+        found = {}
+        for label, table in self.tables("sessions").items():
+            captured = _captured(table)
+            if captured.any():
+                found[label] = table if captured.all() else table[captured].reset_index(drop=True)
+        return found
+
+    def _own(self, label: str, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of a capture's table without the sessions that another capture holds more of."""
+        owners = self._owners()
+        others = owners.index[owners != label].to_numpy(np.int64)
+        if not len(others):
+            return table
+        foreign = np.isin(table["session"].to_numpy(np.int64, na_value=-1), others)
+        return table[~foreign].reset_index(drop=True) if foreign.any() else table
+
+    def _owners(self) -> pd.Series:
+        """Return the capture that each session counts in which several hold."""
+        if self._doubles is None:
+            captures = self._captures()
+            numbers = np.array(sorted(doubled(captures)), np.int64)
+            held = {}
+            for label in captures if len(numbers) else ():
+                packets = self.table(label, "packets")
+                if packets is not None:
+                    session = packets["session"].to_numpy(np.int64, na_value=-1)
+                    rows = np.isin(session, numbers)
+                    held[label] = packets["captured"][rows].groupby(session[rows]).sum()
+            self._doubles = fullest(held)
+        return self._doubles
 
     def clean(self) -> None:
         """Remove what processes that were killed left in the index."""
@@ -226,8 +300,15 @@ class Holdings:
     def _read(self, file: File) -> dict[str, pd.DataFrame]:
         module = formats.reader(str(file.format))
         tables = {name: getattr(module, name)(file.path, label=file.label) for name in _tables_of(file)}
+        if file.format == netflow.NAME and netflow.holds_packets(tables["sessions"]):
+            tables["packets"] = formats.reader("pcap").packets(file.path, label=file.label)
         if "packets" in tables:
-            tables["sessions"], tables["packets"] = assemble(tables["packets"], idle=self._settings.idle)
+            records = tables.get("sessions", SESSIONS.empty())
+            found, tables["packets"] = assemble(tables["packets"], idle=self._settings.idle)
+            tables["sessions"] = with_caveats(
+                together(SESSIONS, [found, records]) if len(records) else found,
+                [*caveats_of(found), *caveats_of(records)] if len(records) else caveats_of(records),
+            )
         if "sessions" in tables:
             tables["sessions"] = with_numbers(with_community_id(tables["sessions"]))
         return tables
@@ -240,10 +321,27 @@ def _tables_of(file: File) -> list[str]:
     return [name for name in formats.TABLES if hasattr(module, name)]
 
 
-def _holds(file: File) -> list[str]:
-    """Return the tables that come of a file: a capture's sessions are assembled from its packets."""
-    found = _tables_of(file)
+def _holds(file: File, read: Mapping[str, Any]) -> list[str]:
+    """Return the tables that come of a file, or came: a capture's sessions are assembled from its packets."""
+    found = {*_tables_of(file), *read}
     return [name for name in formats.TABLES if name in found or (name == "sessions" and "packets" in found)]
+
+
+def _rows(read: Mapping[str, Any]) -> int | None:
+    """Return how many rows a file holds: a capture's packets, of which its sessions are made; else all its records."""
+    if "packets" in read:
+        return read["packets"]["rows"]
+    return sum(table["rows"] for table in read.values()) if read else None
+
+
+def _captured(sessions: pd.DataFrame) -> np.ndarray:
+    """Return a bool array, True for the sessions that were assembled from packets."""
+    return (sessions["source"] == "pcap").to_numpy(bool)
+
+
+def _listed(names: Sequence[str]) -> str:
+    named = names if len(names) < 6 else [*names[:4], f"{len(names) - 4:,} more"]
+    return f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else "".join(named)
 
 
 def _filled(column: pd.Series, sensor: str) -> pd.Series:

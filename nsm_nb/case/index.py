@@ -23,11 +23,15 @@ import pandas as pd
 from nsm_nb.case.atomic import sync
 from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat, Schema, caveats_of
 
-__all__ = ["VERSION", "Entry", "clean", "make"]
+__all__ = ["VERSION", "DamagedIndex", "Entry", "clean", "make"]
 
-VERSION = 1
+VERSION = 2
 _TEMPORARY = ".part-"
 _SCHEMAS: dict[str, Schema] = {"packets": PACKETS, "sessions": SESSIONS, "alerts": ALERTS}
+
+
+class DamagedIndex(Exception):
+    """A file of the index can't be read: it is not whole, or something else wrote it."""
 
 
 class Entry:
@@ -46,20 +50,54 @@ class Entry:
 
     @property
     def there(self) -> bool:
-        """True where it was made."""
-        return (self.place / "meta.json").is_file()
+        """True where it was made, whole."""
+        try:
+            self.meta()
+        except DamagedIndex:
+            return False
+        return True
 
     def meta(self) -> dict[str, Any]:
-        """Return rows, first and last time of each table, and the caveats."""
-        return json.loads((self.place / "meta.json").read_bytes())
+        """Return rows, first and last time of each table, and the caveats.
+
+        Raises
+        ------
+        DamagedIndex
+            Where it was not made, or is no longer what was made.
+        """
+        try:
+            meta = json.loads((self.place / "meta.json").read_bytes())
+            spans = [(table["rows"], table["first"], table["last"]) for table in meta["tables"].values()]
+            if all(isinstance(rows, int) for rows, _, _ in spans) and all(len(each) == 5 for each in meta["caveats"]):
+                return meta
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+            raise DamagedIndex(f"its index in {self.place} can't be read: {problem}") from problem
+        raise DamagedIndex(f"its index in {self.place} is not as it was made")
+
+    def remove(self) -> None:
+        """Remove it from the disk, as far as it is there."""
+        shutil.rmtree(self.place, ignore_errors=True)
 
     def caveats(self, label: str) -> list[Caveat]:
         """Return the caveats, under the evidence's label of today."""
         return [Caveat(label, *each[1:]) for each in self.meta()["caveats"]]
 
     def table(self, name: str, label: str) -> pd.DataFrame:
-        """Return ``packets``, ``sessions`` or ``alerts``; packets are mapped from disk."""
-        table = _mapped(self.place / "packets.arrow") if name == "packets" else _parquet(self.place, name)
+        """Return ``packets``, ``sessions`` or ``alerts``; packets are mapped from disk.
+
+        Raises
+        ------
+        DamagedIndex
+            Where the file can't be read.
+        """
+        try:
+            table = _mapped(self.place / "packets.arrow") if name == "packets" else _parquet(self.place, name)
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as problem:  # Arrow's errors are some of these
+            raise DamagedIndex(f"its index in {self.place} can't be read: {problem}") from problem
+        if len(table) != self.meta()["tables"][name]["rows"]:
+            raise DamagedIndex(
+                f"its index in {self.place} has {len(table):,} rows of {name}, not those that were written"
+            )
         table["evidence"] = pd.Categorical.from_codes(
             np.zeros(len(table), np.int8), dtype=pd.CategoricalDtype(pd.Index([label], dtype="str"))
         )
@@ -99,6 +137,8 @@ def make(folder: Path, sha256: str, tables: Mapping[str, pd.DataFrame]) -> Entry
         for file in part.iterdir():
             sync(file)
         part.chmod(0o755)
+        if not entry.there:
+            entry.remove()  # what is there without being whole would stand in the way for ever
         part.rename(entry.place)
         sync(folder)
     except OSError:

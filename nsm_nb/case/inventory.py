@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from nsm_nb import formats
 from nsm_nb.case.atomic import write_bytes
 from nsm_nb.errors import NsmError, UnreadableEvidence
+from nsm_nb.formats.source import Source
 from nsm_nb.text import printable
 
 __all__ = ["File", "Progress", "files", "sha256_of", "survey"]
@@ -34,6 +36,7 @@ class File:
     sha256: str
     format: str | None
     note: str  # why it can't be read, where that is so
+    content: str = ""  # what tells the same bytes: the SHA-256, of a gzip file that of what it unpacks to
 
 
 def files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -49,8 +52,15 @@ def files(folder: Path) -> Iterator[tuple[str, Path]]:
             if not name.startswith("."):
                 path = Path(parent) / name
                 # names that are not UTF-8 get visible escapes, so that a label can be stored and shown
-                found.append((printable(os.fsencode(path.relative_to(folder).as_posix())), path))
-    yield from sorted(found)
+                raw = os.fsencode(path.relative_to(folder).as_posix())
+                found.append((printable(raw), raw, path))
+    taken: set[str] = set()
+    for label, _, path in sorted(found):
+        # two names may look the same once their escapes are visible
+        others = (f"{label} ({number})" for number in itertools.count(2))
+        name = label if label not in taken else next(other for other in others if other not in taken)
+        taken.add(name)
+        yield name, path
 
 
 def _fresh(folder: Path, seen: set[str]) -> bool:
@@ -99,7 +109,7 @@ def survey(folder: Path, cache: Path, *, again: bool = False, progress: Progress
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
     found = list(files(folder)) if folder.is_dir() else []
-    sizes = [path.stat().st_size if path.exists() else 0 for _, path in found]
+    sizes = [_size(path) for _, path in found]
     total, done = sum(sizes), 0
     result = []
     for (label, path), size in zip(found, sizes, strict=True):
@@ -115,6 +125,28 @@ def survey(folder: Path, cache: Path, *, again: bool = False, progress: Progress
     except OSError as problem:
         log.warning("%s could not be written (%s): hashes are made anew at the next opening", cache, problem)
     return result
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a link to nowhere, in a circle, to a name that is too long: its row says which
+        return 0
+
+
+def _content(path: Path, sha256: str) -> str:
+    """Return the SHA-256 of what a gzip file unpacks to, of any other file, of a damaged one and of a bomb its own."""
+    digest = hashlib.sha256()
+    try:
+        with Source(path) as source:
+            if not source.packed:
+                return sha256
+            while source.fill():
+                digest.update(source.buffer[source.start : source.end])
+                source.start = source.end
+    except UnreadableEvidence:
+        return sha256
+    return sha256 if source.trouble else digest.hexdigest()
 
 
 def _file(label: str, path: Path, known: dict | None) -> File:
@@ -133,15 +165,17 @@ def _file(label: str, path: Path, known: dict | None) -> File:
     if not stat.S_ISREG(state.st_mode):
         return File(label, path, 0, 0, "", None, f"{label} is no file (a pipe or a device); it was not opened")
     size, stamp = state.st_size, state.st_mtime_ns
-    if known and known.get("size") == size and known.get("stamp") == stamp and known.get("sha256"):
-        return File(label, path, size, stamp, str(known["sha256"]), known.get("format"), str(known.get("note", "")))
-    sha256, found, note = "", None, ""
+    if known and known.get("size") == size and known.get("stamp") == stamp and known.get("content"):
+        sha256, content = str(known["sha256"]), str(known["content"])
+        return File(label, path, size, stamp, sha256, known.get("format"), str(known.get("note", "")), content)
+    sha256, found, note, content = "", None, "", ""
     try:
         sha256 = sha256_of(path)
         names = formats.recognised(path)
         found = names[0] if names else None
+        content = _content(path, sha256)
         if not names:
             note = f"{label} is in no format that is read; it is kept and hashed"
     except NsmError as problem:
         note = str(problem)
-    return File(label, path, size, stamp, sha256, found, note)
+    return File(label, path, size, stamp, sha256, found, note, content)

@@ -43,9 +43,9 @@ class Selection:
         value = self._read().get("window")
         try:
             start, end = (pd.Timestamp(int(each), unit="ns", tz="UTC") for each in value or ())
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
-        return start, end
+        return None if start is pd.NaT or end is pd.NaT else (start, end)
 
     @window.setter
     def window(self, value: tuple | None) -> None:
@@ -88,6 +88,8 @@ class Selection:
         ------
         TypeError
             Where a name is not one of window, session, alert, query.
+        ValueError
+            Where an end of the window is no time.
         """
         unknown = set(chosen) - set(_NAMES)
         if unknown:
@@ -95,6 +97,8 @@ class Selection:
         values = self._read()
         for name, value in chosen.items():
             if name == "window" and value is not None:
+                if any(pd.isna(each) for each in value):
+                    raise ValueError(f"a window goes from one time to another, not {value!r}; None chooses all")
                 value = [int(pd.Timestamp(each).tz_convert("UTC").as_unit("ns").value) for each in value]
             elif name == "session" and value is not None:
                 value = int(value)
@@ -111,8 +115,6 @@ class Selection:
     def _read(self) -> dict[str, Any]:
         try:
             values = json.loads(self._place.read_bytes())
-        except FileNotFoundError:
-            return dict(self._last)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return dict(self._last)
         return dict(values) if isinstance(values, dict) else {}

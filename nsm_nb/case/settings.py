@@ -19,6 +19,7 @@ from nsm_nb.text import printable
 __all__ = ["FILE", "Settings", "home", "read", "write"]
 
 FILE = "case.toml"
+_LONGEST = 9e9  # seconds: nanoseconds of more do not fit 64 bits
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def read(folder: Path) -> Settings:
         raise CaseError(
             f"{printable(folder)} has no {FILE}; make a case with create_case, or give its folder"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as problem:
         raise CaseError(f"{printable(place)} can't be read: {printable(problem)}; mend it in an editor") from problem
     return _checked(table, folder, place)
 
@@ -79,9 +80,16 @@ def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
         if not isinstance(value, kinds[key]):
             wanted = {str: "text", list: "a list", dict: "a table"}[kinds[key]]  # type: ignore[index]
             raise CaseError(f"{printable(place)}: {key} has to be {wanted}, not {printable(value)!r}")
+        if isinstance(value, str) and "\0" in value:
+            raise CaseError(f"{printable(place)}: {key} has a character that no path or name can have (U+0000)")
+    for pattern in table.get("rules", []):
+        if not isinstance(pattern, str) or not pattern or "\0" in pattern:
+            raise CaseError(
+                f"{printable(place)}: rules has {printable(pattern)!r}, which is no pattern of files such as rules/*.rules"
+            )
     for network in table.get("home_networks", []):
         try:
-            ipaddress.ip_network(network, strict=False)
+            ipaddress.ip_network(str(network), strict=False)
         except ValueError:
             raise CaseError(
                 f"{printable(place)}: home_networks has {printable(network)!r}, which is no network such as 10.0.0.0/8"
@@ -96,9 +104,11 @@ def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
     from nsm_nb.sessions import IDLE
 
     for proto, seconds in table.get("idle", {}).items():
-        if proto not in IDLE or isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds <= 0:
+        number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+        if proto not in IDLE or not number or not 0 < seconds < _LONGEST:
             raise CaseError(
-                f"{printable(place)}: idle has {printable(proto)} = {printable(seconds)}; seconds for {', '.join(IDLE)}"
+                f"{printable(place)}: idle has {printable(proto)} = {printable(seconds)}; it may have seconds, more than 0 and "
+                f"below {_LONGEST:g}, for {', '.join(IDLE)}"
             )
     return Settings(
         name=table.get("name") or folder.resolve().name,
@@ -109,8 +119,18 @@ def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
         rules=tuple(map(str, table.get("rules", ()))),
         sensors={str(key): str(value) for key, value in table.get("sensors", {}).items()},
         idle=dict(table.get("idle", {})),
-        database=table.get("database", ""),
+        database=_database(table.get("database", ""), folder),
     )
+
+
+def _database(said: str, folder: Path) -> str:
+    """Return the ledger's URL; a file's path, alone or in a URL of SQLite, is taken from the case's directory."""
+    if not said or said.startswith(("sqlite:///:memory:", "sqlite:///file:")):
+        return said
+    scheme, separator, path = said.partition(":///")
+    if not separator:
+        return said if "://" in said else str(folder / said)
+    return f"{scheme}:///{folder / path}" if scheme.startswith("sqlite") and path else said
 
 
 def write(folder: Path, *, name: str, evidence: str) -> None:

@@ -89,6 +89,8 @@ class Source:
     start, end : int
     base : int
         Where ``buffer[0]`` stands in the (decompressed) evidence.
+    packed : bool
+        True where the file is gzip.
     trouble : str
         Why no more could be read, where that was not the end of the file.
     """
@@ -109,6 +111,7 @@ class Source:
 
     def _start(self, file: BinaryIO, limit: int | None, size: int) -> None:
         self._file, self._limit = file, limit
+        self.packed = limit is not None
         self._bytes = bytearray(size)
         self.buffer = np.frombuffer(self._bytes, np.uint8)
         self.start = self.end = self.base = 0

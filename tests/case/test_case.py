@@ -41,7 +41,11 @@ def test_the_inventory_says_what_is_in_each_file(case):
     table = case.index().set_index("evidence")
 
     assert table.loc["staged.pcap", ["format", "tables", "rows"]].tolist() == ["pcap", "packets, sessions", 9746]
-    assert table.loc["suricata/eve.json", ["format", "tables"]].tolist() == ["eve", "sessions, alerts"]
+    assert table.loc["suricata/eve.json", ["format", "tables", "rows"]].tolist() == [
+        "eve",
+        "sessions, alerts",
+        1444 + 79,
+    ]
     assert table.loc["netflow-export.pcap", "format"] == "netflow"
     assert "is in no format that is read" in table.loc["argus/argus5.argus", "note"]
     assert table.loc["rules/nsm-lab.suricata.rules", "note"] == "rules of the sensors"
@@ -450,3 +454,78 @@ def test_links_in_a_circle_and_pipes_do_not_hang(tmp_path):
     assert case.evidence["evidence"].tolist() == ["a.pcap", "pipe.pcap"]
     assert "is no file" in case.evidence["note"][1]
     assert len(case.packets) == 8
+
+
+def test_an_intrusion_behind_datagrams_of_netflow_is_read(tmp_path):
+    flow = bytes.fromhex("000500010000000165500000" + "00" * 12) + b"\x0a\0\0\x09\x0a\0\0\x08" + bytes(40)
+    export = writing.ethernet(writing.ip(writing.udp(flow, 1000, 2055), "192.0.2.6", "10.0.0.2", 17))
+    frames = [(10**18 + place * 10**6, export) for place in range(900)]
+    (tmp_path / "a.pcap").write_bytes(writing.pcap([*frames, *writing.conversation()]))
+
+    case = nsm.create_case(tmp_path / "case", evidence=[tmp_path / "a.pcap"])
+
+    assert len(case.packets) == 908
+    assert (case.sessions["source"] == "netflow").sum() == 900
+    (number,) = case.sessions.loc[(case.sessions["source"] == "pcap") & (case.sessions["dst_port"] == 80), "session"]
+    assert case.transcript(number).data("src") == b"GET / HTTP/1.1\r\n\r\n"
+    row = case.evidence.iloc[0]
+    assert row[["format", "tables", "rows"]].tolist() == ["netflow", "packets, sessions", 908]
+    assert any("8 of 908 frames are no exports" in detail for detail in case.caveats["detail"])
+
+
+@pytest.mark.parametrize("name", ["meta.json", "packets.arrow", "names.arrow", "sessions.parquet"])
+@pytest.mark.parametrize("harm", ["cut", "empty", "foreign", "gone"])
+def test_a_damaged_index_is_made_again(tmp_path, name, harm):
+    case = nsm.create_case(tmp_path / "case", evidence=[capture(tmp_path / "a.pcap")])
+    case.index()
+    (file,) = (case.path / "index").glob(f"*/{name}")
+    data = file.read_bytes()
+    if harm == "gone":
+        file.unlink()
+    else:
+        file.write_bytes({"cut": data[: len(data) // 2], "empty": b"", "foreign": b"{}"}[harm])
+
+    again = nsm.open_case(case.path)
+
+    assert (len(again.evidence), len(again.packets), len(again.sessions)) == (1, 8, 1)
+    assert (len(again.packets), len(nsm.open_case(case.path).packets)) == (8, 8)
+
+
+def test_names_that_look_alike_are_two_evidences(tmp_path):
+    (tmp_path / "folder").mkdir()
+    capture(tmp_path / "folder" / "a\x01.pcap")
+    capture(tmp_path / "folder" / "a\\x01.pcap", sport=41_000)
+
+    case = nsm.create_case(tmp_path / "case", evidence=[tmp_path / "folder"])
+
+    assert case.evidence["evidence"].tolist() == ["a\\x01.pcap", "a\\x01.pcap (2)"]
+    assert len(case.paths) == 2
+    for row in case.sessions.itertuples():
+        assert set(case.packets_of(row.session)["src_port"]) == {row.src_port, 80}
+    assert len(case.changed()) == 0
+
+
+def test_a_link_to_a_name_that_is_too_long_is_a_row(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "long.pcap").symlink_to("x" * 300)
+
+    case = nsm.create_case(tmp_path / "case", evidence=[tmp_path / "folder"])
+
+    assert "can't be read: File name too long" in case.evidence["note"][0]
+
+
+def test_a_hidden_file_is_not_added_in_silence(tmp_path):
+    case = nsm.create_case(tmp_path / "case")
+
+    with pytest.raises(CaseError, match="hidden files are no evidence; rename it"):
+        case.add(capture(tmp_path / ".hidden.pcap"))
+
+
+def test_rule_files_may_lie_anywhere(tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "local.rules").write_text('alert tcp any any -> any any (msg:"x"; sid:7;)\n')
+    case = nsm.create_case(tmp_path / "case")
+    text = (case.path / "case.toml").read_text()
+    (case.path / "case.toml").write_text(f'rules = ["{tmp_path}/etc/*.rules", "../etc/local.*"]\n' + text)
+
+    assert nsm.open_case(case.path).rules["sid"].unique().tolist() == [7]

@@ -40,7 +40,10 @@ def test_a_choice_that_does_not_exist_is_refused(place):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"window": 5, "session": "x", "alert": 7, "query": null}', b"\xff"]
+    "content",
+    [b"", b"{", b"[]", b'{"window": 5, "session": "x", "alert": 7, "query": null}', b"\xff"]
+    + [b'{"window": [1e999, 0]}', b'{"window": [1, -9223372036854775808]}', b"[" * 100_000]
+    + [b'{"window": [' + b"9" * 40 + b", 1]}", b'{"window": [null, 1]}'],
 )
 def test_a_damaged_file_chooses_nothing(place, content):
     place.write_bytes(content)
@@ -57,3 +60,8 @@ def test_where_nothing_can_be_written_the_choice_holds_for_the_kernel(tmp_path, 
 
     assert chosen.session == 7
     assert "could not be kept" in caplog.text
+
+
+def test_a_window_without_an_end_is_refused(place):
+    with pytest.raises(ValueError, match="from one time to another"):
+        Selection(place).window = (START, pd.NaT)

@@ -54,6 +54,14 @@ def test_the_sensor_of_an_evidence_is_the_first_pattern_that_fits(read):
         ("[idle]\ntcp = -1", "idle has tcp = -1"),
         ("[idle]\ntcp = true", "idle has tcp = True"),
         ("[idle]\nsctp = 5", "idle has sctp = 5"),
+        ("[idle]\ntcp = inf", "idle has tcp = inf"),
+        ("[idle]\ntcp = nan", "idle has tcp = nan"),
+        ("[idle]\ntcp = 1e10", "idle has tcp = 10000000000.0; it may have seconds, more than 0 and below 9e+09"),
+        ("home_networks = [['10.0.0.0', 8]]", "which is no network"),
+        ("rules = ['']", "rules has '', which is no pattern of files"),
+        ("rules = [5]", "rules has '5', which is no pattern of files"),
+        ('evidence = "a\\u0000b"', "evidence has a character that no path"),
+        ("x = " + "[" * 100_000, "can't be read"),
     ],
 )
 def test_each_fault_is_named(read, text, words):
@@ -67,3 +75,16 @@ def test_each_fault_is_named(read, text, words):
 def test_a_folder_that_is_no_case_says_what_to_do(tmp_path):
     with pytest.raises(CaseError, match=r"has no case\.toml; make a case with create_case"):
         settings.read(tmp_path)
+
+
+def test_a_database_that_is_a_file_lies_in_the_case(read, tmp_path):
+    for said, expected in (
+        ("ledger.db", str(tmp_path / "ledger.db")),
+        ("/srv/ledger.db", "/srv/ledger.db"),
+        ("sqlite:///ledger.db", f"sqlite:///{tmp_path}/ledger.db"),
+        ("sqlite:////srv/ledger.db", "sqlite:////srv/ledger.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("postgresql+psycopg://ada@host/ledger", "postgresql+psycopg://ada@host/ledger"),
+        ("", ""),
+    ):
+        assert read(f'database = "{said}"').database == expected
