@@ -43,7 +43,7 @@ _NOT_A_TIME = np.iinfo(np.int64).min
 
 # Multipliers of the hash table, other ones in each process: nobody can make a capture whose conversations all fall into
 # one place. What comes out does not depend on them.
-_ODD = tuple(np.int64(secrets.randbits(63) | 1) for _ in range(2))
+_ODD = tuple(np.uint64(secrets.randbits(64) | 1) for _ in range(2))
 
 
 class Packets(NamedTuple):
@@ -177,10 +177,10 @@ def _apart(a, b):
 
 @njit(inline="always")
 def _slot(key_a, key_b, odd, mask):
-    mixed = (key_a * odd[0]) ^ (key_b * odd[1])
-    mixed ^= mixed >> np.int64(29)
-    mixed *= np.int64(-0x6B2FB644ECCEEE15)
-    return (mixed ^ (mixed >> np.int64(32))) & mask
+    # one key is folded before the other comes to it (see interning); unsigned, because it wraps
+    mixed = np.uint64(key_a) * odd[0]
+    mixed = (mixed ^ (mixed >> np.uint64(32)) ^ np.uint64(key_b)) * odd[1]
+    return np.int64(mixed >> np.uint64(32)) & mask
 
 
 @njit(inline="always")

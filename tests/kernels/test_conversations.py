@@ -43,7 +43,7 @@ IDLE = np.full(257, 100 * 10**9, np.int64)
 def test_what_comes_out_does_not_depend_on_the_multipliers(packets, monkeypatch):
     first = conversations.converse(packets, IDLE)
     # 1 and 1: a poor choice, so that many conversations meet in one place
-    monkeypatch.setattr(conversations, "_ODD", (np.int64(1), np.int64(1)))
+    monkeypatch.setattr(conversations, "_ODD", (np.uint64(1), np.uint64(1)))
 
     second = conversations.converse(packets, IDLE)
 
