@@ -49,7 +49,7 @@ def fullest(held: Mapping[str, pd.Series]) -> pd.Series:
     held
         Of each capture, the captured bytes by session number.
     """
-    table = pd.DataFrame({label: bytes_of for label, bytes_of in held.items()}).fillna(-1)
+    table = pd.DataFrame(dict(held)).fillna(-1)
     if not len(table):
         return pd.Series([], dtype="str")
     return table.idxmax(axis=1)

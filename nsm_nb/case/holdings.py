@@ -93,7 +93,9 @@ class Holdings:
         return {
             self._case / name
             for pattern in self._settings.rules
-            for name in glob.glob(pattern, root_dir=self._case, recursive=True)
+            # Path.glob takes no absolute pattern
+            for name in glob.glob(pattern, root_dir=self._case, recursive=True)  # noqa: PTH207
+            if (self._case / name).is_file()
         }
 
     def changed(self) -> pd.DataFrame:

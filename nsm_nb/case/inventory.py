@@ -142,7 +142,7 @@ def _content(path: Path, sha256: str) -> str:
             if not source.packed:
                 return sha256
             while source.fill():
-                digest.update(source.buffer[source.start : source.end])
+                digest.update(source.buffer.data[source.start : source.end])
                 source.start = source.end
     except UnreadableEvidence:
         return sha256

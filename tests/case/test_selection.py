@@ -41,9 +41,18 @@ def test_a_choice_that_does_not_exist_is_refused(place):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b'{"window": 5, "session": "x", "alert": 7, "query": null}', b"\xff"]
-    + [b'{"window": [1e999, 0]}', b'{"window": [1, -9223372036854775808]}', b"[" * 100_000]
-    + [b'{"window": [' + b"9" * 40 + b", 1]}", b'{"window": [null, 1]}'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"window": 5, "session": "x", "alert": 7, "query": null}',
+        b"\xff",
+        b'{"window": [1e999, 0]}',
+        b'{"window": [1, -9223372036854775808]}',
+        b'{"window": [' + b"9" * 40 + b", 1]}",
+        b'{"window": [null, 1]}',
+        b"[" * 100_000,
+    ],
 )
 def test_a_damaged_file_chooses_nothing(place, content):
     place.write_bytes(content)
