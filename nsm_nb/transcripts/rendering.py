@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from nsm_nb.colours import DOUBT, DST, SRC
 from nsm_nb.errors import NsmError
 from nsm_nb.text import html, printable
@@ -25,7 +27,7 @@ def header(transcript: Transcript) -> list[tuple[str, str]]:
     *Source*: sguild 1.0, ``InitXscript``.
     """
     number = "" if transcript.session is None else str(transcript.session.get("session", ""))
-    stamp = "" if transcript.start is None else f"{transcript.start:%Y-%m-%d %H:%M:%S}"
+    stamp = "" if transcript.start is None else _clock(transcript.start, "%Y-%m-%d %H:%M:%S")
     rows = [
         ("Sensor Name:", transcript.sensor or "unknown"),
         ("Timestamp:", stamp),
@@ -46,7 +48,13 @@ def turn_text(turn: Turn) -> str:
 def turn_mark(turn: Turn) -> str:
     """Return who, when and where of a turn: ``SRC 02:31:54.309123 frame 3160, 17 bytes at 0``."""
     frames = f"frame {turn.frames[0]}" if len(turn.frames) == 1 else f"frames {turn.frames[0]}-{turn.frames[-1]}"
-    return f"{turn.side.upper()} {turn.time:%H:%M:%S.%f} {frames}, {len(turn.data):,} bytes at {turn.offset:,}"
+    return (
+        f"{turn.side.upper()} {_clock(turn.time, '%H:%M:%S.%f')} {frames}, {len(turn.data):,} bytes at {turn.offset:,}"
+    )
+
+
+def _clock(time: pd.Timestamp, form: str) -> str:
+    return "no time" if pd.isna(time) else time.strftime(form)
 
 
 def _gap(turn: Turn) -> str:

@@ -118,7 +118,7 @@ def test_a_tcp_head_cut_into_fragments_is_read(told):
 def test_a_fragment_of_tcp_without_its_head_stays_reachable(told):
     raw = writing.tcp(b"GET /evil HTTP/1.1\r\n\r\n" * 9, 40000, 80, seq=1001, ack=5001)
     opening = [frame for _, frame in writing.conversation()[:3]]
-    first, second, third = cut(raw, 80, proto=6)
+    _, second, third = cut(raw, 80, proto=6)
     cut_first = writing.ethernet(writing.ip(raw[:8], CLIENT, SERVER, 6, number=7, place=0x2000))
 
     transcript = told([*opening, cut_first, second, third])
@@ -174,7 +174,7 @@ def test_a_fragment_beyond_the_largest_datagram_is_not_put_in(told):
 
 
 def test_the_large_pings_of_the_bundled_case_have_their_bytes(evidence):
-    sessions, packets = nsm.sessions.assemble(nsm.read_packets(evidence / "staged.pcap"))
+    _, packets = nsm.sessions.assemble(nsm.read_packets(evidence / "staged.pcap"))
     large = packets.loc[packets["fragment"].notna(), "session"].unique()
 
     for number in large:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 import subprocess
 
 import pandas as pd
@@ -462,3 +463,15 @@ def test_sguils_style_has_its_header_and_prefixes(told):
     assert lines[3] == "Src IP:             10.0.0.1            "
     assert "SRC: GET / HTTP/1.1" in lines
     assert "DST: HTTP/1.1 200 OK" in lines
+
+
+def test_packets_without_a_time_are_shown_without_one(tmp_path):
+    simple = [struct.pack("<I", len(frame)) + frame for _, frame in writing.conversation()]
+    blocks = b"".join(writing.block(3, each) for each in simple)
+    (tmp_path / "x.pcapng").write_bytes(writing.section() + writing.interface() + blocks)
+
+    transcript = nsm.transcripts.transcript(nsm.read_packets(tmp_path / "x.pcapng"))
+
+    assert "SRC no time frame 4, 18 bytes at 0" in transcript.text()
+    assert "no time" in transcript._repr_html_()
+    assert transcript.exchanges()
