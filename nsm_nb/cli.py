@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from nsm_nb.errors import NsmError
 from nsm_nb.text import csv_table, printable
@@ -27,7 +27,9 @@ _FORMATS = ("text", "csv", "jsonl", "parquet")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status: 0 fine, 1 it could not be done, 2 the call was wrong, 3 the ledger is bad."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     chosen = parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen) or 0)
@@ -43,9 +45,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Printable(logging.Formatter):
+    """Messages with every character visible: paths and evidence may hold terminal escapes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), lines=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors show every character of what was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="nsm-nb",
         description="Network security monitoring in Jupyter: from a folder of evidence to a report.",
         epilog="A CASE is a directory with case.toml, or a bare folder of evidence. `nsm-nb COMMAND --help` has examples.",
@@ -197,17 +213,19 @@ def _index(chosen: argparse.Namespace) -> None:
 
 
 def _evidence(chosen: argparse.Namespace) -> None:
-    _write(
-        _indexed(chosen).evidence, chosen, ["evidence", "size", "format", "rows", "first", "last", "caveats", "sha256"]
-    )
+    case = _indexed(chosen)
+    columns = ["evidence", "size", "format", "rows", "first", "last", "caveats", "sha256"]
+    _write(case.evidence, chosen, columns, case=case)
 
 
 def _sessions(chosen: argparse.Namespace) -> None:
+    case = _indexed(chosen)
     _write(
-        _indexed(chosen).sessions,
+        case.sessions,
         chosen,
         ["session", "start", "duration", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "src_packets", "dst_packets",
          "src_octets", "dst_octets", "state", "closed", "application"],
+        case=case,
     )  # fmt: skip
 
 
@@ -227,7 +245,7 @@ def _alerts(chosen: argparse.Namespace) -> None:
             "message",
             "group",
         ]
-        _write(case.groups(), chosen, columns)
+        _write(case.groups(), chosen, columns, case=case)
         return
     table = case.alerts
     status = case.status()
@@ -245,7 +263,7 @@ def _alerts(chosen: argparse.Namespace) -> None:
         "sid",
         "message",
     ]
-    _write(table, chosen, columns)
+    _write(table, chosen, columns, case=case)
 
 
 def _transcript(chosen: argparse.Namespace) -> None:
@@ -271,7 +289,7 @@ def _packet(chosen: argparse.Namespace) -> None:
 
 
 def _carve(chosen: argparse.Namespace) -> None:
-    print(_indexed(chosen).carve(chosen.session, chosen.out))
+    print(printable(_indexed(chosen).carve(chosen.session, chosen.out)))
 
 
 def _judge(chosen: argparse.Namespace) -> None:
@@ -283,8 +301,9 @@ def _report(chosen: argparse.Namespace) -> None:
     from nsm_nb import report
 
     case = _indexed(chosen)
-    for path in report.build(case, to=tuple(chosen.to or ("html", "pdf")), out=chosen.out).values():
-        print(path)
+    out = None if chosen.out is None else case.spare(chosen.out)
+    for path in report.build(case, to=tuple(chosen.to or ("html", "pdf")), out=out).values():
+        print(printable(path))
 
 
 def _verify(chosen: argparse.Namespace) -> int:
@@ -307,8 +326,10 @@ def _formats(chosen: argparse.Namespace) -> None:
     _write(formats(), chosen, ["name", "title", "tables", "extensions"])
 
 
-def _write(table: pd.DataFrame, chosen: argparse.Namespace, columns: list[str]) -> None:
+def _write(table: pd.DataFrame, chosen: argparse.Namespace, columns: list[str], *, case: Case | None = None) -> None:
     """Write a table as text (the columns that matter), CSV, JSON lines or Parquet (all columns)."""
+    if chosen.out is not None and case is not None:
+        case.spare(chosen.out)
     if chosen.query:
         from nsm_nb.query import query
 
@@ -318,7 +339,7 @@ def _write(table: pd.DataFrame, chosen: argparse.Namespace, columns: list[str]) 
             raise NsmError("parquet is not text: say where to write it with --out FILE")
         plain = table.copy()
         plain.attrs = {}
-        plain.to_parquet(chosen.out, index=False)
+        _deliver(chosen.out, plain.to_parquet(index=False))
         return
     if chosen.format == "text":
         text = _as_text(table[columns])
@@ -328,9 +349,24 @@ def _write(table: pd.DataFrame, chosen: argparse.Namespace, columns: list[str]) 
         rows = json.loads(table.to_json(orient="records", date_format="iso", date_unit="ns", default_handler=str))
         text = "".join(json.dumps(row) + "\n" for row in rows)
     if chosen.out is not None:
-        chosen.out.write_text(text, encoding="utf-8")
+        _deliver(chosen.out, text.encode())
     else:
         sys.stdout.write(text)
+
+
+def _deliver(path: Path, data: bytes) -> None:
+    """Write a file whole, or not at all; what is no file (a pipe, a device) is written to and not replaced."""
+    from nsm_nb.case.atomic import write_bytes
+
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            write_bytes(Path(os.path.realpath(path)), data)
+    except OSError as problem:
+        raise NsmError(
+            f"{printable(path)} can't be written: {printable(problem.strerror or problem)}; choose another place"
+        ) from problem
 
 
 def _as_text(table: pd.DataFrame) -> str:

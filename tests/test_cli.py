@@ -1,48 +1,128 @@
-"""The command line is a thin door: what it prints comes from the functions behind it."""
+"""The command line: tables where they are wanted, evidence never touched, no escape that reaches the terminal."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+
 import pytest
 
-from nsm_nb.cli import main
+import nsm_nb as nsm
+from nsm_nb import cli
+from tests import writing
 
 
-@pytest.fixture(scope="module")
-def case(bundled, tmp_path_factory):
-    place = tmp_path_factory.mktemp("cli") / "case"
-    place.mkdir()
-    (place / "case.toml").write_text('name = "one"\n')
-    (place / "evidence").mkdir()
-    (place / "evidence" / "staged.pcap").symlink_to(bundled / "evidence" / "staged.pcap")
-    return str(place)
+@pytest.fixture
+def place(tmp_path):
+    """The directory of a case with one capture."""
+    folder = tmp_path / "case"
+    (folder / "evidence").mkdir(parents=True)
+    (folder / "case.toml").write_text('name = "x"\n')
+    (folder / "evidence" / "a.pcap").write_bytes(writing.pcap(writing.conversation()))
+    return folder
 
 
-def test_a_packet_is_printed_with_its_header_fields_and_bytes(case, capsys):
-    assert main(["packet", case, "staged.pcap", "3620"]) == 0
-
-    first, ip, tcp, *rows = capsys.readouterr().out.splitlines()
-    assert first == "frame 3620 of staged.pcap, 2026-11-24 02:32:17.678703+00:00, 492 bytes"
-    assert ip.startswith("IP ") and "Source IP 10.10.20.5, Dest IP 172.16.10.80" in ip
-    assert tcp.startswith("TCP ") and "Source Port 445" in tcp
-    assert rows[4].startswith("00000040") and "SMB" in rows[4] and len(rows) == 31
+def run(*arguments):
+    return cli.main([str(each) for each in arguments])
 
 
-def test_the_tree_of_a_packet_is_tsharks(case, capsys, tshark):
-    assert main(["packet", case, "staged.pcap", "3620", "--tree"]) == 0
+@pytest.mark.parametrize("form", ["text", "csv", "jsonl", "parquet"])
+def test_a_table_is_written_whole_to_a_file(place, tmp_path, form):
+    out = tmp_path / "out"
 
-    said = capsys.readouterr().out
-    assert said.startswith("frame 3620 of staged.pcap, here frame 1\nFrame 1: 492 bytes on wire")
-    assert "SMB2 (Server Message Block Protocol version 2)" in said
+    assert run("sessions", place, "-f", form, "-o", out) == 0
+
+    if form == "parquet":
+        import pandas as pd
+
+        assert len(pd.read_parquet(out)) == 1
+    else:
+        assert "10.0.0.1" in out.read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case", "out"]
 
 
-@pytest.mark.parametrize(
-    ("evidence", "frame", "words"),
-    [
-        ("staged.pcap", "0", "staged.pcap has no frame 0; it has 9,746 frames"),
-        ("nothing.pcap", "1", "there is no evidence 'nothing.pcap' in this case"),
-    ],
-)
-def test_a_packet_that_is_not_there_is_told(case, capsys, evidence, frame, words):
-    assert main(["packet", case, evidence, frame]) == 1
+@pytest.mark.parametrize("form", ["text", "csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("target", ["evidence/a.pcap", "evidence/new.csv", "link"])
+def test_evidence_is_never_written_over(place, capsys, form, target):
+    evidence = place / "evidence" / "a.pcap"
+    (place / "link").symlink_to(evidence)
+    before = hashlib.sha256(evidence.read_bytes()).hexdigest()
 
-    assert words in capsys.readouterr().err
+    for command in ("sessions", "alerts", "evidence"):
+        assert run(command, place, "-f", form, "-o", place / target) == 1
+
+    assert "among the evidence, which is never written to" in capsys.readouterr().err
+    assert hashlib.sha256(evidence.read_bytes()).hexdigest() == before
+    assert os.listdir(place / "evidence") == ["a.pcap"]
+
+
+def test_a_carve_and_a_report_are_kept_out_of_the_evidence(place, capsys):
+    number = int(nsm.open_case(place).sessions["session"][0])
+
+    assert run("carve", place, number, "-o", place / "evidence" / "a.pcap") == 1
+    assert run("report", place, "--to", "html", "-o", place / "evidence") == 1
+
+    assert capsys.readouterr().err.count("never written to") == 2
+    assert os.listdir(place / "evidence") == ["a.pcap"]
+
+
+def test_a_failed_write_leaves_the_file_before_and_says_why(place, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out.csv"
+    out.write_text("before")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    nsm.open_case(place)
+    assert run("formats", "-o", out) == 1
+    monkeypatch.undo()
+
+    assert "can't be written: No space left on device; choose another place" in capsys.readouterr().err
+    assert out.read_text() == "before"
+    assert run("formats", "-o", "/nonexistent/x.csv") == 1
+    assert "can't be written: No such file" in capsys.readouterr().err
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    assert run("formats", "-o", pipe) == 0
+
+    assert os.read(reader, 4).decode() == "name"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_json_lines_are_one_object_a_row(place, capsys):
+    assert run("sessions", place, "-f", "jsonl") == 0
+
+    (row,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert row["dst_port"] == 80
+
+
+def test_no_escape_reaches_the_terminal(tmp_path, capsys):
+    name = "case\x1b]0;x\x07"
+    (tmp_path / name / "evidence").mkdir(parents=True)
+    (tmp_path / name / "case.toml").write_text('name = "x"\n')
+    (tmp_path / name / "evidence" / "a\x1b[31m.pcap").write_bytes(writing.pcap(writing.conversation()))
+    number = int(nsm.open_case(tmp_path / name).sessions["session"][0])
+
+    for arguments in (
+        ["index"],
+        ["evidence"],
+        ["carve", number],
+        ["report", "--to", "html"],
+        ["sessions", "-q", "\x1b[1m"],
+    ):
+        run(arguments[0], tmp_path / name, *arguments[1:])
+    for wrong in (["sessions", "--\x1b[31mred"], ["\x1b[31m"], ["transcript", "x", "\x1b[31m"]):
+        with pytest.raises(SystemExit):
+            run(*wrong)
+
+    said = capsys.readouterr()
+    assert not set(said.out + said.err) & {"\x1b", "\x07", "\x9b"}
+    assert "\\x1b[31mred" in said.err

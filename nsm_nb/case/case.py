@@ -23,6 +23,7 @@ from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
 from nsm_nb.full_content import carve, frame_bytes
+from nsm_nb.full_content.carving import carving_order
 from nsm_nb.schema import ALERTS, PACKETS, caveat_table
 from nsm_nb.text import printable
 from nsm_nb.transcripts import Transcript, transcript
@@ -133,6 +134,25 @@ class Case:
     def paths(self) -> dict[str, Path]:
         """The path of each evidence, by its label."""
         return {file.label: file.path for file in self._holdings.files()}
+
+    def spare(self, path: str | os.PathLike) -> Path:
+        """Return the path of a file or folder that is to be written, where that touches no evidence.
+
+        Raises
+        ------
+        CaseError
+            Where it is evidence, by whatever name, or lies in a folder of evidence.
+        """
+        place = os.path.realpath(path)
+        files = list(self.paths.values())
+        folders = {os.path.realpath(each) for each in [self.settings.evidence, *(file.parent for file in files)]}
+        if place in {os.path.realpath(each) for each in files} or any(
+            Path(place).is_relative_to(folder) for folder in folders
+        ):
+            raise CaseError(
+                f"{printable(path)} is or would be among the evidence, which is never written to; choose another"
+            )
+        return Path(path)
 
     def changed(self) -> pd.DataFrame:
         """Return the evidence whose bytes are not those of the inventory: `evidence`, `sha256`, `now`.
@@ -292,7 +312,17 @@ class Case:
         )
 
     def carve(self, sessions: int | Iterable[int], path: str | os.PathLike | None = None) -> Path:
-        """Write the packets of sessions to a new pcap, by default in the case's ``carved`` folder; return its path."""
+        """Write the packets of sessions to a new pcap, by default in the case's ``carved`` folder; return its path.
+
+        Frames stand as in their capture; those of several captures in the order of time.
+
+        Raises
+        ------
+        CaseError
+            Where `path` is evidence, or lies among it.
+        NsmError
+            As `nsm_nb.full_content.carve`.
+        """
         numbers = [sessions] if isinstance(sessions, (int, np.integer)) else list(sessions)
         packets = together(PACKETS, [self.packets_of(number) for number in numbers])
         if path is None:
@@ -300,7 +330,9 @@ class Case:
                 f"session-{numbers[0]}.pcap" if len(numbers) == 1 else f"sessions-{len(numbers)}-from-{numbers[0]}.pcap"
             )
             path = self._work / "carved" / name
-        return carve(packets.sort_values("time", kind="stable"), path, evidence=self.paths)
+        else:
+            path = self.spare(path)
+        return carve(carving_order(packets), path, evidence=self.paths)
 
     # --- judging
 
