@@ -45,8 +45,8 @@ def frame_bytes(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLi
     frames: list[bytes] = [b""] * len(packets)
     labels = packets["evidence"].astype("category")
     codes = labels.cat.codes.to_numpy()
-    offsets = packets["offset"].to_numpy(np.int64)
-    sizes = packets["captured"].to_numpy(np.int64)
+    places = packets["offset"].to_numpy(np.int64)
+    offsets, sizes = places.tolist(), packets["captured"].to_numpy(np.int64).tolist()
     for code in np.unique(codes):
         label = labels.cat.categories[code]
         if evidence is not None and label not in evidence:
@@ -57,13 +57,14 @@ def frame_bytes(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLi
         rows = np.flatnonzero(codes == code)
         with open_evidence(path) as file:
             plain = not isinstance(file, gzip.GzipFile)
+            number = file.fileno()
             # gzip is read forward: frames in the order in which they stand
-            for row in rows if plain else rows[np.argsort(offsets[rows])]:
+            for row in (rows if plain else rows[np.argsort(places[rows])]).tolist():
                 if plain:
-                    data = os.pread(file.fileno(), int(sizes[row]), int(offsets[row]))
+                    data = os.pread(number, sizes[row], offsets[row])
                 else:
-                    file.seek(int(offsets[row]))
-                    data = file.read(int(sizes[row]))
+                    file.seek(offsets[row])
+                    data = file.read(sizes[row])
                 if len(data) < sizes[row]:
                     raise DamagedEvidence(
                         f"{printable(path)} is shorter than when it was read: byte {offsets[row] + sizes[row]} is gone; "

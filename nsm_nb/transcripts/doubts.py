@@ -234,7 +234,7 @@ def of_fragments(broken: Sequence[Broken], label: str, frames: Sequence[int]) ->
 
 def of_datagrams(datagrams: Sequence[Datagram], proto: str, label: str) -> list[Caveat]:
     """Return the doubt about what was captured in part; give the datagrams whose frames may have been."""
-    cut = [each for each in datagrams if _held(each) < each.size]
+    cut = [each for each in datagrams if each.size and _held(each) < each.size]
     if not cut:
         return []
     got, sent = sum(map(_held, cut)), sum(each.size for each in cut)
@@ -247,4 +247,6 @@ def of_datagrams(datagrams: Sequence[Datagram], proto: str, label: str) -> list[
 
 
 def _held(datagram: Datagram) -> int:
+    if len(datagram.parts) == 1:
+        return len(datagram.parts[0].data)
     return sum(len(part.data) for part in datagram.parts)

@@ -84,7 +84,7 @@ class Stream:
             return
         end = start + len(data)
         if not self._blocks or start >= self._end:
-            self._insert(Piece(start, data, arrival))
+            self._append(Piece(start, data, arrival), end)
             return
         fresh = []
         met: list[bytes] = []  # what was there, of a run without a hole
@@ -132,21 +132,25 @@ class Stream:
                 yield block[place]
             number, first = number + 1, 0
 
-    def _insert(self, piece: Piece) -> None:
+    def _append(self, piece: Piece, end: int) -> None:
         self.held += len(piece.data)
-        self._end = (
-            max(self._end, piece.position + len(piece.data)) if self._blocks else piece.position + len(piece.data)
-        )
-        if not self._blocks:
-            self._blocks, self._heads = [[piece]], [piece.position]
+        self._end = end
+        if self._blocks and len(self._blocks[-1]) < _FULL:
+            self._blocks[-1].append(piece)
+        else:
+            self._blocks.append([piece])
+            self._heads.append(piece.position)
+
+    def _insert(self, piece: Piece) -> None:
+        end = piece.position + len(piece.data)
+        if piece.position >= self._end:
+            self._append(piece, end)
             return
+        self.held += len(piece.data)
         number = max(bisect_right(self._heads, piece.position) - 1, 0)
         block = self._blocks[number]
-        if piece.position >= block[-1].position:
-            block.append(piece)
-        else:
-            block.insert(bisect_left(block, (piece.position + 1,)), piece)
-            self._heads[number] = block[0].position
+        block.insert(bisect_left(block, (piece.position + 1,)), piece)
+        self._heads[number] = block[0].position
         if len(block) > 2 * _FULL:
             self._blocks[number : number + 1] = [block[:_FULL], block[_FULL:]]
             self._heads.insert(number + 1, block[_FULL].position)

@@ -86,6 +86,8 @@ class Side:
 
     def acknowledged(self, ack: int) -> None:
         """Note what the other side says it has."""
+        if ack == self._last_ack and self._acked is not None:
+            return
         if self._last_ack is None or self.base is not None or unwrapped(ack, self._last_ack) > self._last_ack:
             self._last_ack = ack
         if self.base is None:
@@ -170,9 +172,9 @@ class Side:
 
     def _add(self, segment: Datagram, position: int) -> None:
         at = position - (self.base or 0)
-        self.last = max(self.last, segment.row)
-        for part in segment.parts:
-            self.stream.add(Segment(part.row, at + part.place, part.data, len(part.data)))
+        self.last = segment.row
+        for row, place, data in segment.parts:
+            self.stream.add(Segment(row, at + place, data, len(data)))
         self.stream.reach = max(self.stream.reach, at + segment.size)
 
 
@@ -197,7 +199,7 @@ def connections(datagrams: Iterable[Datagram], from_src: Sequence[bool]) -> list
                     other.take(syn)
                 other.answered(each.ack)
             mine.open(each)
-        if each.flags & _TH_ACK and not each.flags & _TH_RST:
+        if each.flags & (_TH_ACK | _TH_RST) == _TH_ACK:
             other.acknowledged(each.ack)
         mine.take(each)
     for pair in found:
