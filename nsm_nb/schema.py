@@ -141,9 +141,17 @@ def _missing(dtype: str, count: int) -> pd.Series:
     if dtype == TIME:
         return pd.Series(np.full(count, "NaT", "datetime64[ns]")).dt.tz_localize("UTC")
     if dtype == "category":
-        return pd.Series(pd.Categorical.from_codes(np.full(count, -1), categories=pd.Index([], dtype="str")))
+        return pd.Series(pd.Categorical.from_codes(np.full(count, -1, np.int8), categories=pd.Index([], dtype="str")))
+    if dtype == "boolean":
+        return pd.Series(pd.arrays.BooleanArray(np.zeros(count, bool), np.ones(count, bool)))
+    if dtype.startswith(("Int", "UInt")):
+        return pd.Series(pd.arrays.IntegerArray(np.zeros(count, dtype.lower()), np.ones(count, bool)))
     if dtype.startswith(("int", "uint")):
-        return pd.Series(np.zeros(count, dtype)) if count == 0 else pd.Series([pd.NA] * count, dtype="Int64")
+        return pd.Series(np.zeros(0, dtype)) if count == 0 else _missing("Int64", count)
+    if dtype == "float64":
+        return pd.Series(np.full(count, np.nan))
+    if dtype == "str":
+        return pd.Series(np.nan, index=range(count), dtype="str")
     return pd.Series([None] * count, dtype=dtype)
 
 

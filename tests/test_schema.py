@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,9 @@ def test_what_a_table_lacks_comes_back_missing_and_what_it_has_too_much_is_left_
 
 
 def test_conforming_twice_changes_nothing():
-    once = schema.SESSIONS.conform(pd.DataFrame({"src_ip": ["10.0.0.1", "::1"], "start": ["2003-11-13T17:00:00Z", None]}))
+    once = schema.SESSIONS.conform(
+        pd.DataFrame({"src_ip": ["10.0.0.1", "::1"], "start": ["2003-11-13T17:00:00Z", None]})
+    )
 
     pd.testing.assert_frame_equal(schema.SESSIONS.conform(once), once)
 
@@ -100,7 +103,10 @@ def test_in_network_agrees_with_ipaddress(numbers, bits, network):
 
 
 def test_no_missing_address_lies_in_a_network():
-    assert schema.in_network(pd.Series(schema.addresses(["junk", "10.1.1.1"])[0]), "0.0.0.0/0").tolist() == [False, True]
+    assert schema.in_network(pd.Series(schema.addresses(["junk", "10.1.1.1"])[0]), "0.0.0.0/0").tolist() == [
+        False,
+        True,
+    ]
 
 
 def test_a_network_that_is_none_is_refused():
@@ -116,3 +122,18 @@ def test_caveats_travel_with_the_table_and_add_up():
     rows = schema.caveat_table(schema.caveats_of(table))
     assert rows["record"].tolist() == [1, pd.NA]
     assert np.array_equal(rows["detail"], ["one", "two"])
+
+
+def test_columns_that_are_missing_are_made_quickly_and_of_their_dtype():
+    count = 1_000_000
+    wide = pd.DataFrame(index=range(count))
+
+    before = time.process_time()
+    tables = [each.conform(wide) for each in (schema.PACKETS, schema.SESSIONS, schema.ALERTS)]
+
+    assert time.process_time() - before < 4
+    for table, columns in zip(tables, (schema.PACKETS, schema.SESSIONS, schema.ALERTS), strict=True):
+        assert table.isna().all(axis=None)
+        for name, column in columns.columns.items():
+            if column.dtype not in (schema.ADDRESS, "uint32", "int64"):  # which have no way to say missing
+                assert str(table[name].dtype) == column.dtype
