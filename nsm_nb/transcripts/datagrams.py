@@ -22,6 +22,7 @@ __all__ = ["Broken", "Datagram", "Part", "carried"]
 
 _LARGEST = 65_535
 _WAIT = 60_000_000_000  # nanoseconds
+_NO_TIME = np.iinfo(np.int64).min  # NaT
 _LINK_HEADS = {1: (14, 12), 113: (16, 14), 276: (20, 0)}  # LINKTYPE_: size of its header, where the ethertype stands
 _TAGS = (0x8100, 0x88A8, 0x9100)
 _EXTENSIONS = (0, 43, 60, 135)  # hop-by-hop, routing, destination, mobility
@@ -150,7 +151,7 @@ def _put_together(
             alone.add(row, fragment)
             close((key[0], -1), alone)
             continue
-        if key in open_ and abs(time - open_[key].since) > _WAIT:
+        if key in open_ and _NO_TIME not in (time, open_[key].since) and abs(time - open_[key].since) > _WAIT:
             close(key, open_.pop(key))
         gathering = open_.setdefault(key, _Gathering(time))
         gathering.add(row, fragment)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import ipaddress
 import random
 import struct
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import nsm_nb as nsm
+from nsm_nb.transcripts import datagrams
 from tests import writing
 
 SECOND = 1_000_000_000
@@ -65,6 +70,14 @@ def cut6(data, size, *, proto=17, number=7):
 
 def said(transcript):
     return [(turn.offset, turn.gap, turn.data) for turn in transcript.turns]
+
+
+def rebuilt(frames):
+    """The transcript of frames, for tests that write many captures."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.pcap"
+        path.write_bytes(writing.pcap([(10**9 + at * 10**6, frame) for at, frame in enumerate(frames)]))
+        return nsm.transcripts.transcript(nsm.read_packets(path))
 
 
 WORDS = bytes(range(256)) * 12
@@ -181,3 +194,37 @@ def test_the_large_pings_of_the_bundled_case_have_their_bytes(evidence):
         transcript = nsm.transcripts.transcript(packets[packets["session"] == number])
         assert {len(turn.data) for turn in transcript.turns} >= {3000}
         assert not any(caveat.kind in ("gap", "fragment") for caveat in transcript.caveats)
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_fragments_that_overlap_hold_the_first_byte_at_each_place_as_in_the_slow_way(data):
+    head = writing.udp(b"", 4000, 53)[:4] + b"\0\0\0\0"  # no length: what there is counts
+    steps = data.draw(
+        st.lists(
+            st.tuples(
+                st.integers(1, 6), st.binary(min_size=8, max_size=24).map(lambda body: body[: len(body) // 8 * 8])
+            ),
+            min_size=1,
+            max_size=6,
+        )
+    )
+    frames = [writing.ethernet(writing.ip(head, CLIENT, SERVER, 17, number=7, place=0x2000))]
+    frames += [
+        writing.ethernet(writing.ip(body, CLIENT, SERVER, 17, number=7, place=0x2000 | place)) for place, body in steps
+    ]
+    kept = {}
+    for place, body in steps:
+        for at, byte in enumerate(body):
+            kept.setdefault(8 * place + at - 8, byte)
+
+    transcript = rebuilt(frames)
+
+    assert {turn.offset + at: byte for turn in transcript.turns for at, byte in enumerate(turn.data)} == kept
+
+
+@given(st.binary(max_size=120), st.sampled_from([0, 1, 12, 101, 108, 113, 276, 147]), st.integers(0, 200))
+def test_any_bytes_are_a_fragment_or_none(frame, link, length):
+    fragment = datagrams._fragment(frame, link, length)
+
+    assert fragment is None or len(fragment.data) <= fragment.size
