@@ -163,7 +163,7 @@ def _conflicts(
             frames[rest[0].arrival],
             None,
             "conflict",
-            f"{who} s{where} twice, not alike, in {len(rest):,} more places, {size:,} bytes; the first version is shown",
+            f"{who}s{where} twice, not alike, in {len(rest):,} more places, {size:,} bytes; the first version is shown",
         )
 
 

@@ -314,7 +314,7 @@ def test_conflicts_are_told_up_to_a_bound_and_then_summed(told):
 
     conflicts = [caveat.detail for caveat in transcript.caveats if caveat.kind == "conflict"]
     assert len(conflicts) == 21
-    assert "in 40 more places, 40 bytes" in conflicts[-1]
+    assert "src sent bytes twice, not alike, in 40 more places, 40 bytes" in conflicts[-1]
 
 
 def test_a_conflict_over_many_segments_is_one(told):
