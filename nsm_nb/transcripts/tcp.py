@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from nsm_nb.transcripts.datagrams import Datagram
@@ -238,5 +239,5 @@ def placed(pairs: Sequence[tuple[Side, Side]]) -> list[Placed]:
                 end = Piece(side.stream.reach + shift, b"", side.last)
                 found.append(Placed(max(delivered, side.last), side.name, end, side.stream.reach - expected, number))
             before[side.name] = max(side.stream.reach, expected) + shift
-    found.sort(key=lambda each: each.delivered)
+    found.sort(key=itemgetter(0))
     return found
