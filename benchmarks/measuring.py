@@ -112,12 +112,22 @@ def _version(program: str) -> str:
     return f"{program} {found[0] if found else ''}".strip()
 
 
+def _commit() -> str:
+    root = Path(__file__).resolve().parent.parent
+    git = shutil.which("git")
+    told = git and subprocess.run(
+        [git, "-C", str(root), "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True
+    )
+    return told.stdout.strip() if told and told.returncode == 0 else "not in git"
+
+
 def circumstances() -> dict[str, str]:
     """Return machine and versions."""
     packages = ("nsm-nb", "numpy", "pandas", "pyarrow", "numba", "dpkt")
     return {
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()}",
         "system": f"{platform.system()} {platform.release()}",
+        "commit": _commit(),
         "Python": platform.python_version(),
         "packages": ", ".join(f"{each} {importlib.metadata.version(each)}" for each in packages),
         "programs": ", ".join(_version(each) for each in ("tcpdump", "tshark")),

@@ -17,7 +17,7 @@ from benchmarks.measuring import Result, Run, of_samples, run, times
 
 __all__ = ["measure_peers", "measure_reading"]
 
-SLICE = 500_000  # packets that the peers are measured on
+SLICE = 1_000_000  # packets that the peers are measured on
 FIELDS = (
     "frame", "time", "length", "captured", "octets", "vlan", "src_mac", "dst_mac", "src_ip", "src_port", "dst_ip", "dst_port",
     "proto", "ttl", "ip_id", "fragment", "tcp_flags", "seq", "ack", "window", "icmp_type", "icmp_code", "payload", "offset",

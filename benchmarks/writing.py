@@ -38,7 +38,7 @@ def page(results: Sequence[Result], told: Mapping[str, str], scale: float = 1.0)
     return "\n".join(lines) + "\n"
 
 
-def figure(results: Sequence[Result], path: Path, caption: str) -> bool:
+def figure(results: Sequence[Result], path: Path, caption: str, *, endings: Sequence[str] = (".png", ".svg")) -> bool:
     """Draw the packets a second of each tool, where they were measured; return whether there is a figure."""
     import matplotlib as mpl
 
@@ -51,7 +51,7 @@ def figure(results: Sequence[Result], path: Path, caption: str) -> bool:
         return False
     table = pd.DataFrame(sorted(rates, key=lambda each: -each[1]), columns=["tool", "packets/s"])
     axes = nsm.plots.performance(table, value="packets/s", caption=caption)
-    for ending in (".png", ".svg"):
+    for ending in endings:
         axes.figure.savefig(path.with_suffix(ending), bbox_inches="tight")
     return True
 
@@ -87,7 +87,8 @@ def publish(results: Sequence[Result], told: Mapping[str, str], docs: Path) -> N
     before, _, rest = place.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
     (docs / "images").mkdir(exist_ok=True)
-    drawn = figure(results, docs / "images" / "speed", f"{told['machine']}; {told['core']}; medians")
+    caption = f"{told['machine']}; {told['core']}; medians"
+    drawn = figure(results, docs / "images" / "speed", caption, endings=[".svg"])
     shown = (
         "![Packets a second of nsm_nb and of other tools on the same packets](images/speed.svg)\n\n" if drawn else ""
     )
