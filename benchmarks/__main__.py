@@ -30,7 +30,10 @@ def main(words: list[str] | None = None) -> int:
     """Measure, print each figure as it comes, write the result."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--folder", type=Path, default=ROOT / "build" / "benchmarks", help="for captures (1.5 GB) and results"
+        "--folder",
+        type=Path,
+        default=ROOT / "build" / "benchmarks",
+        help="for captures and an indexed case (2.2 GB), and results",
     )
     parser.add_argument(
         "--only", action="append", choices=PARTS, metavar="NAME", help=f"one of {', '.join(PARTS)}; may be repeated"
