@@ -24,6 +24,8 @@ def doubled(tables: Mapping[str, pd.DataFrame]) -> set[int]:
     tables
         SESSIONS of each capture.
     """
+    if len(tables) < 2:
+        return set()
     numbers = [np.unique(table["session"].to_numpy(np.int64, na_value=-1)) for table in tables.values()]
     known, count = np.unique(np.concatenate([np.empty(0, np.int64), *numbers]), return_counts=True)
     several = known[count > 1]

@@ -104,6 +104,11 @@ def find(path: str | os.PathLike, table: str, format: str | None = None) -> str:
         raise UnknownFormat(
             f"{place} is a {reader(names[0]).TITLE}, which holds no {table}; formats that do: "
             + ", ".join(name for name in FORMATS if hasattr(reader(name), table))
+            + (
+                "; sessions of a capture are made by nsm_nb.sessions.assemble(read_packets(path))"
+                if table == "sessions"
+                else ""
+            )
         )
     raise UnknownFormat(
         f"{place} is in no format that nsm_nb knows (its first bytes are {read_head(path, 8)!r}); "
@@ -151,7 +156,7 @@ def read_packets(path: str | os.PathLike, *, format: str | None = None, label: s
 def read_sessions(path: str | os.PathLike, *, format: str | None = None, label: str | None = None) -> pd.DataFrame:
     """Read session or flow records into a table of SESSIONS, one row a record; parameters and errors as `read_packets`.
 
-    From a capture the sessions are assembled (`nsm_nb.sessions.assemble`).
+    A capture holds packets: `nsm_nb.sessions.assemble(read_packets(path))` makes sessions of them.
     """
     return _read(path, "sessions", format, label)
 

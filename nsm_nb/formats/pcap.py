@@ -62,7 +62,7 @@ def packets(path: str | os.PathLike, *, label: str | None = None) -> pd.DataFram
     """
     label = os.fspath(path) if label is None else label
     with Source(path) as source:
-        frames, caveats = read(source, label, min(Path(path).stat().st_size // 100 + 1024, 4_000_000))
+        frames, caveats = read(source, label, min(Path(path).stat().st_size // 100 + 1024, 16_000_000))
     table = packet_table(frames, label)
     return with_caveats(table, [*caveats, *_noticed(table, frames, label)])
 
