@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parent.parent / ".ci" / "setup"
-TOOLS = ["bash", "cat", "chmod", "cksum", "dirname", "env", "mkdir", "true"]
+TOOLS = ["bash", "cat", "chmod", "cksum", "dirname", "env", "mkdir", "rm", "true"]
 
 PYTHON = """#!/bin/bash
 echo "python $*${PYTHONDONTWRITEBYTECODE:+ (no bytecode)}" >>"$CALLS"

@@ -71,7 +71,8 @@ def assemble(
     -----
     *Source*: RFC 9293 (TCP), Argus 3 (state), Zeek (history), Community ID v1.
     """
-    from nsm_nb.kernels.conversations import converse, gathered
+    from nsm_nb.kernels.conversations import converse
+    from nsm_nb.kernels.rows import gathered
 
     PACKETS.require(
         packets, "time", "src_ip", "dst_ip", "src_port", "dst_port", "proto", "octets", "payload", "tcp_flags"
@@ -116,7 +117,7 @@ def _timeouts(idle: Mapping[str, float]) -> np.ndarray:
 
 def _plain(column: pd.Series) -> np.ndarray:
     """Return the numbers of a masked column, 0 where they are missing; without a copy where the reader left 0 there."""
-    from nsm_nb.kernels.conversations import any_under
+    from nsm_nb.kernels.rows import any_under
 
     array = column.array
     if isinstance(array, pd.arrays.IntegerArray):
@@ -351,7 +352,7 @@ def _first_that_holds(*answers: tuple[int, int], otherwise: int) -> np.ndarray:
 def _history(proto: pd.Series, found: Conversations) -> pd.Series:
     import pyarrow as pa
 
-    from nsm_nb.kernels.conversations import history_texts
+    from nsm_nb.kernels.rows import history_texts
 
     data, offsets = history_texts(found.history, found.letters)
     known = _of_protocols(proto, "tcp", "udp", "sctp")

@@ -27,7 +27,7 @@ def stable_numbers(
     start
         Nanoseconds.
     """
-    from nsm_nb.kernels.conversations import session_numbers
+    from nsm_nb.kernels.rows import session_numbers
 
     ids = session_numbers(src.high, src.low, dst.high, dst.low, sport, dport, kind, start)
     # of sessions with one number the later rows take the next free ones (an intruder could aim for this)

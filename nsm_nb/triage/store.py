@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from operator import methodcaller
 from os import PathLike
@@ -71,7 +72,7 @@ class _BrokenText(LedgerError):
     """A text in the database is no UTF-8."""
 
 
-class Store:
+class Store(ABC):
     """A database that holds a ledger, or will after the first verdict.
 
     Attributes
@@ -141,37 +142,37 @@ class Store:
         rows: Any = records if statement.positional else [each._asdict() for each in records]
         connection.exec_driver_sql(str(statement), list(rows))
 
+    @abstractmethod
     def lost_protection(self, connection: sa.Connection) -> list[str]:
         """Return the names of triggers that are gone, switched off, changed, or not ours."""
-        raise NotImplementedError
 
+    @abstractmethod
     def highest(self, connection: sa.Connection) -> int:
         """Return the highest `id` ever given, as far as the database remembers; 0 where it does not."""
-        raise NotImplementedError
 
-    def _there(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _there(self) -> bool: ...
 
-    def _reader(self, broken: str | None) -> sa.Engine:
-        raise NotImplementedError
+    @abstractmethod
+    def _reader(self, broken: str | None) -> sa.Engine: ...
 
-    def _writer(self) -> sa.Engine:
-        raise NotImplementedError
+    @abstractmethod
+    def _writer(self) -> sa.Engine: ...
 
-    def _make(self, *how: str | None) -> sa.Engine:
-        raise NotImplementedError
+    @abstractmethod
+    def _make(self, *how: str | None) -> sa.Engine: ...
 
     def _engine(self, *how: str | None) -> sa.Engine:
         return self._engines.get(how) or self._engines.setdefault(how, self._make(*how))
 
-    def _protection(self) -> tuple[str, ...]:
-        raise NotImplementedError
+    @abstractmethod
+    def _protection(self) -> tuple[str, ...]: ...
 
-    def _reason(self, problem: DBAPIError) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _reason(self, problem: DBAPIError) -> str: ...
 
-    def _busy(self, problem: DBAPIError) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _busy(self, problem: DBAPIError) -> bool: ...
 
     def _version(self, connection: sa.Connection) -> int | None:
         """Return the version of the ledger's tables, None where there are none."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nsm_nb as nsm
-from nsm_nb.kernels import conversations
+from nsm_nb.kernels import conversations, rows
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_what_comes_out_does_not_depend_on_the_multipliers(packets, monkeypatch)
 
     for name in set(first._fields) - {"history"}:
         assert np.array_equal(getattr(first, name), getattr(second, name)), name
-    assert all(map(np.array_equal, conversations.history_texts(*first[-2:]), conversations.history_texts(*second[-2:])))
+    assert all(map(np.array_equal, rows.history_texts(*first[-2:]), rows.history_texts(*second[-2:])))
 
 
 def test_the_multipliers_are_other_ones_in_each_process():
@@ -73,22 +73,6 @@ def test_more_conversations_than_there_was_room_for_are_all_there(packets):
     assert (whole.tally[0] + whole.tally[3]).sum() == (whole.session >= 0).sum()
     assert np.array_equal(whole.session[whole.first], np.arange(len(whole.start)))
     assert np.isin(whole.history[letters], np.frombuffer(b"^ShAaDdFfRrTtWwsH", np.uint8)).all()
-
-
-def test_what_stands_under_a_mask_is_found():
-    values = np.array([0, 3, 0], np.uint32)
-
-    assert conversations.any_under(values, np.array([False, True, False]))
-    assert not conversations.any_under(values, np.array([True, False, True]))
-
-
-def test_gathering_agrees_with_the_slow_way():
-    values, places = np.array([10, 20, 30], np.int64), np.array([2, -1, 0, 0], np.int32)
-
-    found, none = conversations.gathered(values, places)
-
-    assert found.tolist() == [30, 0, 10, 10]
-    assert none.tolist() == [False, True, False, False]
 
 
 def test_values_under_a_mask_do_not_count(evidence):
