@@ -56,8 +56,8 @@ def figures(packets, sessions):
         "timeline": lambda **options: plots.timeline(times, **options),
         "protocols": lambda **options: plots.protocols(statistics.protocols(packets), **options),
         "hosts": lambda **options: plots.talkers(statistics.talkers(sessions), **options),
-        "pairs": lambda **options: plots.talkers(statistics.talkers(sessions, ends="pairs"), **options),
-        "ports": lambda **options: plots.talkers(statistics.talkers(sessions, ends="ports", by="sessions"), **options),
+        "pairs": lambda **options: plots.talkers(statistics.talkers(sessions, of="pairs"), **options),
+        "ports": lambda **options: plots.talkers(statistics.talkers(sessions, of="ports", by="sessions"), **options),
         "performance": lambda **options: plots.performance(speed, **options),
     }
 
@@ -180,7 +180,7 @@ def test_hostile_text_plots_as_itself(label):
     packets = PACKETS.conform(packets.assign(length=60, captured=60, evidence=label))
     speed = pd.DataFrame({"job": [label] * 2, "tool": ["nsm_nb", label], "seconds": [1.0, 2.0]})
     drawn = [
-        plots.talkers(statistics.talkers(sessions, ends="ports")),
+        plots.talkers(statistics.talkers(sessions, of="ports")),
         plots.timeline(statistics.timeline(packets, by="proto")),
         plots.timeline(statistics.timeline(packets, by="layers"), title=label),
         plots.protocols(statistics.protocols(packets), caption=label),
@@ -205,7 +205,7 @@ def test_a_dollar_in_a_name_is_no_mathematics_even_where_a_reader_turned_tex_set
         SESSIONS.conform(
             pd.DataFrame({"src_ip": ["10.0.0.1"], "dst_ip": ["10.0.0.2"], "proto": ["a$b_$c"], "src_octets": 1})
         ),
-        ends="ports",
+        of="ports",
     )
     with mpl.rc_context({"mathtext.default": "it", "axes.formatter.use_mathtext": True}):
         assert "a$b_$c" in words(plots.talkers(table))
@@ -219,7 +219,7 @@ def test_a_dollar_in_a_name_is_no_mathematics_even_where_a_reader_turned_tex_set
         (lambda: plots.timeline(statistics.timeline(SESSIONS.empty(), time="start", value="sessions")), "no sessions"),
         (lambda: plots.protocols(statistics.protocols(PACKETS.empty())), "no packets"),
         (lambda: plots.talkers(statistics.talkers(SESSIONS.empty())), "no sessions"),
-        (lambda: plots.talkers(statistics.talkers(SESSIONS.empty(), ends="ports")), "no sessions"),
+        (lambda: plots.talkers(statistics.talkers(SESSIONS.empty(), of="ports")), "no sessions"),
         (lambda: plots.performance(pd.DataFrame({"tool": [], "seconds": []})), "no measurements"),
     ],
 )

@@ -20,7 +20,7 @@ def talkers(
     sessions: pd.DataFrame,
     *,
     by: str = "octets",
-    ends: Literal["hosts", "pairs", "ports"] = "hosts",
+    of: Literal["hosts", "pairs", "ports"] = "hosts",
     n: int | None = None,
 ) -> pd.DataFrame:
     """Rank hosts, pairs of hosts or services by what their sessions carried, the largest first.
@@ -33,7 +33,7 @@ def talkers(
         What to rank by: ``"octets"``, ``"packets"``, ``"sessions"`` or any other column of numbers of the result. For
         hosts the columns of SESSIONS will do too: ``"src_octets"`` ranks them by what they sent in the sessions that
         they opened, ``"dst_octets"`` by what they sent in those that they answered; that column is added.
-    ends
+    of
         ``"hosts"``: one row an address, what it sent and received apart. ``"pairs"``: one row for who opened sessions
         to whom. ``"ports"``: one row a service, that is protocol and port of the side that was asked.
     n
@@ -59,21 +59,21 @@ def talkers(
     MissingColumn
         Where the table lacks a column of SESSIONS that is needed.
     ValueError
-        Where `ends` or `by` is none of the above.
+        Where `of` or `by` is none of the above.
     """
-    if ends not in ("hosts", "pairs", "ports"):
-        raise ValueError(f"ends={ends!r} is not known; choose 'hosts', 'pairs' or 'ports'")
+    if of not in ("hosts", "pairs", "ports"):
+        raise ValueError(f"of={of!r} is not known; choose 'hosts', 'pairs' or 'ports'")
     SESSIONS.require(sessions, "src_ip", "dst_ip", "proto", "dst_port", "start", "end")
-    table, notes = {"hosts": _hosts, "pairs": _pairs, "ports": _ports}[ends](sessions, by)
+    table, notes = {"hosts": _hosts, "pairs": _pairs, "ports": _ports}[of](sessions, by)
     if by not in table or not pd.api.types.is_numeric_dtype(table[by].dtype) or by == "port":
         numbers = [str(name) for name in table if name != "port" and pd.api.types.is_numeric_dtype(table[name].dtype)]
-        raise ValueError(f"{ends} can't be ranked by {by!r}; choose one of {', '.join(numbers)}")
+        raise ValueError(f"{of} can't be ranked by {by!r}; choose one of {', '.join(numbers)}")
     table = table.sort_values(by, ascending=False, kind="stable", na_position="last", ignore_index=True)
-    once = {"octets": "sent_octets", "packets": "sent_packets", "sessions": "opened"} if ends == "hosts" else {}
+    once = {"octets": "sent_octets", "packets": "sent_packets", "sessions": "opened"} if of == "hosts" else {}
     total = int(table[once.get(by, by)].sum())  # a host's octets count at both ends; what was sent counts once
     if n is not None:
         table = table.head(n).copy()
-    table.attrs = {"by": by, "ends": ends, "total": total, "evidence": evidence_of(sessions), "notes": notes}
+    table.attrs = {"by": by, "of": of, "total": total, "evidence": evidence_of(sessions), "notes": notes}
     return table
 
 

@@ -160,7 +160,7 @@ class Statistics(Frame):
         ends, window = self.ends.value, self.window
         packets, sessions = within(self._packets, window), overlapping(self._sessions, window)
         self.protocols.table = _indented(statistics.protocols(packets))
-        talkers = statistics.talkers(sessions, ends=ends)
+        talkers = statistics.talkers(sessions, of=ends)
         self.talkers.show(talkers, columns=_TALKERS[ends])
         took = perf_counter() - started
         self.note = f"{len(packets):,} packets, {int(packets['length'].sum()):,} bytes, {len(sessions):,} sessions" + (
@@ -184,10 +184,10 @@ class Statistics(Frame):
 
 def _code(window: tuple[pd.Timestamp, pd.Timestamp] | None, ends: str) -> str:
     if window is None:
-        return f"nsm.statistics.protocols(case.packets)\nnsm.statistics.talkers(case.sessions, ends={ends!r})"
+        return f"nsm.statistics.protocols(case.packets)\nnsm.statistics.talkers(case.sessions, of={ends!r})"
     return (
         f"start, end = case.selection.window  # {time(window[0])} to {time(window[1])} UTC\n"
         "packets, sessions = case.packets, case.sessions\n"
         "nsm.statistics.protocols(packets[(packets.time >= start) & (packets.time < end)])\n"
-        f"nsm.statistics.talkers(sessions[(sessions.start < end) & (sessions.end >= start)], ends={ends!r})"
+        f"nsm.statistics.talkers(sessions[(sessions.start < end) & (sessions.end >= start)], of={ends!r})"
     )

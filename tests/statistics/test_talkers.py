@@ -89,7 +89,7 @@ def test_hosts_agree_with_the_slow_way(sessions_of, rows):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ROW, max_size=12), st.sampled_from(["pairs", "ports"]))
 def test_pairs_and_ports_agree_with_pandas(sessions_of, rows, ends):
-    table = talkers(sessions_of(rows), ends=ends)
+    table = talkers(sessions_of(rows), of=ends)
     keys = {"pairs": ["src_ip", "dst_ip"], "ports": ["proto", "dst_port"]}[ends]
     frame = pd.DataFrame(
         rows, columns=[*keys, *SIDES] if ends == "ports" else ["src_ip", "dst_ip", *SIDES], dtype=object
@@ -142,7 +142,7 @@ def test_a_scan_has_many_sessions_and_few_answers(sessions_of):
          "src_packets": 1, "dst_packets": int(port == 80), "src_octets": 40, "dst_octets": 40 * (port == 80)}
         for port in range(1, 101)
     ]  # fmt: skip
-    pair = talkers(sessions_of(rows), ends="pairs", by="sessions").iloc[0]
+    pair = talkers(sessions_of(rows), of="pairs", by="sessions").iloc[0]
     hosts = talkers(sessions_of(rows)).set_index("host")
 
     assert (pair["sessions"], pair["answered"]) == (100, 1)
@@ -155,7 +155,7 @@ def test_services_count_clients_and_servers(sessions_of):
         {"src_ip": f"10.0.0.{client}", "dst_ip": f"10.0.1.{client % 2}", "proto": "tcp", "dst_port": 445}
         for client in range(1, 6)
     ]
-    row = talkers(sessions_of(rows), ends="ports", by="sessions").iloc[0]
+    row = talkers(sessions_of(rows), of="ports", by="sessions").iloc[0]
 
     assert (row["proto"], row["port"], row["sessions"], row["clients"], row["servers"]) == ("tcp", 445, 5, 5, 2)
 
@@ -187,7 +187,7 @@ def test_rows_of_one_amount_stand_in_the_order_of_their_addresses(sessions_of):
 @pytest.mark.parametrize("ends", ["hosts", "pairs", "ports"])
 def test_n_gives_the_largest_and_the_total_stays_that_of_all(staged, ends):
     sessions, _ = assemble(staged)
-    everything, some = talkers(sessions, ends=ends), talkers(sessions, ends=ends, n=3)
+    everything, some = talkers(sessions, of=ends), talkers(sessions, of=ends, n=3)
 
     pd.testing.assert_frame_equal(some, everything.head(3))
     assert some.attrs["total"] == everything.attrs["total"]
@@ -195,7 +195,7 @@ def test_n_gives_the_largest_and_the_total_stays_that_of_all(staged, ends):
 
 @pytest.mark.parametrize("ends", ["hosts", "pairs", "ports"])
 def test_no_sessions_give_an_empty_typed_table(ends):
-    table = talkers(SESSIONS.empty(), ends=ends)
+    table = talkers(SESSIONS.empty(), of=ends)
 
     assert len(table) == 0
     assert str(table["octets"].dtype) == "Int64"
@@ -206,7 +206,7 @@ def test_wrong_words_are_refused_in_a_sentence(sessions_of):
     table = sessions_of([{"src_ip": "10.0.0.1", "dst_ip": "10.0.0.2"}])
 
     with pytest.raises(ValueError, match="choose 'hosts', 'pairs' or 'ports'"):
-        talkers(table, ends="nets")
+        talkers(table, of="nets")
     with pytest.raises(ValueError, match="hosts can't be ranked by 'bytes'; choose one of octets, sent_octets"):
         talkers(table, by="bytes")
     with pytest.raises(MissingColumn, match="'dst_ip'"):
@@ -217,7 +217,7 @@ def test_the_table_is_not_changed(staged):
     sessions, _ = assemble(staged)
     before = sessions.copy(deep=True)
     for ends in ("hosts", "pairs", "ports"):
-        talkers(sessions, ends=ends)
+        talkers(sessions, of=ends)
 
     pd.testing.assert_frame_equal(sessions, before)
 
