@@ -1,31 +1,30 @@
-"""The bytes of evidence: a file, plain or gzip, opened read-only and read forward in a bounded buffer."""
+"""The bytes of evidence: a file, plain or compressed, opened read-only and read forward in a bounded buffer."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import logging
 import os
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from nsm_nb.errors import UnreadableEvidence
+from nsm_nb.formats.compressed import Unpacked, compression
 from nsm_nb.text import printable
 
-__all__ = ["HEAD", "Source", "open_evidence", "read_head"]
+__all__ = ["HEAD", "Source", "open_evidence", "read_head", "unpacking_limit"]
 
 log = logging.getLogger(__name__)
 
 HEAD = 65_536  # bytes that a format may look at to recognise a file
 _BOMB_SIZE = 256 * 1024 * 1024
-_BOMB_RATIO = 100  # beyond _BOMB_SIZE, gzip that unpacks to more than this many times its size is not followed
+_BOMB_RATIO = 100  # beyond _BOMB_SIZE, a file that unpacks to more than this many times its size is not followed
 
 
 def open_evidence(path: str | os.PathLike) -> BinaryIO:
-    """Return the file opened for reading, decompressed where it is gzip.
+    """Return the file opened for reading, an `Unpacked` one where it is compressed (gzip, Zstandard, LZ4).
 
     Raises
     ------
@@ -44,19 +43,26 @@ def open_evidence(path: str | os.PathLike) -> BinaryIO:
         raise UnreadableEvidence(f"{name} may not be read; ask its owner for read permission") from None
     except (OSError, ValueError) as problem:
         raise UnreadableEvidence(f"{name} can't be opened: {printable(problem)}") from None
-    magic = raw.read(2)
-    raw.seek(0)
-    if not magic:
+    try:
+        empty = not raw.read(1)
+        raw.seek(0)
+        kind = compression(raw)
+    except OSError as problem:
+        raw.close()
+        raise UnreadableEvidence(f"{name} can't be read: {printable(problem)}; copy it again from the sensor") from None
+    if empty:
         raw.close()
         raise UnreadableEvidence(f"{name} is empty (0 bytes); copy it again from the sensor")
-    if magic == b"\x1f\x8b":
-        raw.close()
-        return gzip.GzipFile(place, mode="rb")  # type: ignore[return-value]  # opened by name, so that closing it closes the file
-    return raw
+    return Unpacked(raw, kind) if kind else raw  # type: ignore[return-value]  # as far as it is used, it is one
+
+
+def unpacking_limit(path: str | os.PathLike) -> int:
+    """Return how many bytes a compressed file may unpack to before it is taken for a bomb."""
+    return max(_BOMB_SIZE, _BOMB_RATIO * Path(path).stat().st_size)
 
 
 def read_head(path: str | os.PathLike, size: int = HEAD) -> bytes:
-    """Return the first bytes of a file, decompressed where it is gzip; short where the file is damaged.
+    """Return the first bytes of a file, decompressed where it is compressed; short where the file is damaged.
 
     Raises
     ------
@@ -68,7 +74,7 @@ def read_head(path: str | os.PathLike, size: int = HEAD) -> bytes:
         try:
             while len(head) < size and (more := file.read1(size - len(head))):  # type: ignore[attr-defined]
                 head += more
-        except (EOFError, OSError, zlib.error):
+        except (EOFError, OSError):
             log.debug("%s: damaged within its first %d bytes", path, size)
     return head
 
@@ -90,7 +96,7 @@ class Source:
     base : int
         Where ``buffer[0]`` stands in the (decompressed) evidence.
     packed : bool
-        True where the file is gzip.
+        True where the file is compressed.
     trouble : str
         Why no more could be read, where that was not the end of the file.
     """
@@ -98,8 +104,8 @@ class Source:
     def __init__(self, path: str | os.PathLike, size: int = 1 << 20):
         file = open_evidence(path)
         limit = None
-        if isinstance(file, gzip.GzipFile):
-            limit = max(_BOMB_SIZE, _BOMB_RATIO * Path(path).stat().st_size)
+        if isinstance(file, Unpacked):
+            limit = unpacking_limit(path)
         self._start(file, limit, size)
 
     @classmethod
@@ -149,7 +155,7 @@ class Source:
         except EOFError:
             self.trouble = "its compressed data end early"
             return False
-        except (OSError, zlib.error) as problem:
+        except OSError as problem:
             self.trouble = f"it can't be read further: {printable(problem)}"
             return False
         self.end += count or 0

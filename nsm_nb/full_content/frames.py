@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.errors import DamagedEvidence, UnknownName
-from nsm_nb.formats.source import open_evidence
+from nsm_nb.formats.spans import Spans
 from nsm_nb.schema import PACKETS
 from nsm_nb.text import printable
 
@@ -55,16 +54,9 @@ def frame_bytes(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLi
             )
         path = Path(evidence[label] if evidence is not None else label)
         rows = np.flatnonzero(codes == code)
-        with open_evidence(path) as file:
-            plain = not isinstance(file, gzip.GzipFile)
-            number = file.fileno()
-            # gzip is read forward: frames in the order in which they stand
-            for row in (rows if plain else rows[np.argsort(places[rows])]).tolist():
-                if plain:
-                    data = os.pread(number, sizes[row], offsets[row])
-                else:
-                    file.seek(offsets[row])
-                    data = file.read(sizes[row])
+        with Spans(path) as spans:
+            for row in rows.tolist():
+                data = spans.read(offsets[row], sizes[row])
                 if len(data) < sizes[row]:
                     raise DamagedEvidence(
                         f"{printable(path)} is shorter than when it was read: byte {offsets[row] + sizes[row]} is gone; "

@@ -158,12 +158,13 @@ def labels(capture: str | os.PathLike, *, progress: Progress | None = None) -> p
 
 
 def _place(path: Path, where: Path) -> None:
-    """Put a capture where nfstream finds it: a link, or unpacked where it is gzip, which libpcap does not read."""
+    """Put a capture where nfstream finds it: a link, or unpacked where it is compressed, which libpcap does not read."""
+    from nsm_nb.formats.compressed import compression
     from nsm_nb.formats.source import Source, read_head
 
     read_head(path, 1)  # says in a sentence that it is missing, locked or empty
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+        packed = bool(compression(file))
     if not packed:
         where.symlink_to(path.absolute())
         return
