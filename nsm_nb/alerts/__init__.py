@@ -1,8 +1,10 @@
-"""Alerts: folded as a queue folds them, joined to their sessions, with their rules and packets."""
+"""Alerts: folded as a queue folds them, counted as a console counts them, joined to their sessions, rules and packets."""
 
+from nsm_nb.alerts import views
 from nsm_nb.alerts.correlation import correlate
+from nsm_nb.alerts.events import retold, same_event
 from nsm_nb.alerts.join import join
 from nsm_nb.alerts.packet import packet
 from nsm_nb.alerts.rules import rules
 
-__all__ = ["correlate", "join", "packet", "rules"]
+__all__ = ["correlate", "join", "packet", "retold", "rules", "same_event", "views"]

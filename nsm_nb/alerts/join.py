@@ -28,7 +28,8 @@ def join(alerts: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     """Return for each alert the session that it is about, how sure that is, and how it was found.
 
     The first of these that gives a session decides: Community ID; protocol, addresses and ports, in either direction;
-    and, for alerts without ports (ICMP, fragments, port scans), protocol and addresses, then addresses alone. Of several
+    for alerts without ports (ICMP, fragments, port scans), protocol and addresses, then addresses alone; and one address
+    with both ports, as where an address was translated between two sensors: a weak hint, and it says so. Of several
     sessions of one key the one that began last is meant if it was open at the alert's time, else the one that ended
     last; an end more than `LATE` before the alert does not count, a begin up to `EARLY` after it does.
 
@@ -55,7 +56,7 @@ def join(alerts: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
     number = np.full(count, -1)
     words = np.zeros(count, np.int64)
     late = np.zeros(count, np.int64)
-    for place, way in enumerate(_ways(alerts, sessions), 1):
+    for place, way in _ways(alerts, sessions):
         rows = np.flatnonzero((number < 0) & (way.left >= 0))
         found, after = spans.nearest(way.left[rows], time[rows], way.right)
         rows, found, after = (each[found >= 0] for each in (rows, found, after))
@@ -171,16 +172,22 @@ class _Way(NamedTuple):
         return self.left_first[rows] != self.right_first[found]
 
 
-_WAYS = ("community id", "five-tuple", "protocol and addresses", "addresses alone")
-_SURE = ("certain", "certain", "weak", "weak")  # while the session was open
-_LESS = ("likely", "likely", "weak", "weak")
+_WAYS = (
+    "community id",
+    "five-tuple",
+    "protocol and addresses",
+    "addresses alone",
+    "one end and both ports, as behind address translation (NAT)",
+)
+_SURE = ("certain", "certain", "weak", "weak", "weak")  # while the session was open
+_LESS = ("likely", "likely", "weak", "weak", "weak")
 
 
-def _ways(alerts: pd.DataFrame, sessions: pd.DataFrame) -> Iterator[_Way]:
-    """Yield the ways to match, best first; what a way needs is made when it is asked for."""
+def _ways(alerts: pd.DataFrame, sessions: pd.DataFrame) -> Iterator[tuple[int, _Way]]:
+    """Yield the ways to match, best first, with the number of their name; what a way needs is made when it is asked for."""
     both = (alerts, sessions)
     left, right = _shared([each["community_id"] for each in both])
-    yield _Way(left, right)
+    yield 1, _Way(left, right)
 
     proto = _shared([each["proto"] for each in both])
     ends = _shared([each[name] for each in both for name in ("src_ip", "dst_ip")])
@@ -188,15 +195,24 @@ def _ways(alerts: pd.DataFrame, sessions: pd.DataFrame) -> Iterator[_Way]:
     ported = _dense(*(_end(end, port) for end, port in zip(ends, ports, strict=True)))
     tuples = _dense(_pair(*ported[:2]), _pair(*ported[2:]))
     left, right = _dense(*map(_with, tuples, proto))
-    yield _Way(left, right, ported[0], ported[2])
+    yield 2, _Way(left, right, ported[0], ported[2])
 
     portless = (alerts["src_port"].isna() | alerts["dst_port"].isna()).to_numpy()
     if portless.any():
         hosts = _dense(_pair(*ends[:2]), _pair(*ends[2:]))
         hosts[0] = np.where(portless, hosts[0], -1)
         left, right = _dense(*map(_with, hosts, proto))
-        yield _Way(left, right, ends[0], ends[2])
-        yield _Way(hosts[0], hosts[1], ends[0], ends[2])
+        yield 3, _Way(left, right, ends[0], ends[2])
+        yield 4, _Way(hosts[0], hosts[1], ends[0], ends[2])
+
+    # a sensor on the other side of a translator sees one address changed, and mostly both ports kept
+    halves = [_half(ported[side], ports[side ^ 1]) for side in range(4)]
+    halves = [
+        _with(half, each) for half, each in zip(_dense(*halves), (proto[0], proto[0], proto[1], proto[1]), strict=True)
+    ]
+    for left, side in ((halves[0], False), (halves[1], True)):
+        for right, other in ((halves[2], False), (halves[3], True)):
+            yield 5, _Way(left, right, np.full(len(left), side), np.full(len(right), other))
 
 
 def _shared(columns: Sequence[pd.Series]) -> list[np.ndarray]:
@@ -220,6 +236,12 @@ def _shared(columns: Sequence[pd.Series]) -> list[np.ndarray]:
 def _end(address: np.ndarray, port: pd.Series) -> np.ndarray:
     number = port.to_numpy(np.int64, na_value=-1)
     return np.where((address >= 0) & (number >= 0), address << 16 | number, -1)
+
+
+def _half(end: np.ndarray, other: pd.Series) -> np.ndarray:
+    """Return one end and the port of the other as one number; -1 where one is missing."""
+    port = other.to_numpy(np.int64, na_value=-1)
+    return np.where((end >= 0) & (port >= 0), end << 16 | port, -1)
 
 
 def _pair(one: np.ndarray, other: np.ndarray) -> np.ndarray:

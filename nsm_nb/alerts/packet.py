@@ -17,13 +17,14 @@ import pandas as pd
 from nsm_nb.alerts.rules import options
 from nsm_nb.full_content import payload_bytes
 
-__all__ = ["Content", "contents", "holds", "packet"]
+__all__ = ["HOLDS", "Content", "contents", "direction", "holds", "packet", "places"]
 
 _TRIES = 10_000  # places that are tried for one payload, so that no rule and no payload can make it long
+HOLDS = "it holds what the rule looks for"
 _MODIFIERS = ("offset", "depth", "distance", "within")
 # contents of these are looked for in a part that the sensor took out of the stream: places in the packet mean nothing
 _BUFFER = re.compile(
-    r"(http|dns|tls|file|smb|ssh|ftp|krb5|snmp|sip|rfb|mqtt|ike|quic)[._]|file_data$|pkt_data$|base64_data$"
+    r"(http|dns|tls|file|smb|ssh|ftp|krb5|snmp|sip|rfb|mqtt|ike|quic)[._]|file_data$|pkt_data$|base64_data$|uricontent$"
 )
 
 
@@ -45,7 +46,7 @@ def contents(rule: str) -> list[Content]:
     found: list[Content] = []
     taken = False
     for name, value in listed:
-        if name == "content":
+        if name in ("content", "uricontent"):
             text, rest = _quoted(value)
             data = _decoded(text)
             taken = bool(data) and not value.startswith("!")
@@ -82,13 +83,22 @@ def _decoded(text: str) -> bytes:
 
 def holds(payload: bytes, wanted: list[Content]) -> bool:
     """Return True where a payload holds all contents at the places that their modifiers allow."""
+    return places(payload, wanted) is not None
+
+
+def places(payload: bytes, wanted: list[Content]) -> list[tuple[int, int]] | None:
+    """Return where each content begins and ends in a payload, None where it does not hold them all."""
     lower = payload.lower() if any(each.nocase for each in wanted) else payload
     tries = iter(range(_TRIES))
 
-    def rest(number: int, last: int) -> bool:
+    def rest(number: int, last: int) -> list[tuple[int, int]] | None:
         if number == len(wanted):
-            return True
-        return any(rest(number + 1, end) for end in _ends(payload, lower, wanted[number], last, tries))
+            return []
+        for end in _ends(payload, lower, wanted[number], last, tries):
+            found = rest(number + 1, end)
+            if found is not None:
+                return [(end - len(wanted[number].data), end), *found]
+        return None
 
     return rest(0, 0)
 
@@ -115,8 +125,9 @@ def packet(
     rule: str | None = None,
     *,
     evidence: Mapping[str, str | os.PathLike] | None = None,
+    hint: int | None = None,
 ) -> pd.Series | None:
-    """Return the packet of a session that an alert is about, with `why` in words; None where there are no packets.
+    """Return the packet of a session that an alert is about; None where there are no packets.
 
     Parameters
     ----------
@@ -128,35 +139,56 @@ def packet(
         The rule's text, where it is known.
     evidence
         As in `full_content.payload_bytes`.
+    hint
+        The frame that the sensor names (Suricata's ``pcap_cnt``): it decides only where neither the rule's content nor
+        the time does. Sensors name a later frame than the one that raised the alert.
+
+    Returns
+    -------
+    Series
+        A row of PACKETS with `why` in words and `at`, the offset in its payload of the first content that the rule looks
+        for, missing where that was not found.
     """
     if not len(packets):
         return None
     payloads = [each.data for each in payload_bytes(packets, evidence=evidence)]
     carrying = np.array([bool(each) for each in payloads])
     wanted = contents(rule) if rule else []
-    holding = [place for place, data in enumerate(payloads) if wanted and holds(data, wanted)]
-    holding = _in_direction(holding, rule or "", packets)
+    found = [places(data, wanted) if wanted else None for data in payloads]
+    holding = _in_direction([place for place, spans in enumerate(found) if spans], rule or "", packets)
     before = (packets["time"] <= alert["time"] + pd.Timedelta(milliseconds=1)).to_numpy()
     exact = (packets["time"] == alert["time"]).to_numpy()
+    named = np.flatnonzero((packets["frame"] == hint).to_numpy()) if hint is not None else exact[:0]
     if holding:
         # a rule that fires again and again: the packet of the alert's own time, else the last that could have raised it
         earlier = [place for place in holding if exact[place]] or [place for place in holding if before[place]]
-        place, why = (earlier or holding)[-1 if earlier else 0], "it holds what the rule looks for"
+        place, why = (earlier or holding)[-1 if earlier else 0], HOLDS
+    elif exact.any():
+        place, why = int(np.flatnonzero(exact)[-1]), "it has the alert's time"
+    elif len(named):
+        place, why = int(named[0]), "the sensor names it"
     elif (carrying & before).any():
         place = int(np.flatnonzero(carrying & before)[-1])
         why = "the last with payload before the alert's time"
     else:
         place, why = int(np.argmax(carrying)) if carrying.any() else 0, "the first of the session"
     row = packets.iloc[place].copy()
-    row["why"] = why
+    row["why"], row["at"] = why, (found[place] or [(pd.NA, 0)])[0][0]
     return row
 
 
 def _in_direction(places: list[int], rule: str, packets: pd.DataFrame) -> list[int]:
     """Return the packets that go the way the rule's flow option says; all, where it says nothing or none does."""
-    words = {word for name, value in options(rule)[0] if name == "flow" for word in re.split(r"[\s,]+", value.lower())}
-    if not words & {"to_server", "from_client", "to_client", "from_server"}:
+    onward = direction(rule)
+    if onward is None:
         return places
     to_dst = packets["to_dst"].fillna(False).to_numpy(bool)
-    onward = bool(words & {"to_server", "from_client"})
     return [place for place in places if to_dst[place] == onward] or places
+
+
+def direction(rule: str) -> bool | None:
+    """Return True for a rule on what goes to the server, False for one on its answers, None for one on both."""
+    words = {word for name, value in options(rule)[0] if name == "flow" for word in re.split(r"[\s,]+", value.lower())}
+    if not words & {"to_server", "from_client", "to_client", "from_server"}:
+        return None
+    return bool(words & {"to_server", "from_client"})

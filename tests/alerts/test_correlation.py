@@ -166,3 +166,73 @@ def test_groups_agree_with_the_slow_way(rows):
     groups = correlate(made, status=pd.Series(judged, dtype="str"))
     assert sorted(groups["children"]) == slow_groups(made, judged)
     assert groups["group"].tolist() == [children[0] for children in groups["children"]]
+
+
+def test_a_silence_longer_than_the_gap_starts_a_new_row():
+    rows = table(
+        *[(name, at, "10.0.0.1", "x") for name, at in (("a", 0), ("b", 50), ("c", 111), ("d", 112), ("e", None))]
+    )
+    assert correlate(rows, gap="60s")["children"].tolist() == [["a", "b"], ["c", "d", "e"]]
+    assert correlate(rows, gap="61s")["children"].tolist() == [["a", "b", "c", "d", "e"]]
+    assert correlate(rows, gap="60s")["last"].tolist() == [
+        pd.Timestamp(50, unit="s", tz="UTC"),
+        pd.Timestamp(112, unit="s", tz="UTC"),
+    ]
+
+
+def test_a_column_of_ones_own_groups_too():
+    rows = table(("a", 1, "10.0.0.1", "x"), ("b", 2, "10.0.0.2", "y"), ("c", 3, "10.0.0.1", "x"))
+    rows["session"] = [7, 7, 8]
+    assert correlate(rows, by=("session",))["children"].tolist() == [["a", "b"], ["c"]]
+
+
+def test_what_two_sensors_saw_is_one_group_that_counts_events():
+    rows = table(
+        ("a", 1, "10.0.0.1", "x", {"sensor": "snort"}),
+        ("b", 2, "10.0.0.1", "x", {"sensor": "suricata"}),
+        ("c", 3, "10.0.0.1", "x", {"sensor": "suricata"}),
+    )
+    events = pd.Series(["a", "a", "c"], index=["a", "b", "c"])
+    (row,) = correlate(rows, events=events).itertuples()
+    assert (row.count, row.sensor, row.children) == (2, "snort, suricata", ["a", "b", "c"])
+    # an event of which one alert was judged still waits with the other
+    assert correlate(rows, events=events, status=pd.Series({"a": "NA"}))["children"].tolist() == [["a"], ["b", "c"]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.integers(0, 20)),
+            st.sampled_from(["10.0.0.1", "10.0.0.2", None]),
+            st.sampled_from(["x", "y"]),
+            st.sampled_from(["one", "two", None]),
+            st.sampled_from(["NEW", "NA", "I"]),
+        ),
+        max_size=30,
+    ),
+    st.one_of(st.none(), st.integers(0, 5)),
+)
+def test_groups_with_gaps_and_verdicts_agree_with_the_slow_way(drawn, gap):
+    rows = table(
+        *[
+            (f"n{number:02}", at, src, message, {"sensor": sensor})
+            for number, (at, src, message, sensor, _) in enumerate(drawn)
+        ]
+    )
+    status = pd.Series({f"n{number:02}": each[-1] for number, each in enumerate(drawn)}, dtype="str")
+    groups, ends = {}, {}
+    order = sorted(range(len(drawn)), key=lambda number: (drawn[number][0] is None, drawn[number][0] or 0, number))
+    made = []
+    for number in order:
+        at, *key = drawn[number]
+        key = tuple(key)
+        late = gap is not None and at is not None and ends.get(key) is not None and at - ends[key] > gap
+        if key not in groups or late:
+            groups[key] = []
+            made.append(groups[key])
+        groups[key].append(f"n{number:02}")
+        ends[key] = at
+    found = correlate(rows, status=status, gap=None if gap is None else f"{gap}s")
+    assert found["children"].tolist() == made
+    assert found["count"].tolist() == [len(each) for each in made]

@@ -266,8 +266,13 @@ def _slow(each, rows):
             lambda row: (row.proto, ends(row, ports=False)) if known(row.proto) and ends(row, ports=False) else None,
             lambda row: ends(row, ports=False),
         ]
-    for way in ways:
-        same = [row for row in rows if way(each) is not None and way(row) == way(each)]
+    halves = {
+        "src": lambda row: known(row.proto, row.src_ip, row.src_port, row.dst_port),
+        "dst": lambda row: known(row.proto, row.dst_ip, row.dst_port, row.src_port),
+    }
+    pairs = [(way, way) for way in ways] + [(halves[one], halves[other]) for one in halves for other in halves]
+    for way, way_of_session in pairs:
+        same = [row for row in rows if way(each) is not None and way_of_session(row) == way(each)]
         found = _slow_nearest(each.time, same)
         if found is not None:
             return found
@@ -314,6 +319,16 @@ def test_sessions_agree_with_the_slow_way(alerts, sessions):
     right = SESSIONS.conform(pd.DataFrame(seen, columns=[*session(0, 0, 0), "community_id", "source"]))
     found = [None if pd.isna(number) else number for number in join(left, right)["session"]]
     assert found == slow_join(left, right)
+
+
+def test_an_alert_from_behind_address_translation_finds_its_session_weakly():
+    # the sensor outside sees 198.51.100.1 where the capture inside has 10.0.0.1; the other end and both ports are kept
+    outside = {**alert(5, ("198.51.100.1", 4000, "203.0.113.9", 80), "tcp")}
+    inside = session(7, 0, 10, ("10.0.0.1", 4000, "203.0.113.9", 80), "tcp")
+    other = session(8, 0, 10, ("10.0.0.1", 4001, "203.0.113.9", 80), "tcp")
+    found = join(ALERTS.conform(pd.DataFrame([outside])), SESSIONS.conform(pd.DataFrame([inside, other]))).iloc[0]
+    assert (found["session"], found["confidence"]) == (7, "weak")
+    assert found["how"].startswith("one end and both ports, as behind address translation (NAT)")
 
 
 @pytest.mark.slow

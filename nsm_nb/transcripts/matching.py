@@ -1,0 +1,83 @@
+"""Where in a conversation stands what a rule looks for, also where segments cut it in two."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nsm_nb.alerts.packet import contents, direction, places
+from nsm_nb.transcripts.transcript import Transcript, Turn
+
+__all__ = ["Match", "matching"]
+
+_LONGEST = 16 << 20  # bytes of one side that are searched; no rule's content stands apart further than streams are kept
+
+
+class Match(NamedTuple):
+    """What a rule looks for, in the rebuilt stream of one side."""
+
+    side: str  # "src" or "dst"
+    offset: int  # of the first byte of the first content, in this side's stream
+    end: int  # behind the last byte of the content that ends last
+    frame: int | None  # that carries the first byte; None where the turn can't tell
+    time: pd.Timestamp  # of the turn
+
+
+def matching(rule: str, conversation: Transcript, packets: pd.DataFrame) -> list[Match]:
+    """Return where the contents of a rule stand in the streams of a conversation, in order of time.
+
+    Bytes on both sides of a gap are never read as one.
+
+    Parameters
+    ----------
+    rule
+        Its text; a rule without ``content`` matches nowhere.
+    conversation
+        The transcript of the session.
+    packets
+        The rows of PACKETS it was made of: they tell the frame.
+    """
+    wanted = contents(rule)
+    if not wanted:
+        return []
+    onward = direction(rule)
+    found = []
+    for side in ("src", "dst"):
+        if onward is not None and (side == "src") != onward:
+            continue
+        for run in _runs([turn for turn in conversation.turns if turn.side == side]):
+            spans = places(b"".join(turn.data for turn in run)[:_LONGEST], wanted)
+            if spans:
+                begin, end = spans[0][0], max(span[1] for span in spans)
+                offset = run[0].offset + begin
+                turn = next(each for each in run if each.offset <= offset < each.offset + len(each.data))
+                found.append(Match(side, offset, run[0].offset + end, _frame(turn, offset, packets), turn.time))
+    return sorted(found, key=lambda match: match.time)
+
+
+def _runs(turns: list[Turn]) -> list[list[Turn]]:
+    """Return the turns in runs without a gap."""
+    runs: list[list[Turn]] = []
+    for turn in turns:
+        if runs and not turn.gap and runs[-1][-1].offset + len(runs[-1][-1].data) == turn.offset:
+            runs[-1].append(turn)
+        else:
+            runs.append([turn])
+    return runs
+
+
+def _frame(turn: Turn, offset: int, packets: pd.DataFrame) -> int | None:
+    """Return the frame of a turn that carries a byte of the stream: the first, of several."""
+    if len(turn.frames) == 1:
+        return turn.frames[0]
+    rows = packets[packets["frame"].isin(turn.frames)]
+    seq = rows["seq"]
+    if seq.isna().any():
+        return None
+    start = seq.to_numpy(np.int64)
+    away = (start - start[0] + (1 << 31)) % (1 << 32) - (1 << 31)  # sequence numbers wrap
+    away += turn.offset - away.min()
+    inside = (away <= offset) & (offset < away + rows["payload"].to_numpy(np.int64, na_value=0))
+    return int(rows["frame"].to_numpy()[np.argmax(inside)]) if inside.any() else None
