@@ -1,4 +1,4 @@
-"""The overview that tells where to look: summary, protocols, timeline, talkers.
+"""The overview that tells where to look: summary, protocols, timeline, talkers, hosts, services, and what changed.
 
 Every function takes a table and gives a table (or, for `summary`, its figures); the figures drawn of them are made by
 `nsm_nb.plots`. `length` is bytes on the wire, `octets` are bytes at the IP layer.
@@ -7,9 +7,16 @@ Every function takes a table and gives a table (or, for `summary`, its figures);
 from __future__ import annotations
 
 from nsm_nb.statistics.breakdown import breakdown
+from nsm_nb.statistics.concentration import concentration, entropy
 from nsm_nb.statistics.protocols import protocols
+from nsm_nb.statistics.services import services
+from nsm_nb.statistics.sizes import sizes
 from nsm_nb.statistics.summary import Rate, Summary, summary
 from nsm_nb.statistics.talkers import talkers
 from nsm_nb.statistics.timeline import timeline
+from nsm_nb.statistics.vendor import vendor
 
-__all__ = ["Rate", "Summary", "breakdown", "protocols", "summary", "talkers", "timeline"]
+__all__ = [
+    "Rate", "Summary", "breakdown", "concentration", "entropy", "protocols", "services", "sizes", "summary", "talkers",
+    "timeline", "vendor",
+]  # fmt: skip

@@ -107,7 +107,11 @@ def _parts(summary: Summary) -> Iterable[_Part]:
     yield _Part(
         "Packet sizes, bytes on the wire with the link layer",
         ("size", "packets", "share"),
-        [(f"{row.low}-{row.high}", f"{row.packets:,}", f"{100 * row.share:.2f} %") for row in _rows(summary.sizes)],
+        [
+            (f"{row.low}-{row.high}", f"{row.packets:,}", f"{100 * row.share:.2f} %")
+            for row in _rows(summary.sizes)
+            if row.packets
+        ],
         1,
     )
     yield _Part(

@@ -18,6 +18,7 @@ from nsm_nb.statistics import quantities
 from nsm_nb.statistics._listing import as_html, as_text
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, tally, times_of
 from nsm_nb.statistics.breakdown import breakdown, network_of
+from nsm_nb.statistics.sizes import sizes_of
 
 __all__ = ["LARGEST", "Rate", "Summary", "summary"]
 
@@ -68,7 +69,7 @@ class Summary:
         The ten of each version that carried most: ``version address packets length share``; a packet counts at both
         its ends, and `share` is of the bytes of that version, so that all shares add up to 2.
     sizes
-        Packets by bytes on the wire in powers of two: ``low high packets share``.
+        Packets by bytes on the wire in powers of two; see `nsm_nb.statistics.sizes`.
     breakdown
         Packets and bytes by layer, IP protocol and service; see `nsm_nb.statistics.breakdown`.
     notes
@@ -162,7 +163,7 @@ def summary(packets: pd.DataFrame) -> Summary:
         ipv4_addresses=int((~ipv6).sum()),
         ipv6_addresses=int(ipv6.sum()),
         largest_addresses=_largest_addresses(addresses),
-        sizes=_sizes(length),
+        sizes=sizes_of(length),
         breakdown=breakdown(packets),
         notes=tuple(_notes(packets, length, captured, when, timed)),
     )
@@ -249,21 +250,6 @@ def _largest_addresses(addresses: pd.DataFrame) -> pd.DataFrame:
     result = pd.concat(parts, ignore_index=True)
     result.attrs = {}
     return result
-
-
-def _sizes(length: np.ndarray) -> pd.DataFrame:
-    found = tally([length], [int(length.max()) + 1 if len(length) else 1])
-    bucket = np.array([max(int(size).bit_length() - 1, 0) for size in found.keys[0]], np.int64)
-    packets = np.bincount(bucket, found.counts).astype(np.int64)
-    seen = np.flatnonzero(packets)
-    return pd.DataFrame(
-        {
-            "low": np.where(seen == 0, 0, 1 << seen),
-            "high": (1 << (seen + 1)) - 1,
-            "packets": packets[seen],
-            "share": packets[seen] / max(len(length), 1),
-        }
-    )
 
 
 def _notes(

@@ -1,27 +1,32 @@
-"""Who talks with whom, and how much: hosts, pairs and services by what their sessions carried."""
+"""Who talks with whom, and how much: hosts, pairs, services and networks by what their sessions carried."""
 
 from __future__ import annotations
 
-from typing import Literal
+import ipaddress
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from nsm_nb.schema import SESSIONS
 from nsm_nb.statistics import quantities
-from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, tally, times_of
+from nsm_nb.statistics._inside import DIRECTIONS, directions, inside
+from nsm_nb.statistics._sides import MEASURES, Sides
+from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, tally
 
 __all__ = ["talkers"]
 
-_MEASURES = ("src_octets", "dst_octets", "src_packets", "dst_packets", "src_payload", "dst_payload")
+_KINDS = ("hosts", "pairs", "ports", "networks")
 
 
 def talkers(
     sessions: pd.DataFrame,
     *,
     by: str = "octets",
-    of: Literal["hosts", "pairs", "ports"] = "hosts",
+    of: Literal["hosts", "pairs", "ports", "networks"] = "hosts",
     n: int | None = None,
+    home: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Rank hosts, pairs of hosts or services by what their sessions carried, the largest first.
 
@@ -35,9 +40,13 @@ def talkers(
         they opened, ``"dst_octets"`` by what they sent in those that they answered; that column is added.
     of
         ``"hosts"``: one row an address, what it sent and received apart. ``"pairs"``: one row for who opened sessions
-        to whom. ``"ports"``: one row a service, that is protocol and port of the side that was asked.
+        to whom. ``"ports"``: one row a service, that is protocol and port of the side that was asked. ``"networks"``:
+        one row a network: a home network, or else the /24 (IPv4) or /64 (IPv6) of the address.
     n
         How many rows to give; all of them where it is None.
+    home
+        The home networks. Where given, hosts and networks have a column ``inside`` and pairs have a ``direction``:
+        ``outbound``, ``inbound``, ``internal`` or ``external``.
 
     Returns
     -------
@@ -46,6 +55,8 @@ def talkers(
           answered peers first last``. `opened` counts the sessions that the host began, `answered` those in which it
           was asked and sent at least one packet back; the rest of `sessions` it left unanswered, or only flows of one
           direction are known. `peers` counts the addresses at the other end.
+        * networks: the columns of hosts with ``network`` in place of ``host``, and ``hosts``, the addresses seen in it; a
+          session within one network counts once, and `peers` counts networks.
         * pairs: ``src_ip dst_ip octets src_octets dst_octets packets src_packets dst_packets sessions answered first
           last``.
         * ports: ``proto port octets src_octets dst_octets packets src_packets dst_packets sessions answered clients
@@ -61,15 +72,22 @@ def talkers(
     ValueError
         Where `of` or `by` is none of the above.
     """
-    if of not in ("hosts", "pairs", "ports"):
-        raise ValueError(f"of={of!r} is not known; choose 'hosts', 'pairs' or 'ports'")
+    if of not in _KINDS:
+        raise ValueError(f"of={of!r} is not known; choose {', '.join(map(repr, _KINDS[:-1]))} or {_KINDS[-1]!r}")
     SESSIONS.require(sessions, "src_ip", "dst_ip", "proto", "dst_port", "start", "end")
-    table, notes = {"hosts": _hosts, "pairs": _pairs, "ports": _ports}[of](sessions, by)
+    if of == "ports":
+        table, notes = _ports(sessions, by)
+    else:
+        table, notes = {"hosts": _hosts, "pairs": _pairs, "networks": _networks}[of](sessions, by, home)
     if by not in table or not pd.api.types.is_numeric_dtype(table[by].dtype) or by == "port":
         numbers = [str(name) for name in table if name != "port" and pd.api.types.is_numeric_dtype(table[name].dtype)]
         raise ValueError(f"{of} can't be ranked by {by!r}; choose one of {', '.join(numbers)}")
     table = table.sort_values(by, ascending=False, kind="stable", na_position="last", ignore_index=True)
-    once = {"octets": "sent_octets", "packets": "sent_packets", "sessions": "opened"} if of == "hosts" else {}
+    once = (
+        {"octets": "sent_octets", "packets": "sent_packets", "sessions": "opened"}
+        if of in ("hosts", "networks")
+        else {}
+    )
     total = int(table[once.get(by, by)].sum())  # a host's octets count at both ends; what was sent counts once
     if n is not None:
         table = table.head(n).copy()
@@ -77,60 +95,53 @@ def talkers(
     return table
 
 
-class _Sides:
-    """The columns of sessions as arrays, and sums of them over groups of rows."""
-
-    def __init__(self, sessions: pd.DataFrame, kept: np.ndarray) -> None:
-        self.kept = kept
-        self.measures = {
-            name: tuple(part[kept] for part in numbers_of(sessions[name])) for name in _MEASURES if name in sessions
-        }
-        self.times = {name: tuple(part[kept] for part in times_of(sessions[name])) for name in ("start", "end")}
-
-    def measure(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return a measure and where it is known; nothing is known of a column that the table lacks."""
-        count = int(self.kept.sum())
-        return self.measures.get(name, (np.zeros(count, np.int64), np.zeros(count, bool)))
-
-    def total(self, group: np.ndarray, size: int, *names: str) -> pd.arrays.IntegerArray:
-        """Return the sum of measures over the rows of each group; missing where none of them is known."""
-        sums, known = np.zeros(size, np.int64), np.zeros(size, bool)
-        for name in names:
-            values, there = self.measure(name)
-            sums += np.bincount(group, values, minlength=size).astype(np.int64)
-            known |= np.bincount(group[there], minlength=size) > 0
-        return pd.arrays.IntegerArray(sums, ~known)
-
-    def answered(self, group: np.ndarray, size: int) -> np.ndarray:
-        """Return how many sessions of each group got a packet back."""
-        packets, _ = self.measure("dst_packets")
-        return np.bincount(group[packets > 0], minlength=size)
-
-    def first_and_last(self, *groups: np.ndarray, size: int) -> dict[str, pd.Series]:
-        """Return the earliest start and the latest end of each group."""
-        first, last = np.full(size, np.iinfo(np.int64).max), np.full(size, np.iinfo(np.int64).min)
-        for group in groups:
-            when, there = self.times["start"]
-            np.minimum.at(first, group[there], when[there])
-            for name in ("start", "end"):
-                when, there = self.times[name]
-                np.maximum.at(last, group[there], when[there])
-        first[first == np.iinfo(np.int64).max] = np.iinfo(np.int64).min  # NaT
-        return {
-            "first": pd.Series(first.view("datetime64[ns]")).dt.tz_localize("UTC"),
-            "last": pd.Series(last.view("datetime64[ns]")).dt.tz_localize("UTC"),
-        }
-
-
 def _left_out(kept: np.ndarray) -> list[str]:
     missing = int((~kept).sum())
     return [f"{quantities.amount(missing, 'session')} without an address left out"] if missing else []
 
 
-def _hosts(sessions: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
+def _hosts(sessions: pd.DataFrame, by: str, home: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     src, dst, dtype = ends_of(sessions)
+    table, notes = _of_ends(sessions, by, src, dst, dtype)
+    table.insert(0, "host", table.pop("end"))
+    if home:
+        table["inside"] = inside(dtype, home)[table["host"].cat.codes.to_numpy()]
+    return table, notes
+
+
+def _networks(sessions: pd.DataFrame, by: str, home: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    src, dst, dtype = ends_of(sessions)
+    ours = [ipaddress.ip_network(network, strict=False) for network in ([home] if isinstance(home, str) else home)]
+    ours.sort(key=lambda network: -network.prefixlen)  # the smallest network that holds an address is its own
+    seen = np.union1d(src[src >= 0], dst[dst >= 0])
+    of_address = [_network(ipaddress.ip_address(str(text)), ours) for text in dtype.categories[seen]]
+    order = sorted(set(of_address), key=lambda network: (network.version, network))
+    place = {network: number for number, network in enumerate(order)}
+    lookup = np.full(len(dtype.categories) + 1, -1, np.int64)
+    lookup[seen] = [place[network] for network in of_address]
+    networks = pd.CategoricalDtype(pd.Index([str(network) for network in order], dtype="str"), ordered=True)
+    table, notes = _of_ends(sessions, by, lookup[src], lookup[dst], networks)
+    codes = table["end"].cat.codes.to_numpy()
+    table.insert(0, "network", table.pop("end"))
+    table["hosts"] = np.bincount(lookup[seen], minlength=len(order))[codes]
+    if home:
+        table["inside"] = np.array([network in ours for network in order], bool)[codes]
+    return table, notes
+
+
+def _network(address: Any, ours: list) -> Any:
+    for network in ours:
+        if address.version == network.version and address in network:
+            return network
+    return ipaddress.ip_network((int(address), 24 if address.version == 4 else 64), strict=False)
+
+
+def _of_ends(
+    sessions: pd.DataFrame, by: str, src: np.ndarray, dst: np.ndarray, dtype: Any
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return what each end sent and received: hosts by their codes, or networks."""
     kept = (src >= 0) & (dst >= 0)
-    sides, src, dst = _Sides(sessions, kept), src[kept], dst[kept]
+    sides, src, dst = Sides(sessions, kept), src[kept], dst[kept]
     size = len(dtype.categories)
     counts = np.bincount(src, minlength=size) + np.bincount(dst, minlength=size)
     seen = np.flatnonzero(counts)
@@ -150,7 +161,7 @@ def _hosts(sessions: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
     pairs = tally([np.minimum(src, dst), np.maximum(src, dst)], [size, size]).keys
     peers = np.bincount(pairs[0], minlength=size) + np.bincount(pairs[1][pairs[0] != pairs[1]], minlength=size)
     columns = {
-        "host": pd.Categorical.from_codes(seen, dtype=dtype),
+        "end": pd.Categorical.from_codes(seen, dtype=dtype),
         "octets": _less_own(sides, _plus(sent_octets, received_octets), src, itself, "src_octets", "dst_octets"),
         "sent_octets": sent_octets,
         "received_octets": received_octets,
@@ -163,7 +174,7 @@ def _hosts(sessions: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
         "peers": peers,
         **sides.first_and_last(src, dst, size=size),
     }
-    if by in _MEASURES:
+    if by in MEASURES:
         columns[by] = sides.total(src if by.startswith("src") else dst, size, by)
     return pd.DataFrame(columns), _left_out(kept)
 
@@ -175,7 +186,7 @@ def _plus(one: pd.arrays.IntegerArray, other: pd.arrays.IntegerArray) -> pd.arra
 
 
 def _less_own(
-    sides: _Sides, total: pd.arrays.IntegerArray, src: np.ndarray, itself: np.ndarray, *names: str
+    sides: Sides, total: pd.arrays.IntegerArray, src: np.ndarray, itself: np.ndarray, *names: str
 ) -> pd.arrays.IntegerArray:
     """Take away what was counted twice: the sessions of a host with itself."""
     if not len(itself):
@@ -186,7 +197,7 @@ def _less_own(
     return pd.arrays.IntegerArray(values, np.asarray(total.isna()))
 
 
-def _grouped(sides: _Sides, group: np.ndarray, size: int) -> dict:
+def _grouped(sides: Sides, group: np.ndarray, size: int) -> dict:
     """Return the columns that pairs and ports share."""
     return {
         "octets": sides.total(group, size, "src_octets", "dst_octets"),
@@ -207,10 +218,10 @@ def _groups(codes: list[np.ndarray], sizes: list[int]) -> tuple[np.ndarray, list
     return group, list(np.divmod(np.asarray(keys, np.int64), sizes[1]))
 
 
-def _pairs(sessions: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
+def _pairs(sessions: pd.DataFrame, by: str, home: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     src, dst, dtype = ends_of(sessions)
     kept = (src >= 0) & (dst >= 0)
-    sides = _Sides(sessions, kept)
+    sides = Sides(sessions, kept)
     group, (src, dst) = _groups([src[kept], dst[kept]], [len(dtype.categories)] * 2)
     columns = {
         "src_ip": pd.Categorical.from_codes(src, dtype=dtype),
@@ -218,8 +229,10 @@ def _pairs(sessions: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
         **_grouped(sides, group, len(src)),
         **sides.first_and_last(group, size=len(src)),
     }
-    if by in _MEASURES and by not in columns:
+    if by in MEASURES and by not in columns:
         columns[by] = sides.total(group, len(src), by)
+    if home:
+        columns["direction"] = pd.Categorical.from_codes(directions(src, dst, dtype, home), categories=DIRECTIONS)
     return pd.DataFrame(columns), _left_out(kept)
 
 
@@ -230,7 +243,7 @@ def _ports(sessions: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
     none = 1 << 16
     port = np.where(there, port, none)
     every = np.ones(len(sessions), bool)
-    sides = _Sides(sessions, every)
+    sides = Sides(sessions, every)
     group, (proto, port) = _groups([proto.astype(np.int64) + 1, port], [len(names) + 1, none + 1])
     size = len(proto)
 
@@ -247,6 +260,6 @@ def _ports(sessions: pd.DataFrame, by: str) -> tuple[pd.DataFrame, list[str]]:
         "servers": distinct(dst),
         **sides.first_and_last(group, size=size),
     }
-    if by in _MEASURES and by not in columns:
+    if by in MEASURES and by not in columns:
         columns[by] = sides.total(group, size, by)
     return pd.DataFrame(columns), []

@@ -205,7 +205,7 @@ def test_no_sessions_give_an_empty_typed_table(ends):
 def test_wrong_words_are_refused_in_a_sentence(sessions_of):
     table = sessions_of([{"src_ip": "10.0.0.1", "dst_ip": "10.0.0.2"}])
 
-    with pytest.raises(ValueError, match="choose 'hosts', 'pairs' or 'ports'"):
+    with pytest.raises(ValueError, match="choose 'hosts', 'pairs', 'ports' or 'networks'"):
         talkers(table, of="nets")
     with pytest.raises(ValueError, match="hosts can't be ranked by 'bytes'; choose one of octets, sent_octets"):
         talkers(table, by="bytes")

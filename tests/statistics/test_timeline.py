@@ -94,7 +94,10 @@ def test_sessions_are_counted_by_their_start(sessions_of):
 
     assert told["sessions"].tolist() == [1, 0, 1]
     assert octets["src_octets"].tolist() == [5, 0, 0]
-    assert octets.attrs["notes"] == ["1 row without src_octets adds nothing"]
+    assert octets.attrs["notes"] == [
+        "1 row without src_octets adds nothing",
+        "a session is counted with all it carried in the interval in which it began",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,143 @@
+"""Who serves what to whom: the services that were seen to answer, as Sguil's PADS keeps them.
+
+Source: PADS 1.2, doc/README (asset: address, port, protocol, service, application); Sguil 1.0, its PADS columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from nsm_nb.schema import SESSIONS
+from nsm_nb.statistics import quantities
+from nsm_nb.statistics._inside import inside
+from nsm_nb.statistics._sides import Sides
+from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, tally
+
+__all__ = ["services"]
+
+_NO_PORT = 1 << 16
+
+
+def services(sessions: pd.DataFrame, *, answered: bool = True, home: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the services that hosts offered: one row for each address, protocol and port that was asked.
+
+    Parameters
+    ----------
+    sessions
+        A table of SESSIONS, those of flow records too.
+    answered
+        Only services that sent at least one packet back in a session that was not refused; where False also ports that
+        were asked and did not answer or refused, as a scan leaves them.
+    home
+        The home networks: ``inside`` says whether the service is of ours, missing where none are given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``host proto port application sessions answered refused clients octets src_octets dst_octets first last inside``,
+        the service of most sessions first. ``application`` is what most of its sessions are said to be (by content where
+        the sessions are labelled, else by port); ``refused`` counts sessions whose first answer was a reset;
+        ``clients`` the addresses that asked; ``dst_octets`` is what the service sent. `attrs["notes"]` says what was
+        left out, and `attrs["limits"]` what such sessions can't tell.
+
+    Raises
+    ------
+    MissingColumn
+        Where the table lacks a column of SESSIONS that is needed.
+    """
+    SESSIONS.require(sessions, "src_ip", "dst_ip", "proto", "dst_port", "start", "end")
+    src, dst, dtype = ends_of(sessions)
+    port, with_port = numbers_of(sessions["dst_port"])
+    kept = (src >= 0) & (dst >= 0) & with_port
+    sides = Sides(sessions, kept)
+    src, dst, port = src[kept], dst[kept], port[kept]
+    proto, protos = codes_of(sessions["proto"])
+    proto = proto[kept].astype(np.int64) + 1
+    back, _ = sides.measure("dst_packets")
+    no = _refused(sessions)[kept]
+
+    hosts = max(len(dtype.categories), 1)
+    key = (dst.astype(np.int64) * (len(protos) + 1) + proto) * _NO_PORT + port
+    group, keys = pd.factorize(key, sort=True)
+    keys = np.asarray(keys, np.int64)
+    size = len(keys)
+    rest, number = np.divmod(keys, _NO_PORT)
+    host, transport = np.divmod(rest, len(protos) + 1)
+    pairs = tally([group, src.astype(np.int64)], [max(size, 1), hosts]).keys
+    table = pd.DataFrame(
+        {
+            "host": pd.Categorical.from_codes(host, dtype=dtype),
+            "proto": pd.Categorical.from_codes(transport - 1, categories=protos),
+            "port": pd.array(number, "UInt16"),
+            "application": _most_said(sessions, kept, group, size),
+            "sessions": np.bincount(group, minlength=size),
+            "answered": np.bincount(group[(back > 0) & ~no], minlength=size),
+            "refused": np.bincount(group[no], minlength=size),
+            "clients": np.bincount(pairs[0], minlength=size),
+            "octets": sides.total(group, size, "src_octets", "dst_octets"),
+            "src_octets": sides.total(group, size, "src_octets"),
+            "dst_octets": sides.total(group, size, "dst_octets"),
+            **sides.first_and_last(group, size=size),
+            "inside": pd.array(inside(dtype, home)[host] if home else [pd.NA] * size, "boolean"),
+        }
+    )
+    notes = []
+    if not kept.all():
+        notes.append(f"{quantities.amount(int((~kept).sum()), 'session')} without an address or a port left out")
+    if answered:
+        silent = table["answered"] == 0
+        if silent.any():
+            notes.append(
+                f"{quantities.amount(int(silent.sum()), 'port')} that gave no answer or refused left out; "
+                "answered=False shows them"
+            )
+        table = table[~silent]
+    table = table.sort_values(
+        ["sessions", "octets"], ascending=False, kind="stable", na_position="last", ignore_index=True
+    )
+    table.attrs = {"evidence": evidence_of(sessions), "notes": notes, "limits": _limits(sessions)}
+    return table
+
+
+def _refused(sessions: pd.DataFrame) -> np.ndarray:
+    """Return True where the answer to the opening was a reset: Zeek's history begins with ``Sr``, or without SYN-ACK."""
+    if "history" not in sessions:
+        return np.zeros(len(sessions), bool)
+    history = sessions["history"]
+    reset = history.str.contains("r", regex=False) & ~history.str.contains("h", regex=False, case=True)
+    return reset.fillna(False).to_numpy(bool) & ~history.str.contains("d", regex=False).fillna(False).to_numpy(bool)
+
+
+def _most_said(sessions: pd.DataFrame, kept: np.ndarray, group: np.ndarray, size: int) -> pd.Categorical:
+    """Return the application that most sessions of a group are said to be; missing where none is said to be anything."""
+    if "application" not in sessions:
+        return pd.Categorical.from_codes(np.full(size, -1, np.int8), categories=pd.Index([], dtype="str"))
+    codes, names = codes_of(sessions["application"])
+    codes = codes[kept].astype(np.int64)
+    said = codes >= 0
+    found = tally([group[said], codes[said]], [max(size, 1), max(len(names), 1)])
+    order = np.lexsort((found.keys[1], -found.counts, found.keys[0]))
+    first = order[np.unique(found.keys[0][order], return_index=True)[1]] if len(order) else order
+    result = np.full(size, -1, np.int64)
+    result[found.keys[0][first]] = found.keys[1][first]
+    return pd.Categorical.from_codes(result, categories=names)
+
+
+def _limits(sessions: pd.DataFrame) -> list[str]:
+    limits = []
+    known = sessions["direction_known"] if "direction_known" in sessions else pd.Series(dtype="boolean")
+    guessed = int((~known.fillna(False)).sum())
+    if guessed:
+        limits.append(
+            f"who asked is a guess in {quantities.amount(guessed, 'session')}: where it is wrong, a client's port stands "
+            "as a service"
+        )
+    flows = (
+        sessions["source"].isin(["netflow", "argus", "nfcapd", "ft"]) if "source" in sessions else pd.Series(dtype=bool)
+    )
+    if flows.any():
+        limits.append("flow records do not carry content: their application is the name of the port")
+    return limits
