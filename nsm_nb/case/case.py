@@ -24,9 +24,10 @@ from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
 from nsm_nb.full_content import carve, frame_bytes
 from nsm_nb.full_content.carving import carving_order
-from nsm_nb.schema import ALERTS, PACKETS, caveat_table
+from nsm_nb.schema import PACKETS, caveat_table
 from nsm_nb.text import printable
 from nsm_nb.transcripts import Transcript, transcript
+from nsm_nb.transcripts.matching import in_packet, matching
 
 if TYPE_CHECKING:
     from nsm_nb.triage import Ledger, Verification
@@ -175,13 +176,13 @@ class Case:
 
     @property
     def alerts(self) -> pd.DataFrame:
-        """ALERTS of all sensors, in order of time."""
+        """ALERTS of all sensors, in order of time; what one sensor wrote in several formats counts once."""
+        return self._kept("alerts", self._holdings.alerts)
 
-        def in_order() -> pd.DataFrame:
-            table = together(ALERTS, list(self._holdings.tables("alerts").values()))
-            return table.sort_values(["time", "alert"], kind="stable", ignore_index=True)
-
-        return self._kept("alerts", in_order)
+    @property
+    def events(self) -> pd.Series:
+        """The event that each alert tells of, named by its first alert: several sensors may tell of one."""
+        return self._kept("events", lambda: alert_room.same_event(self.alerts))
 
     @property
     def joins(self) -> pd.DataFrame:
@@ -300,16 +301,25 @@ class Case:
     def packet_of(self, alert: str) -> pd.Series | None:
         """Return the packet that an alert is about, with `why` in words; None where the case has none.
 
-        It is the packet that holds what the rule looks for, else the last with payload before the alert's time.
+        It is the packet that holds what the rule looks for, also where segments cut it in two; else the one of the
+        alert's time, else the last with payload before it.
         """
         session = self.session_of(alert)
         if session is None:
             return None
-        packets = self.packets_of(int(session["session"]))
+        number = int(session["session"])
+        packets = self.packets_of(number)
         rule = self.rule_of(alert)
-        return alert_room.packet(
-            self.alert(alert), packets, None if rule is None else str(rule["text"]), evidence=self.paths
-        )
+        text = "" if rule is None else str(rule["text"])
+        found = alert_room.packet(self.alert(alert), packets, text, evidence=self.paths)
+        if found is not None and pd.isna(found["at"]) and alert_room.contents(text):
+            in_stream = in_packet(matching(text, self.transcript(number), packets), packets)
+            return found if in_stream is None else in_stream
+        return found
+
+    def related(self, alert: str) -> pd.DataFrame:
+        """Return the other alerts that share a session, hosts, a host or the signature with one, and `how`."""
+        return alert_room.related(self.alert(alert), self.alerts, self.joins)
 
     def carve(self, sessions: int | Iterable[int], path: str | os.PathLike | None = None) -> Path:
         """Write the packets of sessions to a new pcap, by default in the case's ``carved`` folder; return its path.

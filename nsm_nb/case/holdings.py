@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb import formats
+from nsm_nb.alerts import retold
 from nsm_nb.case.doubles import doubled, fullest
 from nsm_nb.case.index import DamagedIndex, Entry, clean, make
 from nsm_nb.case.inventory import File, Progress, sha256_of, survey
@@ -20,7 +21,7 @@ from nsm_nb.case.settings import Settings
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
 from nsm_nb.formats import netflow
-from nsm_nb.schema import SESSIONS, Caveat, caveats_of, with_caveats
+from nsm_nb.schema import ALERTS, SESSIONS, Caveat, caveats_of, with_caveats
 from nsm_nb.sessions import assemble
 from nsm_nb.sessions.identity import uncovered, with_community_id, with_numbers
 from nsm_nb.text import printable
@@ -59,6 +60,7 @@ class Holdings:
         self._trouble: dict[str, str] = {}
         self._tables: dict[tuple[str, str], pd.DataFrame | None] = {}
         self._doubles: pd.Series | None = None
+        self._again: np.ndarray | None = None
 
     # --- files
 
@@ -72,7 +74,7 @@ class Holdings:
         """Hash all files anew, and forget what was read of them."""
         self._trouble.clear()
         self._tables.clear()
-        self._doubles = None
+        self._doubles = self._again = None
         self._files = survey(self._settings.evidence, self._root / "inventory.json", again=True, progress=progress)
 
     def file(self, label: str) -> File:
@@ -174,6 +176,11 @@ class Holdings:
                 "its bytes; the packets are those of each capture"
             )
             told.append(Caveat(captures[0], None, None, "duplicates", detail))
+        again = self._retold()
+        for label, count in self._every_alert()["evidence"][again].value_counts().items():
+            if count:
+                detail = f"{count:,} alerts of {label} stand in another file of the same sensor too; each counts once"
+                told.append(Caveat(str(label), None, None, "duplicates", detail))
         return told
 
     # --- tables
@@ -240,6 +247,21 @@ class Holdings:
             if len(records):
                 found.append(records[uncovered(records, known)].reset_index(drop=True))
         return together(SESSIONS, found)
+
+    def alerts(self) -> pd.DataFrame:
+        """Return the alerts of all sensors, in order of time; what one sensor wrote in several formats counts once."""
+        table = self._every_alert()
+        table = table[~self._retold()]
+        return table.sort_values(["time", "alert"], kind="stable", ignore_index=True)
+
+    def _every_alert(self) -> pd.DataFrame:
+        return together(ALERTS, list(self.tables("alerts").values()))
+
+    def _retold(self) -> np.ndarray:
+        """Return True for each alert that another file of its sensor tells better."""
+        if self._again is None:
+            self._again = retold(self._every_alert())
+        return self._again
 
     def _captures(self) -> dict[str, pd.DataFrame]:
         """Return the sessions that were assembled from packets, by the label of their capture."""

@@ -10,7 +10,7 @@ import pandas as pd
 from nsm_nb.alerts.packet import contents, direction, places
 from nsm_nb.transcripts.transcript import Transcript, Turn
 
-__all__ = ["Match", "matching"]
+__all__ = ["Match", "in_packet", "matching"]
 
 _LONGEST = 16 << 20  # bytes of one side that are searched; no rule's content stands apart further than streams are kept
 
@@ -55,6 +55,19 @@ def matching(rule: str, conversation: Transcript, packets: pd.DataFrame) -> list
                 turn = next(each for each in run if each.offset <= offset < each.offset + len(each.data))
                 found.append(Match(side, offset, run[0].offset + end, _frame(turn, offset, packets), turn.time))
     return sorted(found, key=lambda match: match.time)
+
+
+def in_packet(matches: list[Match], packets: pd.DataFrame) -> pd.Series | None:
+    """Return the packet that carries the first byte of the first match, with `why` and `at`; None where none is known."""
+    for match in matches:
+        rows = packets[packets["frame"] == match.frame] if match.frame is not None else packets[:0]
+        if len(rows):
+            row = rows.iloc[0].copy()
+            who = "src" if match.side == "src" else "dst"
+            row["why"] = f"what the rule looks for begins in it, at byte {match.offset:,} of what {who} sent"
+            row["at"] = pd.NA
+            return row
+    return None
 
 
 def _runs(turns: list[Turn]) -> list[list[Turn]]:

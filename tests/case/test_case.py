@@ -138,6 +138,39 @@ def test_a_late_alert_leads_to_the_frame_that_raised_it(case):
     assert (alerts.loc[alerts["alert"] == alert, "time"].iloc[0] - case.packet_of(alert)["time"]).total_seconds() > 31
 
 
+def test_what_segments_cut_in_two_leads_to_the_segment_where_it_begins(tmp_path):
+    (tmp_path / "evidence").mkdir()
+    frames = [
+        (
+            number * 1_000_000,
+            writing.ethernet(writing.ip(writing.tcp(data, 1000, 80, seq=seq, ack=1), "10.0.0.1", "10.0.0.2", 6)),
+        )
+        for number, (seq, data) in enumerate([(100, b"hello, "), (107, b"the sec"), (114, b"ret word"), (122, b"bye")])
+    ]
+    (tmp_path / "evidence" / "x.pcap").write_bytes(writing.pcap(frames))
+    (tmp_path / "evidence" / "alert.fast").write_text(
+        "01/01/70-00:00:00.003000  [**] [1:7:1] it is said [**] [Priority: 1] {TCP} 10.0.0.1:1000 -> 10.0.0.2:80\n"
+    )
+    (tmp_path / "my.rules").write_text(
+        'alert tcp any any -> any any (msg:"it is said"; content:"secret word"; sid:7; rev:1;)\n'
+    )
+    (tmp_path / "case.toml").write_text('name = "cut"\nrules = ["my.rules"]\n')
+    case = nsm.open_case(tmp_path)
+    (alert,) = case.alerts["alert"]
+
+    packet = case.packet_of(alert)
+
+    assert packet["frame"] == 2
+    assert packet["why"] == "what the rule looks for begins in it, at byte 11 of what src sent"
+
+
+def test_alerts_of_one_event_by_two_sensors_are_told(case):
+    assert case.events.nunique() == 80
+    related = case.related(case.alerts["alert"].iloc[0])
+    assert related["how"].iloc[0] == "the same session"
+    assert related["sensor"].iloc[0] != case.alerts["sensor"].iloc[0]
+
+
 def test_a_rule_for_one_direction_is_looked_for_in_that_direction(case):
     alerts = case.alerts
     of_www = (alerts["sid"] == 9000006) & (alerts["src_ip"] == "172.16.10.80") & (alerts["sensor"] == "suricata")
