@@ -130,7 +130,10 @@ class Overview:
         *,
         home: Sequence[str] = (),
     ):
-        self.packets, self.sessions = packets, sessions
+        self.packets = packets
+        # text is slow to take and to look into; there are few histories
+        text = {"history": sessions["history"].astype("category")} if "history" in sessions else {}
+        self.sessions = sessions.assign(**text)
         self.alerts = pd.DataFrame({"time": pd.to_datetime([], utc=True)}) if alerts is None else alerts
         self._home = tuple(home)
         self._place, self._counts_for = sessions_of(packets, sessions)
@@ -315,7 +318,7 @@ class Overview:
         rows, length = self.view.layers.within(*self._places(window), len(self._paths) + 1)
         seen = np.flatnonzero(rows)
         paths = [str(self._paths[int(each) - 1]) if each else UNDECODED for each in seen]
-        table = tree(paths, rows[seen], length[seen])
+        table = tree(paths, rows[seen], length[seen]) if len(self.packets) else _of_flows(self.of(window))
         table.attrs = {"evidence": self._evidence, "notes": []}
         return table
 
@@ -340,6 +343,10 @@ class Overview:
         )
         table.attrs = {"evidence": self._evidence, "notes": []}
         return table
+
+    def marks(self) -> pd.DataFrame:
+        """Return the alerts that the query keeps."""
+        return self.alerts[self._alerts_kept]
 
     # --- the timeline ---
 
@@ -473,6 +480,19 @@ def tree(paths: Sequence[str], packets: np.ndarray, length: np.ndarray) -> pd.Da
             "share": sizes / total if total else np.full(len(order), np.nan),
         }
     )
+
+
+def _of_flows(sessions: pd.DataFrame) -> pd.DataFrame:
+    """Return the hierarchy that flow records tell: IP, the protocol, and the application where it is known."""
+    src, _, dtype = ends_of(sessions)
+    families = np.array([*("ipv6" if ":" in str(name) else "ip" for name in dtype.categories), "ip"])[src]
+    protocols, applications = (sessions[name].astype("str") for name in ("proto", "application"))
+    paths = families + ":" + protocols.fillna(_NONE).str.replace(":", "") + (
+        ":" + applications.str.replace(":", "")
+    ).fillna("")
+    packets, octets = (sum(numbers_of(sessions[name])[0] for name in MEASURES[what]) for what in ("packets", "octets"))
+    sums = pd.DataFrame({"path": paths.to_numpy(object), "packets": packets, "octets": octets}).groupby("path").sum()
+    return tree(list(sums.index), sums["packets"].to_numpy(), sums["octets"].to_numpy())
 
 
 def _largest(codes: np.ndarray, names: list[str], weights: np.ndarray | None) -> tuple[np.ndarray, list[str]]:

@@ -15,6 +15,7 @@ import pandas as pd
 from nsm_nb import schema
 from nsm_nb.statistics.quantities import octets
 from nsm_nb.text import printable
+from nsm_nb.widgets.style import PARTS
 
 __all__ = ["CLASSES", "KINDS", "Field", "cut", "fields", "kind_of", "octets", "rows", "show", "time", "width"]
 
@@ -24,6 +25,7 @@ CLASSES = frozenset(
         *(f"priority-{each}" for each in range(1, 6)),
         *(f"category-{each}" for each in ("I", "II", "III", "IV", "V", "VI", "VII", "NA", "ESC", "NEW")),
         *(f"proto-{each}" for each in ("tcp", "udp", "icmp", "icmp6", "arp", "other")),
+        *(f"part-{each}" for each in range(PARTS + 1)), *(f"sent-{each}" for each in range(PARTS + 1)),
         "src", "dst", "doubt", "muted", "strong", "code", "wrong",
     ]
 )  # fmt: skip

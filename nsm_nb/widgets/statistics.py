@@ -1,4 +1,4 @@
-"""The overview of a case: a timeline to brush, and the protocols and talkers of the brushed window."""
+"""The overview of a case on one screen: a timeline to brush, and what the brushed window holds."""
 
 from __future__ import annotations
 
@@ -6,82 +6,56 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
-import numpy as np
 import pandas as pd
 
 from nsm_nb import statistics
+from nsm_nb.errors import QueryError
+from nsm_nb.statistics.overview import Overview
+from nsm_nb.statistics.quantities import amount
 from nsm_nb.text import printable
-from nsm_nb.widgets.cells import Field, time
+from nsm_nb.widgets import panels
+from nsm_nb.widgets.cells import time
+from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.grid import Grid
+from nsm_nb.widgets.icicle import Icicle
 from nsm_nb.widgets.lines import Lines, line
+from nsm_nb.widgets.narrowing import narrowed, term_of_layers, term_of_row
 from nsm_nb.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from nsm_nb.case import Case
+    from nsm_nb.widgets.narrowing import How
 
-__all__ = ["Statistics", "interval", "overlapping", "within"]
+__all__ = ["Statistics", "overlapping"]
 
-_INTERVALS = (
-    "1us", "10us", "100us", "1ms", "10ms", "100ms", "1s", "2s", "5s", "10s", "15s", "30s", "1min", "2min", "5min",
-    "10min", "15min", "30min", "1h", "2h", "3h", "6h", "12h", "1D", "2D", "7D", "30D",
+_COLUMNS = (
+    "src_ip", "dst_ip", "proto", "dst_port", "start", "end", "src_packets", "dst_packets", "src_octets", "dst_octets",
+    "src_payload", "dst_payload", "application", "history", "direction_known", "evidence", "source",
 )  # fmt: skip
-_BINS = 500
-_TALKERS = {
-    "hosts": ("host", "octets", "sent_octets", "received_octets", "sessions", "opened", "answered", "peers"),
-    "pairs": ("src_ip", "dst_ip", "octets", "src_octets", "dst_octets", "sessions", "answered"),
-    "ports": ("proto", "port", "octets", "src_octets", "dst_octets", "sessions", "clients", "servers"),
-}
+_KEYS = {"i": "include", "e": "exclude", "o": "only"}
+_BY = {"proto": "protocol", "host": "host", "direction": "direction"}
+_FLOWS = (
+    "flow records alone, no packets: how large each packet was, what lies below IP, and when within a record its packets "
+    "came can't be told. Packets and octets stand where their record begins; a record that touches the window counts whole."
+)
+
+Window = tuple[pd.Timestamp, pd.Timestamp]
 
 
-def interval(seconds: float) -> str:
-    """Return the handy interval that parts a span of time into at most 500.
-
-    Examples
-    --------
-    >>> interval(498.6), interval(86_400), interval(0)
-    ('1s', '5min', '1us')
-    """
-    return next((each for each in _INTERVALS if pd.Timedelta(each).total_seconds() * _BINS >= seconds), "30D")
-
-
-def within(packets: pd.DataFrame, window: tuple[pd.Timestamp, pd.Timestamp] | None) -> pd.DataFrame:
-    """Return the packets of a window of time: from its start up to, not including, its end."""
-    if window is None:
-        return packets
-    when = np.asarray(packets["time"], dtype="datetime64[ns]").view("int64")
-    first, last = (pd.Timestamp(each).as_unit("ns").value for each in window)
-    if len(when) and (np.diff(when) >= 0).all():
-        return packets.iloc[int(np.searchsorted(when, first)) : int(np.searchsorted(when, last))]
-    return packets[(when >= first) & (when < last)]
-
-
-def overlapping(sessions: pd.DataFrame, window: tuple[pd.Timestamp, pd.Timestamp] | None) -> pd.DataFrame:
+def overlapping(sessions: pd.DataFrame, window: Window | None) -> pd.DataFrame:
     """Return the sessions that have any part in a window of time; each is given whole."""
     if window is None:
         return sessions
     return sessions[((sessions["start"] < window[1]) & (sessions["end"] >= window[0])).fillna(False)]
 
 
-def _indented(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(
-        name=["  " * level + str(name) for level, name in zip(table["level"], table["name"], strict=True)]
-    )
-
-
-def _style(row: Mapping) -> dict[str, str]:
-    name = str(row.get("name", row.get("proto", ""))).strip()
-    name = {"icmpv6": "icmp6"}.get(name, name)
-    column = "name" if "name" in row else "proto"
-    return {column: f"proto-{name}"} if name in ("tcp", "udp", "icmp", "icmp6", "arp") else {}
-
-
 class Statistics(Frame):
-    """A timeline by protocol with the alerts above it; brushing a window narrows protocols and talkers.
+    """A timeline with the alerts above it; the brushed window's protocols, talkers, services and sizes below it.
 
-    The window is kept in `case.selection.window`. Enter on a talker makes it the query line of the sessions.
+    All is counted once, by intervals; a window is of whole intervals, and what is shown of it is exact. Any protocol,
+    talker or service can be included (i, Enter), excluded (e) or asked for alone (o): that makes the filter, a query line
+    for sessions. Window and filter are kept in `case.selection`, where the other widgets and notebooks find them.
 
     Parameters
     ----------
@@ -95,99 +69,323 @@ class Statistics(Frame):
             empty="no packets and no sessions: put a capture or a flow export into "
             f"{printable(case.settings.evidence)}, then run case.refresh()"
         )
-        self.value = ipywidgets.ToggleButtons(
-            options=[("packets", "packets"), ("bytes", "length")], tooltips=["count packets", "sum bytes on the wire"]
+        self.value = _choice("count", [("packets", "packets"), ("bytes", "octets"), ("sessions started", "sessions"),
+                                       ("alerts", "alerts")])  # fmt: skip
+        self.by = _choice("by", [(title, name) for name, title in _BY.items()])
+        self.of = _choice("", ["hosts", "pairs", "ports", "networks"], label="talkers")
+        self.filter = Entry(
+            label="filter", code=True,
+            placeholder="host 10.0.0.7 and not port 53    (Enter; an empty line shows all; or choose something below)",
+        )  # fmt: skip
+        self.filter.layout.flex = "1 1 auto"
+        self._buttons = {
+            how: ipywidgets.Button(description=f"{how} ({key})", tooltip=f"{how.capitalize()} what is chosen below")
+            for key, how in _KEYS.items()
+        }
+        self._clear = ipywidgets.Button(description="clear filter", tooltip="Show all sessions again")
+        self._export = ipywidgets.Button(description="export", tooltip="Write all tables of this screen as CSV files")
+        self._chosen = Lines(live="polite")
+        self.caveat = Lines()
+        self.icicle = Icicle(listens=[*_KEYS, "Enter"])
+        self.protocols = _grid("protocols", "packets", panels.PROTOCOLS, identity="layers", height=206)
+        self.talkers = _grid("talkers", "sessions", ("octets",), height=272)
+        self.services = _grid("services", "answered sessions", panels.SERVICES, height=272)
+        self.sizes = _grid("packet sizes", "packets", panels.SIZES, height=206)
+        filters = _bar(self.filter, self._chosen, *self._buttons.values(), self._clear)
+        counted = _bar(*self.value.row, *self.by.row, _space(), self._export)
+        below = ipywidgets.HBox(
+            [
+                _panel([line(("talkers", "strong"))], self.talkers, "3 1 560px", self.of.buttons),
+                _panel([line(("services", "strong"), ("  that answered", "muted"))], self.services, "3 1 560px"),
+                _panel([line(("protocols", "strong"), ("  by layer", "muted"))], self.protocols, "3 1 440px"),
+                _panel([line(("packet sizes", "strong"))], self.sizes, "2 1 340px"),
+            ]
         )
-        self.ends = ipywidgets.ToggleButtons(options=["hosts", "pairs", "ports"])
-        self.protocols = Grid(
-            pd.DataFrame({"name": [], "packets": [], "length": [], "share": []}),
-            columns=[
-                Field("name", title="protocol", kind="code", width=24), "packets", "length",
-                Field("share", kind="percent", width=8),
-            ],
-            style=_style, identity="layers", height=300, label="protocols", empty="no packets in this window",
-        )  # fmt: skip
-        self.talkers = Grid(
-            pd.DataFrame({"host": [], "octets": []}), height=300, label="talkers", style=_style,
-            empty="no sessions in this window",
-        )  # fmt: skip
-        boxes = [
-            ipywidgets.VBox([Lines(line(("protocols", "strong"))), self.protocols], layout={"flex": "2 1 380px"}),
-            ipywidgets.VBox([self.ends, self.talkers], layout={"flex": "3 1 520px"}),
-        ]
-        tables = ipywidgets.HBox(boxes)
-        tables.add_class("nsm-row")
-        super().__init__("Statistics", self.value, self.timeline, tables, **traits)
-        self._packets, self._sessions = case.packets, case.sessions
-        self._show_timeline()
-        self.timeline.times = case.selection.window
-        self._show_tables()
-        self.timeline.observe(self.guard(lambda change: self._brushed()), "window")
-        self.value.observe(self.guard(lambda change: self._show_timeline()), "value")
-        self.ends.observe(self.guard(lambda change: self._show_tables()), "value")
-        self.talkers.on_activate(self.guard(self._ask_for))
+        below.add_class("nsm-row")
+        content = (filters, self.caveat, counted, self.timeline, self.icicle, below)
+        super().__init__("Statistics", *content, **traits)
+        self._term: str | None = None
+        self._state: Any = None
+        self._take()
+        self._listen()
+
+    def _listen(self) -> None:
+        self.timeline.observe(self.guard(lambda change: self._moved()), ["window", "zooms"])
+        self.value.buttons.observe(self.guard(lambda change: self._counted()), "value")
+        self.by.buttons.observe(self.guard(lambda change: self._show_timeline()), "value")
+        self.of.buttons.observe(self.guard(lambda change: self._show_below()), "value")
+        self.filter.on_submit(self.guard(self.ask))
+        self._clear.on_click(self.guard(lambda button: self.ask("")))
+        self._export.on_click(self.guard(lambda button: self.export()))
+        for how, button in self._buttons.items():
+            button.on_click(self.guard(lambda button, how=how: self.narrow(how)))
+        self.icicle.observe(self.guard(lambda change: self._choose_part()), "active")
+        self.icicle.on_key(self.guard(self._pressed))
+        for grid in (self.talkers, self.services, self.protocols):
+            grid.listens = list(_KEYS)
+            grid.on_key(self.guard(self._pressed))
+            grid.observe(self.guard(lambda change, grid=grid: self._choose_row(grid)), "active")
+            grid.on_activate(self.guard(lambda position: self.narrow("include")))
+
+    # --- what there is ---
 
     @property
-    def window(self) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-        """The brushed window, or None for the whole time."""
-        return self.timeline.times
+    def window(self) -> Window | None:
+        """What is counted: the brushed window, or what is zoomed into; None for all of the time."""
+        return self.timeline.times or self.timeline.view
+
+    @property
+    def query(self) -> str:
+        """The filter that holds."""
+        return self.overview.query
 
     def refresh(self) -> None:
-        """Show the evidence and the window that the case has now."""
+        """Show the evidence, the window and the filter that the case has now."""
         if self.case.packets is not self._packets or self.case.sessions is not self._sessions:
-            self._packets, self._sessions = self.case.packets, self.case.sessions
-            self._show_timeline()
-            self._show_tables()
-        self.timeline.times = self.case.selection.window
+            self._take()
+            return
+        wanted = self.case.selection.window
+        if wanted != self.window:
+            self._go_to(wanted)
+        if self.case.selection.query != self.query:
+            self.ask(self.case.selection.query)
+
+    def _take(self) -> None:
+        case = self.case
+        self._packets, self._sessions = case.packets, case.sessions
+        about = case.joins.drop_duplicates("alert").set_index("alert")["session"] if len(case.joins) else None
+        alerts = case.alerts
+        if about is not None:
+            alerts = alerts.assign(session=alerts["alert"].map(about).astype("Int64"))
+        self.overview = Overview(self._packets, self._sessions, alerts, home=case.settings.home_networks)
+        self.flows = not len(self._packets) and len(self._sessions) > 0
+        self.caveat.say(*([line(("", "doubt"), (_FLOWS, "doubt"))] if self.flows else []))
+        if self.flows and self.value.value == "packets":
+            self.value.buttons.value = "sessions"
+        self.timeline.zooms = []
+        self._go_to(case.selection.window)
+        self._ask(case.selection.query)
+        self._show_all()
+
+    def _go_to(self, window: Window | None) -> None:
+        with self.timeline.hold_trait_notifications():
+            if self.timeline.zooms:
+                self.timeline.zooms = []
+            self.timeline.times = window
+
+    # --- filter ---
+
+    def ask(self, query: str) -> None:
+        """Filter by a query line, here and in the notebooks that follow; what is wrong in it is marked under it."""
+        if self._ask(query):
+            if query != self.case.selection.query:
+                self.case.selection.query = query
+            self._show_all()
+
+    def _ask(self, query: str) -> bool:
+        self.filter.value = query
+        try:
+            self.overview.narrow(query)
+        except QueryError as problem:
+            self.filter.mark(str(problem), problem.column)
+            return False
+        self.filter.mark()
+        return True
+
+    def narrow(self, how: How) -> None:
+        """Include, exclude or ask only for what is chosen: a protocol, a talker, a service."""
+        if self._term is None:
+            self.status = "choose a protocol, a talker or a service first"
+            return
+        self.ask(narrowed(self.query, self._term, how))
+
+    def _pressed(self, key: str) -> None:
+        self.narrow(_KEYS.get(key, "include"))  # type: ignore[arg-type]
+
+    def _choose_part(self) -> None:
+        if self.icicle.active is not None:
+            place = self.icicle.active
+            self._choose(str(self._tree["layers"].iloc[place]), term_of_layers(str(self._tree["layers"].iloc[place])))
+
+    def _choose_row(self, grid: Grid) -> None:
+        row = grid.row
+        if row is None:
+            return
+        if grid is self.protocols:
+            self._choose(str(row["layers"]), term_of_layers(str(row["layers"])))
+        else:
+            self._choose("this row", term_of_row(row))
+
+    def _choose(self, what: str, term: str | None) -> None:
+        self._term = term
+        self._offer()
+        if term is None:
+            self.status = f"{printable(what)} can't be a filter: no column of sessions tells it"
+
+    def _offer(self) -> None:
+        for button in self._buttons.values():
+            button.disabled = self._term is None
+        self._clear.disabled = not self.query.strip()
+        self._chosen.say(line((self._term, "code")) if self._term else line(("nothing chosen", "muted")))
+
+    # --- what is shown ---
+
+    def _counted(self) -> None:
+        self._show_timeline()
+        self._show_below()
+
+    def _show_all(self) -> None:
+        self._show_timeline()
+        self._show_below()
 
     def _show_timeline(self) -> None:
-        if len(self._packets):
-            table, column, value = self._packets, "time", self.value.value
-        else:  # flow records alone: count sessions by their start
-            table, column, value = self._sessions, "start", "sessions"
-        when = table[column]
-        seconds = (when.max() - when.min()).total_seconds() if when.notna().any() else 0
-        counts = statistics.timeline(table, every=interval(seconds), by="proto", value=value, time=column)
-        self.timeline.unit = {"length": "bytes"}.get(value, value)
-        self.timeline.show(counts, alerts=self.case.alerts)
+        self.timeline.unit = {"octets": "bytes"}.get(self.value.value, self.value.value)
+        self.timeline.by = _BY[self.by.value]
+        self._table = self.overview.timeline(self.value.value, self.by.value)
+        self.timeline.show(self._table, alerts=self.overview.marks(), finer=self._finer)
+        self._tell_code()
 
-    def _brushed(self) -> None:
-        self.case.selection.window = self.window
-        self._show_tables()
+    def _finer(self, view: Window | None) -> pd.DataFrame:
+        self.overview.look(view)
+        self._table = self.overview.timeline(self.value.value, self.by.value)
+        return self._table
 
-    def _show_tables(self) -> None:
+    def _moved(self) -> None:
+        state = (self.timeline.window, self.timeline.zooms)
+        if state != self._state:
+            self.case.selection.window = self.window
+            self._show_below()
+
+    def _show_below(self) -> None:
         started = perf_counter()
-        ends, window = self.ends.value, self.window
-        packets, sessions = within(self._packets, window), overlapping(self._sessions, window)
-        self.protocols.table = _indented(statistics.protocols(packets))
-        talkers = statistics.talkers(sessions, of=ends)
-        self.talkers.show(talkers, columns=_TALKERS[ends])
-        took = perf_counter() - started
-        self.note = f"{len(packets):,} packets, {int(packets['length'].sum()):,} bytes, {len(sessions):,} sessions" + (
-            "" if window is None else f" from {time(window[0])} to {time(window[1])} UTC"
-        )
-        whole = "" if window is None else "; sessions that touch the window are counted whole"
-        self.status = f"counted in {took:.2f} s{whole}"
-        self.code = _code(window, ends)
+        self._state = (self.timeline.window, self.timeline.zooms)
+        window, rank = self.timeline.times, self._rank
+        totals = self.overview.totals(window)
+        sessions = self.overview.of(window, _COLUMNS)
+        self._show_protocols(window)
+        self._show_talkers(sessions, rank)
+        self._show_services(sessions)
+        self._show_sizes(window)
+        self._offer()
+        shown = self.overview.snapped(window)
+        self.note = panels.spoken(shown, totals, self.query, self.window is None) if self.overview.anything else ""
+        self._say(shown, totals, perf_counter() - started)
+        self._tell_code()
 
-    def _ask_for(self, position: int) -> None:
-        row = self.talkers.table.iloc[position]
-        if self.ends.value == "hosts":
-            query = f"host {row['host']}"
-        elif self.ends.value == "pairs":
-            query = f"src {row['src_ip']} and dst {row['dst_ip']}"
-        else:
-            query = f"{row['proto']}" + ("" if pd.isna(row["port"]) else f" and dst port {row['port']}")
-        self.case.selection.query = query
-        self.status = f"the sessions' query line is now: {query}"
+    @property
+    def _rank(self) -> str:
+        return "octets" if self.value.value == "alerts" else self.value.value
+
+    def _show_protocols(self, window: Window | None) -> None:
+        by = "packets" if self.value.value == "packets" and not self.flows else "length"
+        self._tree = self.overview.protocols(window)
+        self.icicle.show(self._tree, by=by, unit="at the IP layer" if self.flows else "on the wire")
+        table = panels.indented(self._tree)
+        self._bars(self.protocols).of(table, "length")
+        self.protocols.table = table
+
+    def _show_talkers(self, sessions: pd.DataFrame, rank: str) -> None:
+        of = self.of.value
+        table = statistics.talkers(sessions, of=of, by=rank, home=self.case.settings.home_networks)
+        sent = "sent" if of in ("hosts", "networks") else "src"
+        self._bars(self.talkers).of(table, rank, None if rank == "sessions" else f"{sent}_{rank}")
+        self.talkers.show(table, columns=panels.talkers_fields(of, rank))
+
+    def _show_services(self, sessions: pd.DataFrame) -> None:
+        table = statistics.services(sessions, home=self.case.settings.home_networks)
+        self._bars(self.services).of(table, "sessions")
+        self.services.table = table
+
+    def _show_sizes(self, window: Window | None) -> None:
+        table = panels.worded(self.overview.sizes(window))
+        self._bars(self.sizes).of(table, "packets")
+        self.sizes.table = table
+
+    @staticmethod
+    def _bars(grid: Grid) -> panels.Bars:
+        assert isinstance(grid._style, panels.Bars)
+        return grid._style
+
+    def _say(self, shown: Window, totals: dict[str, int], took: float) -> None:
+        every = self.overview.view.every
+        parts = [f"counted in {took:.2f} s"]
+        asked = self.timeline.times
+        if asked is not None:
+            parts.append(f"exact for the window, which is of whole intervals of {every}")
+            whole = self.overview.snapped(None)
+            if (max(asked[0], whole[0]), min(asked[1], whole[1])) != shown and asked[0] < whole[1] and asked[1] > whole[0]:
+                parts.append(f"widened from {time(asked[0])} to {time(asked[1])}")
+        elif self.window is None:
+            parts.append(f"all of the time, in intervals of {every}")
+        if totals["flows"] and not self.flows:
+            parts.append(
+                f"{amount(totals['flows'], 'session')} known from flow records alone: in talkers and services, whole where "
+                "they touch the window, not in protocols and sizes"
+            )
+        self.status = "; ".join(parts)
+
+    def _tell_code(self) -> None:
+        window = None if self.window is None else self.overview.snapped(self.timeline.times)
+        self.code = panels.code(
+            window, self.query, value=self.value.value, by=self.by.value, every=self.overview.view.every,
+            of=self.of.value, rank=self._rank, home=bool(self.case.settings.home_networks), flows=self.flows,
+        )  # fmt: skip
+
+    # --- files ---
+
+    def export(self) -> None:
+        """Write the tables of this screen as CSV files into the case, with a text that says window, filter and code."""
+        tables = {
+            "timeline": self._table.reset_index(),
+            "protocols": self._tree,
+            f"talkers-{self.of.value}": self.talkers.table,
+            "services": self.services.table,
+            "packet-sizes": self.sizes.table,
+        }
+        evidence = "\n".join(f"{row.sha256}  {row.evidence}" for row in self.case.evidence.itertuples())
+        about = f"{self.case.name}: statistics\n{self.note}\n{self.status}\n\n{self.code}\n\nevidence, SHA-256:\n{evidence}"
+        folder = panels.export(self.case, tables, about)
+        self.status = f"{len(tables)} tables written to {printable(folder)}, safe for a spreadsheet"
 
 
-def _code(window: tuple[pd.Timestamp, pd.Timestamp] | None, ends: str) -> str:
-    if window is None:
-        return f"nsm.statistics.protocols(case.packets)\nnsm.statistics.talkers(case.sessions, of={ends!r})"
-    return (
-        f"start, end = case.selection.window  # {time(window[0])} to {time(window[1])} UTC\n"
-        "packets, sessions = case.packets, case.sessions\n"
-        "nsm.statistics.protocols(packets[(packets.time >= start) & (packets.time < end)])\n"
-        f"nsm.statistics.talkers(sessions[(sessions.start < end) & (sessions.end >= start)], of={ends!r})"
-    )
+class _Choice:
+    """Buttons of which one is on, with the words before them."""
+
+    def __init__(self, words: str, buttons: ipywidgets.ToggleButtons):
+        self.buttons = buttons
+        self.row = ([Lines(line((words, "muted")))] if words else []) + [buttons]
+
+    @property
+    def value(self) -> Any:
+        return self.buttons.value
+
+
+def _choice(words: str, options: list, *, label: str = "") -> _Choice:
+    buttons = ipywidgets.ToggleButtons(options=options)
+    buttons.tooltip = label or words
+    return _Choice(words, buttons)
+
+
+def _grid(label: str, noun: str, columns: tuple, *, height: int, identity: str | None = None) -> Grid:
+    names = [getattr(each, "name", each) for each in columns]
+    table = pd.DataFrame({name: pd.Series(dtype="Int64") for name in names})
+    return Grid(
+        table, columns=columns, style=panels.Bars(str(names[1] if len(names) > 1 else names[0])), identity=identity,
+        height=height, label=label, empty=f"no {noun} in this window with this filter",
+    )  # fmt: skip
+
+
+def _bar(*widgets: ipywidgets.Widget) -> ipywidgets.HBox:
+    box = ipywidgets.HBox(list(widgets))
+    box.add_class("nsm-bar")
+    return box
+
+
+def _space() -> ipywidgets.Widget:
+    return ipywidgets.Box(layout={"flex": "1 1 auto"})
+
+
+def _panel(heading: list, grid: Grid, flex: str, *beside: ipywidgets.Widget) -> ipywidgets.VBox:
+    head = _bar(Lines(*heading), *beside)
+    head.add_class("nsm-panel-head")
+    return ipywidgets.VBox([head, grid], layout={"flex": flex})

@@ -1,10 +1,10 @@
-// Counts over time by protocol, with alerts above them and a window to brush, by mouse or by keyboard.
+// Counts over time, with alerts above them and a window to brush and to zoom into, by mouse or by keyboard.
 
 const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 62, RIGHT = 10, TOP = 4, BOTTOM = 34, LANE = 11;
 const EDGE = 5; // px around an edge of the window where it is taken hold of
 const STEPS = [1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200,
-  10800, 21600, 43200, 86400, 172800, 604800, 2592000]; // seconds between ticks
+  10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000, 157680000, 630720000, 3153600000]; // seconds between ticks
 
 function svg(name, attributes = {}, ...children) {
   const result = document.createElementNS(SVG, name);
@@ -37,6 +37,13 @@ function short(number) {
   return `${+number.toPrecision(3)}`;
 }
 
+function spoken(seconds) {
+  for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [1e-3, "ms"]]) {
+    if (seconds >= size) return `${+(seconds / size).toFixed(3)} ${unit}`;
+  }
+  return `${+(seconds * 1e6).toFixed(3)} µs`;
+}
+
 function round(top) {
   // The next handy number.
   const power = 10 ** Math.floor(Math.log10(Math.max(top, 1)));
@@ -54,13 +61,19 @@ class TimelineView {
     this.read.setAttribute("aria-live", "polite");
     this.log = html("input");
     this.log.type = "checkbox";
-    this.clear = html("button", "nsm-timeline-clear", "whole time");
-    this.clear.type = "button";
-    this.clear.title = "Give up the window (Escape, or double click)";
+    const button = (words, title) => {
+      const result = html("button", "nsm-timeline-button", words);
+      result.type = "button";
+      result.title = title;
+      return result;
+    };
+    this.inward = button("zoom in", "Show the window alone, in finer intervals (z)");
+    this.outward = button("zoom out", "Show what was shown before (Z)");
+    this.clear = button("whole time", "Give up the window and all zooming (Escape gives up the window)");
     const label = html("label", "", "");
     label.append(this.log, " log scale");
     const bar = html("div", "nsm-timeline-bar");
-    bar.append(this.legend, label, this.clear);
+    bar.append(this.legend, label, this.inward, this.outward, this.clear);
     this.root = html("div", "nsm-timeline");
     keepLetters(this.root);
     this.root.append(bar, this.plot, this.read);
@@ -77,6 +90,7 @@ class TimelineView {
     this.every = BigInt(data.every ?? 1_000_000_000);
     this.names = data.names ?? [];
     this.values = data.values ?? [];
+    this.colours = data.colours ?? [];
     this.marks = data.marks ?? [];
     this.count = this.values[0]?.length ?? 0;
     this.width = Math.max(200, this.root.clientWidth || 600);
@@ -123,12 +137,12 @@ class TimelineView {
     this.plot.setAttribute("height", this.height);
     this.plot.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
     this.plot.setAttribute("aria-label", this.model.get("label") +
-      ". Arrow keys read the bins, with Shift they brush a window, Escape gives it up, L changes the scale.");
+      ". Arrow keys read the bins, with Shift they brush a window, Escape gives it up, z and Z zoom in and out, l changes the scale.");
     this.legend.replaceChildren(...this.names.map((name, place) => {
       const sum = this.values[place].reduce((a, b) => a + b, 0);
       const entry = html("span", "nsm-timeline-name");
       const swatch = html("span", "nsm-timeline-swatch");
-      swatch.style.background = this.colour(name);
+      swatch.style.background = this.colour(place);
       entry.append(swatch, `${name} ${short(sum)}`);
       entry.title = `${name}: ${exact(sum)} ${this.model.get("unit")}`;
       return entry;
@@ -137,6 +151,8 @@ class TimelineView {
       this.plot.replaceChildren(svg("text", { x: 12, y: 24, class: "nsm-timeline-text" }));
       this.plot.firstChild.textContent = this.model.get("empty");
       this.brush = null;
+      this.inward.disabled = true;
+      this.outward.disabled = this.clear.disabled = !this.model.get("zooms").length;
       this.reading();
       return;
     }
@@ -146,9 +162,8 @@ class TimelineView {
     this.drawWindow();
   }
 
-  colour(name) {
-    const known = ["tcp", "udp", "icmp", "icmp6", "arp"].includes(name) ? name : "other";
-    return `var(--nsm-proto-${known})`;
+  colour(place) {
+    return `var(--nsm-proto-${this.colours[place] ?? "other"})`;
   }
 
   text(words, x, y, anchor, name = "nsm-timeline-text") {
@@ -187,6 +202,13 @@ class TimelineView {
     for (let tick = ((this.start + nanoseconds - 1n) / nanoseconds) * nanoseconds; tick <= end; tick += nanoseconds) {
       const x = LEFT + (Number(tick - this.start) / Number(end - this.start)) * this.inner;
       const { date, time } = clock(tick, nanoseconds);
+      if (step >= 86400) { // the date is the label
+        parts.push(svg("line", { x1: x, x2: x, y1: this.floor, y2: this.floor + 4, class: "nsm-timeline-axis" }));
+        parts.push(this.text(date, Math.min(Math.max(x, LEFT + 24), this.width - RIGHT - 30), this.floor + 15, "middle"));
+        if (!day) parts.push(this.text("UTC", Math.min(Math.max(x, LEFT + 24), this.width - RIGHT - 30), this.floor + 28, "middle"));
+        day = date;
+        continue;
+      }
       parts.push(svg("line", { x1: x, x2: x, y1: this.floor, y2: this.floor + 4, class: "nsm-timeline-axis" }));
       parts.push(this.text(time, Math.min(x, this.width - RIGHT - 24), this.floor + 15, "middle"));
       if (date !== day) parts.push(this.text(`${date} UTC`, Math.max(LEFT + 30, Math.min(x, this.width - 60)), this.floor + 28, "middle"));
@@ -208,7 +230,7 @@ class TimelineView {
         const high = Math.min(this.y(base[bin]), low - 0.75); // one packet is seen, too
         path += `M${(this.x(bin) + gap).toFixed(2)} ${low.toFixed(2)}V${high.toFixed(2)}H${(this.x(bin + 1) - gap).toFixed(2)}V${low.toFixed(2)}Z`;
       });
-      return svg("path", { d: path, style: `fill: ${this.colour(name)}` });
+      return svg("path", { d: path, style: `fill: ${this.colour(place)}` });
     });
   }
 
@@ -219,7 +241,7 @@ class TimelineView {
         const y = this.y(value).toFixed(2);
         path += `${bin ? "V" : `M${LEFT} `}${y}H${this.x(bin + 1).toFixed(2)}`;
       });
-      return svg("path", { d: path, style: `stroke: ${this.colour(name)}; fill: none; stroke-width: 1.5`, "stroke-dasharray": ["", "6 2", "2 2", "8 2 2 2", "1 3"][place] ?? "" });
+      return svg("path", { d: path, style: `stroke: ${this.colour(place)}; fill: none; stroke-width: 1.5`, "stroke-dasharray": ["", "6 2", "2 2", "8 2 2 2", "1 3", "12 3"][place] ?? "" });
     });
   }
 
@@ -246,7 +268,9 @@ class TimelineView {
       const edge = (x) => svg("line", { x1: x, x2: x, y1: 0, y2: this.floor, class: "nsm-timeline-edge" });
       this.brush.append(shade(LEFT, from - LEFT), shade(to, this.width - RIGHT - to), edge(from), edge(to));
     }
-    this.clear.disabled = !this.model.get("window");
+    this.inward.disabled = !this.model.get("window");
+    this.outward.disabled = !this.model.get("zooms").length;
+    this.clear.disabled = this.inward.disabled && this.outward.disabled;
     this.reading();
   }
 
@@ -271,7 +295,11 @@ class TimelineView {
       const sum = this.values.reduce((all, each) => all + each.slice(...bins).reduce((a, b) => a + b, 0), 0);
       const length = Number(BigInt(this.model.get("window")[1]) - BigInt(this.model.get("window")[0])) / 1e9;
       this.read.textContent = `window ${from.date} ${from.time} – ${to.date === from.date ? "" : `${to.date} `}${to.time} UTC, ${+length.toFixed(6)} s: ${exact(sum)} ${this.model.get("unit")}`;
-    } else this.read.textContent = this.count ? "drag to brush a window of time" : "";
+    } else {
+      const every = Number(this.every) / 1e9;
+      this.read.textContent = this.count
+        ? `${this.model.get("zooms").length ? "zoomed in; " : ""}drag to brush a window of time; a column is ${spoken(every)}` : "";
+    }
   }
 
   // --- the window ---
@@ -280,6 +308,32 @@ class TimelineView {
     const [low, high] = from <= to ? [from, to] : [to, from];
     const clip = (bin) => Math.min(this.count, Math.max(0, bin));
     this.model.set("window", clip(low) < clip(high) ? [String(this.at(clip(low))), String(this.at(clip(high)))] : null);
+    this.model.save_changes();
+    this.drawWindow();
+  }
+
+  zoomIn() {
+    const window = this.model.get("window");
+    if (!window) return;
+    this.cursor = this.anchor = null;
+    this.model.set("window", null);
+    this.model.set("zooms", [...this.model.get("zooms"), window]);
+    this.model.save_changes();
+  }
+
+  zoomOut() {
+    const zooms = this.model.get("zooms");
+    if (!zooms.length) return;
+    this.cursor = this.anchor = null;
+    this.model.set("zooms", zooms.slice(0, -1));
+    this.model.set("window", zooms.at(-1));
+    this.model.save_changes();
+  }
+
+  everything() {
+    this.cursor = this.anchor = null;
+    this.model.set("window", null);
+    this.model.set("zooms", []);
     this.model.save_changes();
     this.drawWindow();
   }
@@ -339,6 +393,8 @@ class TimelineView {
       this.anchor = null;
       this.nothing();
     } else if (event.key === "l") this.scale();
+    else if (event.key === "z") this.zoomIn();
+    else if (event.key === "Z") this.zoomOut();
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -355,6 +411,9 @@ class TimelineView {
     this.close = end;
     for (const name of ["bins", "log", "label", "unit", "height", "empty"]) on(`change:${name}`, () => this.draw());
     on("change:window", () => this.drawWindow());
+    on("change:zooms", () => this.drawWindow());
+    this.inward.addEventListener("click", () => this.zoomIn());
+    this.outward.addEventListener("click", () => this.zoomOut());
     this.plot.addEventListener("pointerdown", (event) => this.hold(event));
     this.plot.addEventListener("pointermove", (event) => this.move(event));
     this.plot.addEventListener("pointerup", () => { this.held = null; });
@@ -364,7 +423,7 @@ class TimelineView {
     this.plot.addEventListener("keydown", (event) => this.key(event));
     this.plot.addEventListener("blur", () => { this.cursor = this.anchor = null; this.reading(); });
     this.log.addEventListener("change", () => this.scale());
-    this.clear.addEventListener("click", () => this.nothing());
+    this.clear.addEventListener("click", () => this.everything());
     const watcher = new ResizeObserver(() => {
       if (this.root.clientWidth && Math.max(200, this.root.clientWidth) !== this.width) this.draw();
     });

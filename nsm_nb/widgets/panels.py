@@ -1,0 +1,179 @@
+"""What the panels of the statistics show: their columns, their bars, the lines of Python that give them, their files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from nsm_nb.statistics.quantities import amount, span
+from nsm_nb.text import csv_table, printable
+from nsm_nb.widgets.cells import CLASSES, Field, time
+from nsm_nb.widgets.style import PARTS
+
+if TYPE_CHECKING:
+    from nsm_nb.case import Case
+
+__all__ = ["PROTOCOLS", "SERVICES", "SIZES", "Bars", "code", "export", "indented", "talkers_fields", "worded"]
+
+PROTOCOLS = (
+    Field("name", title="protocol", kind="code", width=22), "packets", Field("length", title="bytes"),
+    Field("share", kind="percent", width=8),
+)  # fmt: skip
+SERVICES = (
+    Field("host", width=22), Field("proto", width=6), "port", Field("application", width=12),
+    Field("sessions", kind="count", width=9), Field("clients", kind="count", width=8), Field("octets", title="bytes"),
+    Field("dst_octets", title="sent"), Field("refused", kind="count", width=8),
+)  # fmt: skip
+SIZES = (
+    Field("size", title="bytes on the wire", width=17), Field("packets", kind="count", width=12),
+    Field("share", kind="percent", width=9),
+)  # fmt: skip
+
+
+def talkers_fields(of: str, by: str) -> tuple[str | Field, ...]:
+    """Return the columns of talkers: who, what they are ranked by, both directions apart, and with how many."""
+    kind = "bytes" if by == "octets" else "count"
+    who: dict[str, tuple[str | Field, ...]] = {
+        "hosts": (Field("host", width=22),),
+        "networks": (Field("network", kind="address", width=22), Field("hosts", kind="count", width=7)),
+        "pairs": (Field("src_ip", width=22), Field("dst_ip", width=22)),
+        "ports": (Field("proto", width=6), "port"),
+    }
+    last = {
+        "hosts": (Field("peers", kind="count", width=7),),
+        "networks": (Field("peers", kind="count", width=7),),
+        "pairs": (Field("answered", kind="count", width=10),),
+        "ports": (Field("clients", kind="count", width=8), Field("servers", kind="count", width=8)),
+    }
+    names = ("sent", "received") if of in ("hosts", "networks") else ("src", "dst")
+    sides: tuple[str | Field, ...] = tuple(Field(f"{name}_{by}", title=name, kind=kind, width=10) for name in names)
+    sessions: tuple[str | Field, ...] = (Field("sessions", kind="count", width=10),)
+    if by == "sessions":
+        opened = ("opened", "answered") if of in ("hosts", "networks") else ()
+        return (*who[of], *sessions, *(Field(each, kind="count", width=10) for each in opened),
+                Field("octets", title="bytes", width=9), *(each for each in last[of] if each.name not in opened))  # fmt: skip
+    total = Field(by, title="bytes" if by == "octets" else by, kind=kind, width=10)
+    return (*who[of], total, *sides, *sessions, *last[of])
+
+
+class Bars:
+    """A style that draws a bar under one column, as long as its part of the largest, with the part that was sent apart.
+
+    Parameters
+    ----------
+    column
+        The column under which bars stand.
+    """
+
+    def __init__(self, column: str):
+        self.column = column
+        self.sent: str | None = None
+        self.largest = 1.0
+
+    def of(self, table: pd.DataFrame, column: str | None = None, sent: str | None = None) -> None:
+        """Take the largest from a table that is about to be shown."""
+        self.column = column or self.column
+        self.sent = sent
+        most = table[self.column].max() if len(table) else 1
+        self.largest = float(most) if not pd.isna(most) and most > 0 else 1.0
+
+    def __call__(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """Return the class names of a row."""
+        value = row[self.column]
+        names = f"part-{_parts(value, self.largest)}"
+        if self.sent is not None:
+            names += f" sent-{_parts(row[self.sent], self.largest)}"
+        look = {self.column: names}
+        for column in ("name", "proto"):
+            name = str(row.get(column, "")).strip()
+            name = {"icmpv6": "icmp6"}.get(name, name)
+            if f"proto-{name}" in CLASSES:
+                look[column] = f"proto-{name}"
+        return look
+
+
+def _parts(value: Any, largest: float) -> int:
+    """Return how many of the parts of a whole bar; what is there has one at least."""
+    if pd.isna(value) or value <= 0:
+        return 0
+    return min(max(round(PARTS * float(value) / largest), 1), PARTS)
+
+
+def indented(table: pd.DataFrame) -> pd.DataFrame:
+    """Return protocols with their names set in by their level."""
+    names = ["  " * level + str(name) for level, name in zip(table["level"], table["name"], strict=True)]
+    return table.assign(name=names)
+
+
+def worded(table: pd.DataFrame) -> pd.DataFrame:
+    """Return sizes with their limits as one text."""
+    return table.assign(size=[f"{low:,} to {high:,}" for low, high in zip(table["low"], table["high"], strict=True)])
+
+
+def code(
+    window: tuple | None, query: str, *, value: str, by: str, every: str, of: str, rank: str, home: bool, flows: bool
+) -> str:
+    """Return the line of Python of each panel."""
+    parts = ["case.packets, case.sessions"]
+    if window is not None:
+        parts.append(f"window=({str(window[0])!r}, {str(window[1])!r})")
+    if query.strip():
+        parts.append(f"query={query!r}")
+    lines = (
+        ["packets, sessions = case.packets, case.sessions"]
+        if len(parts) == 1
+        else [f"packets, sessions = nsm.statistics.part({', '.join(parts)})"]
+    )
+    table, when = ("sessions", ', time="start"') if value == "sessions" or flows else ("packets", "")
+    if value == "alerts":
+        table = "case.alerts"
+    counted = value if value in ("sessions", "alerts") or not flows else "sessions"
+    parted = {"proto": ', by="proto"', "host": ', by="src_ip"'}.get(by, "")
+    ours = ", home=case.settings.home_networks" if home else ""
+    if by == "direction" and home:
+        parted = ', by="direction", home=case.settings.home_networks'
+    lines.append(f'nsm.statistics.timeline({table}, every="{every}"{parted}, value="{counted}"{when})')
+    if not flows:
+        lines += ["nsm.statistics.protocols(packets)", "nsm.statistics.sizes(packets)"]
+    lines.append(f'nsm.statistics.talkers(sessions, of="{of}", by="{rank}"{ours})')
+    lines.append(f"nsm.statistics.services(sessions{ours})")
+    return "\n".join(lines)
+
+
+def export(case: Case, tables: Mapping[str, pd.DataFrame], about: str) -> Path:
+    """Write tables as CSV, safe for a spreadsheet, into a new folder of the case, with a text that says what they are.
+
+    Raises
+    ------
+    OSError
+        Where the case's folder can't be written.
+    """
+    from nsm_nb.case.atomic import write_bytes
+
+    above = case.work / "tables"
+    above.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = case.spare(above / f"statistics-{number}")
+        try:
+            folder.mkdir()
+            break
+        except FileExistsError:
+            number += 1
+    for name, table in tables.items():
+        write_bytes(folder / f"{name}.csv", csv_table(table).to_csv(index=False).encode("utf-8"))
+    write_bytes(folder / "about.txt", (printable(about, lines=True) + "\n").encode("utf-8"))
+    return folder
+
+
+def spoken(window: tuple[pd.Timestamp, pd.Timestamp], totals: Mapping[str, int], query: str, whole: bool) -> str:
+    """Return what the title says beside the name: how much, when, which filter."""
+    counts = [amount(totals["packets"], "packet")] if totals["packets"] else []
+    counts += [amount(totals[name], name[:-1]) for name in ("sessions", "alerts")]
+    seconds = (window[1] - window[0]).total_seconds()
+    fine = 26 if seconds < 60 else 19
+    when = f"{time(window[0])[:fine]} to {time(window[1])[:fine]} UTC ({span(seconds)}{', all of the time' if whole else ''})"
+    return "; ".join([", ".join(counts), when, *([f"filter {printable(query)}"] if query.strip() else [])])
