@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nsm_nb.schema import Schema
+from nsm_nb.formats.lines import Noted
+from nsm_nb.schema import ADDRESS, Caveat, Schema, with_caveats
+from nsm_nb.text import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +20,7 @@ __all__ = [
     "absent",
     "alert_names",
     "category",
+    "conformed",
     "mapped",
     "numbers",
     "ports",
@@ -93,9 +96,9 @@ def whole(values: np.ndarray, *, most: int = _LARGEST, dtype: str = "Int64") -> 
     return pd.Series(array)
 
 
-def ports(values: np.ndarray, proto: pd.Categorical) -> pd.Series:
-    """Return float64 numbers as ports; missing where the protocol has none."""
-    ported = np.array([*(name in PORTED for name in proto.categories), False])[proto.codes]
+def ports(values: np.ndarray, proto: pd.Categorical, *, unknown: bool = False) -> pd.Series:
+    """Return float64 numbers as ports; missing where the protocol has none, and where it is not known unless `unknown`."""
+    ported = np.array([*(name in PORTED for name in proto.categories), unknown])[proto.codes]
     return whole(np.where(ported, values, np.nan), most=65_535, dtype="UInt16")
 
 
@@ -133,6 +136,51 @@ def absent(schema: Schema, known: Iterable[str], count: int) -> dict[str, Any]:
         elif dtype in ("Int64", "UInt16"):
             columns[name] = pd.arrays.IntegerArray(np.zeros(count, dtype.lower()), np.ones(count, bool))
     return columns
+
+
+def conformed(
+    schema: Schema,
+    table: dict[str, Any],
+    record: np.ndarray,
+    start: np.ndarray,
+    label: str,
+    caveats: Iterable[Caveat],
+    *,
+    place: str = "line",
+) -> pd.DataFrame:
+    """Return the table with the columns and dtypes of its schema; addresses that are none become caveats.
+
+    Parameters
+    ----------
+    schema
+        Of the table.
+    table
+        The columns that are known; address columns are categoricals of text.
+    record, start
+        Numbers and first bytes of the records, for the caveats.
+    label
+        The evidence, as caveats name it.
+    caveats
+        What was noticed before.
+    place
+        What a record is called.
+    """
+    result = schema.conform(pd.DataFrame(table | absent(schema, table, len(record)), copy=False))
+    noted = Noted(label, "address", place=place)
+    for name, column in schema.columns.items():
+        if column.dtype != ADDRESS or name not in table:
+            continue
+        texts = pd.Categorical(table[name])
+        lost = np.flatnonzero(result[name].isna().to_numpy() & (texts.codes >= 0))
+        for row in lost[: noted.most].tolist():
+            said = printable(texts[row])[:60]
+            noted.add(
+                int(record[row]), int(start[row]), f"names {said!r} as {name}, which is no address; it is missing"
+            )
+        if len(lost) > noted.most:
+            row = int(lost[noted.most])
+            noted.add_unseen(len(lost) - noted.most, int(record[row]), int(start[row]))
+    return with_caveats(result, [*caveats, *noted.caveats()])
 
 
 def alert_names(digest: str, record: np.ndarray) -> pd.Series:

@@ -15,8 +15,8 @@ import pandas as pd
 from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats import columns
 from nsm_nb.formats.json_lines import Fields, event_at, read_events
-from nsm_nb.formats.lines import Fingerprint, Noted
-from nsm_nb.schema import ALERTS, SESSIONS, Caveat, Schema, with_caveats
+from nsm_nb.formats.lines import Fingerprint, Noted, Span
+from nsm_nb.schema import ALERTS, SESSIONS, Caveat, Schema
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def recognises(head: bytes) -> bool:
     return False
 
 
-def alerts(path: str | os.PathLike, *, label: str | None = None, digest: str | None = None) -> pd.DataFrame:
+def alerts(
+    path: str | os.PathLike, *, label: str | None = None, digest: str | None = None, span: Span | None = None
+) -> pd.DataFrame:
     """Read the alerts of an EVE log: one row of ALERTS for each event of type ``alert``.
 
     Parameters
@@ -98,6 +100,8 @@ def alerts(path: str | os.PathLike, *, label: str | None = None, digest: str | N
         The `evidence` of the rows; the path where not given.
     digest
         SHA-256 of the file, where it is known already; else it is computed.
+    span
+        The part of the file to read; all of it where not given.
 
     Returns
     -------
@@ -113,7 +117,7 @@ def alerts(path: str | os.PathLike, *, label: str | None = None, digest: str | N
     """
     label = os.fspath(path) if label is None else label
     with Fingerprint(path, digest) as fingerprint:
-        rows, caveats = _read(path, label, _ALERT, "alert", ALERTS)
+        rows, caveats = _read(path, label, _ALERT, "alert", ALERTS, span)
     table = _common(rows, label)
     table |= {
         "alert": columns.alert_names(fingerprint.digits(), table["record"]),
@@ -182,10 +186,10 @@ def detail(path: str | os.PathLike, record: int) -> dict[str, Any]:
 
 
 def _read(
-    path: str | os.PathLike, label: str, fields: Fields, event: str, schema: Schema
+    path: str | os.PathLike, label: str, fields: Fields, event: str, schema: Schema, span: Span | None = None
 ) -> tuple[pa.Table, list[Caveat]]:
     try:
-        return read_events(path, label, fields, key="event_type", value=event)
+        return read_events(path, label, fields, key="event_type", value=event, span=span)
     except DamagedEvidence as problem:
         raise DamagedEvidence(str(problem), schema.empty()) from None
 
@@ -296,15 +300,4 @@ def _chosen(choices: list[tuple[np.ndarray, str]]) -> pd.Categorical:
 def _conformed(
     schema: Schema, table: dict[str, Any], rows: pa.Table, label: str, caveats: list[Caveat]
 ) -> pd.DataFrame:
-    """Return the table with the dtypes of its schema; addresses that are none become caveats."""
-    table |= columns.absent(schema, table, rows.num_rows)
-    result = schema.conform(pd.DataFrame(table, copy=False))
-    for name in ("src_ip", "dst_ip"):
-        lost = result[name].isna().to_numpy() & pd.notna(table[name])
-        if lost.any():
-            noted = Noted(label, "address")
-            odd = rows.filter(lost)
-            for record, byte, text in zip(*(odd[each].to_pylist() for each in ("record", "byte", name)), strict=True):
-                noted.add(record, byte, f"names {printable(text)[:60]!r} as {name}, which is no address; it is missing")
-            caveats += noted.caveats()
-    return with_caveats(result, caveats)
+    return columns.conformed(schema, table, table["record"], rows["byte"].to_numpy(), label, caveats)

@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nsm_nb.errors import DamagedEvidence, UnknownName
-from nsm_nb.formats.lines import Block, Lines, Noted, line_at
+from nsm_nb.formats.lines import Block, Lines, Noted, Span, line_at
+from nsm_nb.formats.patterns import ending
 from nsm_nb.schema import Caveat
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Fields", "event_at", "mended", "read_events"]
+__all__ = ["Fields", "event_at", "json_paths", "mended", "read_events"]
 
 _CHUNK = 8192  # lines in one piece of work for a thread of DuckDB
 _MOST_MENDED = 200_000  # damaged lines of a file that are looked at one by one
@@ -39,42 +40,77 @@ _ZONED = "right({0}, 1) = 'Z' OR {0}[-5] IN ('+', '-') OR {0}[-6] IN ('+', '-')"
 class Fields(NamedTuple):
     """What is read of each object: name of the column -> path of the field, such as ``alert.signature_id``.
 
-    `text` comes as it stands; `numbers` as float64, so that 1.5 stays 1.5; `times` as microseconds since 1970 (int64),
-    each with a column ``<name>_text``, what is written where that is no time, and a column ``<name>_zoned``, True where
-    the text names its zone.
+    A path is keys with dots between them; a key that holds a dot stands in quotes, ``"id.orig_h"``; ``a|b`` is the first of
+    the two that is there. `text` comes as it stands; `numbers` as float64, so that 1.5 stays 1.5; `times` as microseconds
+    since 1970 (int64), each with a column ``<name>_text``, what is written where that is no time, and a column
+    ``<name>_zoned``, True where the text names its zone.
     """
 
     text: Mapping[str, str]
     numbers: Mapping[str, str]
     times: Mapping[str, str]
 
-    def query(self, key: str, value: str, *, checked: bool) -> str:
-        """Return the statement that reads the rows where `key` is `value`, and those that have no `key`.
+    def query(self, key: str, value: str | None, *, checked: bool) -> str:
+        """Return the statement that reads the rows where `key` is `value` (any, where None), and those that have no `key`.
 
         Not `checked`, it is quicker, and fails where one line is no JSON.
         """
-        paths = [key, *self.text.values(), *self.numbers.values(), *self.times.values()]
-        place = {path: f"v[{number}]" for number, path in enumerate(paths, 1)}
+        paths: dict[str, int] = {}
+        place = {
+            path: _first_of([f"v[{paths.setdefault(each, len(paths) + 1)}]" for each in json_paths(path)])
+            for path in (*self.text.values(), *self.numbers.values(), *self.times.values())
+        }
         columns = [f"{place[path]} AS {name}" for name, path in self.text.items()]
         columns += [f"TRY_CAST({place[path]} AS DOUBLE) AS {name}" for name, path in self.numbers.items()]
         for name, path in self.times.items():
             time = _TIME.format(place[path])
             columns += [f"{time} AS {name}", f"CASE WHEN {time} IS NULL THEN {place[path]} END AS {name}_text"]
             columns += [f"{_ZONED.format(place[path])} AS {name}_zoned"]
-        asked = ", ".join(f"'$.{path}'" for path in paths)
-        fields = f"json_extract_string(line, [{asked}])"
+        found = _first_of([f"json_extract_string(line, {each})" for each in json_paths(key)])
+        fine = "json_valid(line)" if checked else "true"
         if checked:
-            fields = f"CASE WHEN json_valid(line) THEN {fields} END"
-        # Names and paths are ours, never text from evidence. Not materialized, each line is parsed once a column.
+            found = f"CASE WHEN json_valid(line) THEN {found} END"
+        wanted = "" if value is None else f"WHERE k IS NULL OR k = '{value}'"
+        # Names are ours; a path may be an analyst's and is quoted. Most lines are of another event: of those only the key
+        # is taken out. Not materialized, each line would be parsed once a column.
         return f"""
-            WITH parsed AS MATERIALIZED (
-                SELECT record, byte, {fields} AS v FROM lines)
-            SELECT record, byte, v IS NOT NULL AS fine, v[1] IS NOT NULL AS known, {", ".join(columns)}
-            FROM parsed WHERE v IS NULL OR v[1] IS NULL OR v[1] = '{value}'"""  # noqa: S608
+            WITH keyed AS MATERIALIZED (SELECT record, byte, line, {fine} AS fine, {found} AS k FROM lines),
+            parsed AS MATERIALIZED (
+                SELECT record, byte, fine, k IS NOT NULL AS known,
+                    CASE WHEN k IS NOT NULL THEN json_extract_string(line, [{", ".join(paths)}]) END AS v
+                FROM keyed {wanted})
+            SELECT record, byte, fine, known, {", ".join(columns)} FROM parsed"""  # noqa: S608
+
+
+def json_paths(path: str) -> list[str]:
+    """Return the alternatives of a path as DuckDB's, each a literal of SQL.
+
+    Raises
+    ------
+    UnknownName
+        Where it is no path.
+    """
+    if not _PATH.fullmatch(path):
+        raise UnknownName(
+            f"{printable(path)!r} is no path to a field; write keys with dots between them, such as rule.description, and "
+            'a key that holds a dot in quotes, such as "id.orig_h"'
+        )
+    found = []
+    for each in re.findall(r'((?:"[^"]*"|[^|"])+)', path):
+        keys = [part.strip('"').replace("'", "''") for part in re.findall(r'"[^"]*"|[^."]+', each)]
+        found.append("'$" + "".join(f'."{key}"' for key in keys) + "'")
+    return found
+
+
+_PATH = re.compile(r'(?:"[^"\\]+"|[^".|\\]+)(?:[.|](?:"[^"\\]+"|[^".|\\]+))*')
+
+
+def _first_of(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
 
 
 def read_events(
-    path: str | os.PathLike, label: str, fields: Fields, *, key: str, value: str
+    path: str | os.PathLike, label: str, fields: Fields, *, key: str, value: str | None = None, span: Span | None = None
 ) -> tuple[pa.Table, list[Caveat]]:
     """Return the fields of the objects whose `key` is `value`, in the order of their lines, and what was noticed.
 
@@ -87,7 +123,9 @@ def read_events(
     fields
         What to read.
     key, value
-        Which objects, such as ``event_type`` and ``alert``.
+        Which objects, such as ``event_type`` and ``alert``; without a value all those that have the key.
+    span
+        The part of the file to read; all of it where not given.
 
     Returns
     -------
@@ -107,7 +145,7 @@ def read_events(
     parts: list[pa.Table] = []
     noted = Noted(label, "json")
     seen = bad = tried = 0
-    with _Engine(fields, key, value) as engine, Lines(path) as lines:
+    with _Engine(fields, key, value) as engine, Lines(path, span=span) as lines:
         for block in lines:
             texts, records, starts = _columns(block)
             rows = engine.ask(texts, records, starts)
@@ -125,19 +163,10 @@ def read_events(
                 noted.add_unseen(*odd.unseen)
             seen += len(records) - odd.blank
             bad += odd.bad
-        for record, offset, size in lines.passed:
-            noted.add(
-                record,
-                offset,
-                f"is {size:,} bytes long, more than a line may have ({lines.longest:,}); it was not read",
-            )
         if not parts:
             parts.append(engine.ask(pa.chunked_array([], pa.string()), np.empty(0, "i8"), np.empty(0, "i8")))
-        caveats = noted.caveats()
-        if lines.trouble:
-            detail = f"{printable(label)}: {lines.trouble}, after line {lines.count:,}"
-            caveats.append(Caveat(label, lines.count, lines.at, "cut", detail))
-        if seen == bad and noted.count:
+        caveats = ending(lines, label, noted)
+        if seen == bad and noted.count and span is None:
             raise DamagedEvidence(
                 f"{printable(label)}: not one of its {lines.count:,} lines is JSON in UTF-8, so there is nothing to "
                 f"read; {caveats[0].detail if caveats else 'it is empty'}"
@@ -281,7 +310,7 @@ def _columns(block: Block) -> tuple[pa.ChunkedArray, np.ndarray, np.ndarray]:
 class _Engine:
     """A DuckDB that can reach no file, no network and no extension, and reads the fields of lines that it is handed."""
 
-    def __init__(self, fields: Fields, key: str, value: str):
+    def __init__(self, fields: Fields, key: str, value: str | None):
         self._quick, self._checked = (fields.query(key, value, checked=checked) for checked in (False, True))
 
     def __enter__(self) -> _Engine:

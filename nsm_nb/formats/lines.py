@@ -1,33 +1,44 @@
 """Text evidence, line by line: where every line stands, its number, and what can't be a line.
 
-Lines are numbered from 1 as `sed -n 17p` numbers them: blank and damaged ones count.
+Lines are numbered from 1 as `sed -n 17p` numbers them: blank and damaged ones count. A file in UTF-16, as Windows' shell
+redirects it, is read as the UTF-8 of its text, and bytes are counted in that.
 """
 
 from __future__ import annotations
 
+import codecs
 import functools
-import gzip
 import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from nsm_nb.errors import UnknownName, UnreadableEvidence
+from nsm_nb.formats.compressed import compression
 from nsm_nb.formats.source import Source
 from nsm_nb.schema import Caveat
 from nsm_nb.text import printable
 
-__all__ = ["BLOCK", "LONGEST", "Block", "Fingerprint", "Lines", "Noted", "line_at", "whole_text"]
+__all__ = ["BLOCK", "LONGEST", "Block", "Fingerprint", "Lines", "Noted", "Span", "as_utf8", "line_at", "whole_text"]
 
 BLOCK = 1 << 25  # bytes read at a time; DuckDB's threads share one block
 LONGEST = 1 << 24  # bytes of the longest line that is read; Suricata's largest (statistics) are below 100 KB
 _NEWLINE = 10
 _MOST_LINES = 1 << 20  # in one block, so that a file of nothing but line ends stays cheap
 _STRIDE = 1 << 20  # scanned at a time, so that the comparison stays in the cache; also between two landmarks
+_WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+class Span(NamedTuple):
+    """A part of a file that has whole lines, or records: where it starts, the number of its first one, where it ends."""
+
+    offset: int
+    record: int
+    end: int
 
 
 class Block(NamedTuple):
@@ -45,7 +56,7 @@ class Block(NamedTuple):
 
 
 class Lines(Source):
-    """The lines of a text file, plain or gzip, in blocks of whole lines.
+    """The lines of a text file, plain or compressed, in blocks of whole lines.
 
     Parameters
     ----------
@@ -55,21 +66,52 @@ class Lines(Source):
         Bytes to read at a time.
     longest
         Bytes of the longest line; longer ones are passed over and told in `passed`.
+    span
+        The part of a plain file that is read; all of it where not given.
 
     Attributes
     ----------
     passed : list of (record, offset, bytes)
         The lines that were too long.
     count : int
-        Lines seen so far, of any kind.
+        Lines seen so far, of any kind; those before `span` count.
+    wide : str
+        The encoding, where the file is in UTF-16.
     """
 
-    def __init__(self, path: str | os.PathLike, *, block: int = BLOCK, longest: int = LONGEST):
+    def __init__(
+        self, path: str | os.PathLike, *, block: int = BLOCK, longest: int = LONGEST, span: Span | None = None
+    ):
         block = _room(path, block)
         super().__init__(path, block)
         self.longest = min(longest, block // 2)
         self.passed: list[tuple[int, int, int]] = []
         self.count = 0
+        self._stop: int | None = None
+        self.need(2)
+        self.wide = _WIDE.get(bytes(self._bytes[:2]), "")
+        if self.wide:
+            held = bytes(self._bytes[2 : self.end])
+            self._file = _Narrow(self._file, held, self.wide)  # type: ignore[assignment]
+            self.end = 0
+        if span is not None and not self.wide:
+            self._stop = span.end
+            self.begin(span.offset, span.record)
+
+    def begin(self, offset: int, record: int) -> None:
+        """Go to the start of a line of a plain file, of which the number is known."""
+        self.base = self._file.seek(offset)
+        self.start = self.end = 0
+        self.count = record - 1
+
+    def fill(self) -> bool:
+        """Read on, as `Source.fill`, no further than the span's end."""
+        if self._stop is not None and self.base + self.end >= self._stop:
+            return False
+        more = super().fill()
+        if self._stop is not None:
+            self.end = min(self.end, max(self._stop - self.base, self.start))
+        return more
 
     def __enter__(self) -> Lines:
         """Return itself."""
@@ -79,8 +121,7 @@ class Lines(Source):
         """Return the blocks, one after the other. The buffer of a block is used again for the next one."""
         more = True
         while more:
-            more = self.fill()
-            while more and self.end < len(self.buffer):
+            while more and (self.start or self.end < len(self.buffer)):
                 more = self.fill()
             starts = _line_starts(self.buffer, self.start, self.end)
             if not more and starts[-1] < self.end:
@@ -128,11 +169,43 @@ class Lines(Source):
         return more
 
 
+class _Narrow:
+    r"""UTF-16 read as UTF-8; what is no character comes as ``\xNN``."""
+
+    def __init__(self, file: BinaryIO, held: bytes, encoding: str):
+        self._file, self._held = file, held
+        self._decode = codecs.getincrementaldecoder(encoding)("backslashreplace").decode
+        self._ready = b""
+        self._over = False
+
+    def readinto1(self, room: memoryview) -> int:
+        """Put the next bytes into `room`; 0 at the end."""
+        while not self._ready and not self._over:
+            raw = self._held or self._file.read1(1 << 20)  # type: ignore[attr-defined]
+            self._held = b""
+            self._over = not raw
+            self._ready = self._decode(raw, self._over).encode("utf-8", "backslashreplace")
+        count = min(len(room), len(self._ready))
+        room[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def as_utf8(head: bytes) -> bytes:
+    """Return the first bytes of a file as `Lines` would read them: UTF-16 as UTF-8."""
+    encoding = _WIDE.get(head[:2])
+    return head if encoding is None else head[2:].decode(encoding, "replace").encode("utf-8", "replace")
+
+
 def _room(path: str | os.PathLike, block: int) -> int:
     """Return how large a buffer to take: twice the file will do, so that a line of all of it still fits."""
     try:
         with Path(path).open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
+            packed = bool(compression(file))
             size = os.fstat(file.fileno()).st_size
     except (OSError, ValueError):
         return block  # Source says in words why it can't be opened
@@ -215,12 +288,11 @@ def line_at(path: str | os.PathLike, record: int, *, longest: int = LONGEST) -> 
     """
     name = printable(Path(path).name)
     with Lines(path, block=2 * longest, longest=longest) as lines:
-        if not isinstance(lines._file, gzip.GzipFile):
+        if not lines.packed:
             state = Path(path).stat()
             records, offsets = _landmarks(os.fspath(path), state.st_size, state.st_mtime_ns)
             place = max(int(np.searchsorted(records, record, "right")) - 1, 0)
-            lines.count = int(records[place]) - 1
-            lines.base = lines._file.seek(int(offsets[place]))
+            lines.begin(int(offsets[place]), int(records[place]))
         for block in lines:
             if block.record <= record < block.record + len(block.starts) - 1:
                 return block.line(record - block.record)
@@ -257,10 +329,12 @@ class Noted:
         Short name of the caveats.
     most
         How many are told one by one.
+    place
+        What is counted: line or record.
     """
 
-    def __init__(self, label: str, kind: str, *, most: int = 20):
-        self.label, self.kind, self.most = label, kind, most
+    def __init__(self, label: str, kind: str, *, most: int = 20, place: str = "line"):
+        self.label, self.kind, self.most, self.place = label, kind, most, place
         self.count = 0
         self._first: list[Caveat] = []
         self._next: tuple[int, int] | None = None
@@ -269,7 +343,7 @@ class Noted:
         """Note a line: its number, its first byte, and what is the matter, said without its place."""
         self.count += 1
         if len(self._first) < self.most:
-            detail = f"{printable(self.label)}: line {record:,} (byte {offset:,}) {sentence}"
+            detail = f"{printable(self.label)}: {self.place} {record:,} (byte {offset:,}) {sentence}"
             self._first.append(Caveat(self.label, record, offset, self.kind, detail))
         elif self._next is None:
             self._next = (record, offset)
@@ -285,8 +359,8 @@ class Noted:
             return list(self._first)
         record, offset = self._next
         detail = (
-            f"{printable(self.label)}: and {self.count - len(self._first):,} more lines like those before, "
-            f"the next is line {record:,} (byte {offset:,}); {self.count:,} in all"
+            f"{printable(self.label)}: and {self.count - len(self._first):,} more {self.place}s like those before, "
+            f"the next is {self.place} {record:,} (byte {offset:,}); {self.count:,} in all"
         )
         return [*self._first, Caveat(self.label, record, offset, self.kind, detail)]
 

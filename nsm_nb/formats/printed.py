@@ -1,0 +1,104 @@
+"""From the parts of printed alerts, as columns of bytes, to a table of ALERTS."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from nsm_nb.formats import columns
+from nsm_nb.formats.endpoints import endpoints, protocol
+from nsm_nb.formats.lines import whole_text
+from nsm_nb.formats.patterns import Found
+from nsm_nb.formats.stamps import printed_times
+from nsm_nb.schema import ALERTS
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["alert_table"]
+
+_WHOLE = ("gid", "sid", "rev", "priority")
+
+
+def alert_table(
+    found: Found,
+    *,
+    path: str | os.PathLike,
+    label: str,
+    digest: str,
+    source: str,
+    near: pd.Timestamp | None = None,
+    time: pd.Series | None = None,
+) -> pd.DataFrame:
+    """Return the alerts that were found in a text file.
+
+    Parameters
+    ----------
+    found
+        Their parts: `month`, `day`, `year`, `clock`, `fraction` of the time; `proto`; `src` and `dst`, each with its port, or
+        also `src_port` and `dst_port`; and those columns of ALERTS that are there.
+    path
+        The file.
+    label
+        The evidence.
+    digest
+        SHA-256 of the file.
+    source
+        The format.
+    near
+        A time close to which the alerts were written; see `printed_times`.
+    time
+        The times, where they are known already.
+    """
+    fields, record, start, caveats = found
+    count = len(record)
+    caveats = list(caveats)
+    there = set(fields.column_names)
+    if time is None and count:
+        time = printed_times(fields, record, start, path=path, label=label, near=near, caveats=caveats)
+    proto = columns.mapped(fields["proto"], protocol) if "proto" in there else pd.Categorical([None] * count)
+    table: dict[str, Any] = {
+        "alert": columns.alert_names(digest, record),
+        "proto": proto,
+        "evidence": columns.same(label, count),
+        "record": record,
+        "source": columns.same(source, count),
+    }
+    if time is not None:
+        table["time"] = time
+    for side in ("src", "dst"):
+        if side in there:
+            table[f"{side}_ip"], numbers = endpoints(fields[side], proto)
+            if f"{side}_port" in there:
+                numbers = columns.numbers(fields[f"{side}_port"], number)
+            table[f"{side}_port"] = columns.ports(numbers, proto, unknown="proto" not in there)
+    if "message" in there:
+        table["message"] = pd.Series(columns.mapped(fields["message"], _message)).astype("str")
+    for name, change in _TEXTS.items():
+        if name in there:
+            table[name] = columns.mapped(fields[name], change)
+    table |= {name: columns.whole(columns.numbers(fields[name], number)) for name in _WHOLE if name in there}
+    return columns.conformed(ALERTS, table, record, start, label, caveats)
+
+
+def number(text: bytes) -> float | None:
+    """Return a whole number; None where there is none."""
+    return float(text) if text.isdigit() and len(text) < 16 else None
+
+
+def _text(text: bytes) -> str | None:
+    return whole_text(text) or None
+
+
+def _message(text: bytes) -> str | None:
+    quoted = len(text) > 1 and text[:1] == text[-1:] == b'"'  # Snort 3
+    return _text(text[1:-1] if quoted else text)
+
+
+def _action(text: bytes) -> str | None:
+    return whole_text(text).lower() or None
+
+
+_TEXTS = {"classification": _text, "action": _action, "sensor": _text}

@@ -1,0 +1,164 @@
+"""Times as sensors print them: month and day, perhaps a year, a clock; no zone.
+
+Source: Snort 2.9 manual (``-y`` adds the year), RFC 3164 4.1.2 (syslog's time has no year and no zone), RFC 3339.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from nsm_nb.formats import columns
+from nsm_nb.formats.lines import Noted
+from nsm_nb.schema import Caveat
+from nsm_nb.text import printable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["DATE", "printed_times", "year_of"]
+
+# 11/24-02:30:42.898627, with a year of two (Snort -y) or four digits (Suricata) behind the day
+DATE = (
+    r"(?P<month>\d{1,2})/(?P<day>\d{1,2})(?:/(?P<year>\d{2}|\d{4}))?"
+    r"-(?P<clock>\d{1,2}:\d{2}:\d{2})(?:\.(?P<fraction>\d{1,9}))?"
+)
+_MONTHS = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec")
+
+
+def printed_times(
+    fields: Mapping[str, pa.ChunkedArray] | pa.Table,
+    record: np.ndarray,
+    start: np.ndarray,
+    *,
+    path: str | os.PathLike,
+    label: str,
+    near: pd.Timestamp | None,
+    caveats: list[Caveat],
+) -> pd.Series:
+    """Return times from their parts; what had to be guessed, and what is no time, becomes a caveat.
+
+    Parameters
+    ----------
+    fields
+        Columns of bytes `year`, `month` (a number or a name), `day`, `clock`, `fraction`, and perhaps `zone` (``Z``,
+        ``+0100``). A missing part is empty or null; the year may be.
+    record, start
+        Numbers of the lines, and where they start.
+    path
+        The file, whose time of modification tells the year where nothing better does.
+    label
+        The evidence, as caveats name it.
+    near
+        A time close to which the lines were written, such as a capture's of the same sensor.
+    caveats
+        Are added to.
+    """
+    name = printable(label)
+    changed = datetime.datetime.fromtimestamp(Path(path).stat().st_mtime, datetime.UTC)
+    day = columns.numbers(fields["day"], _number)
+    month, year = columns.numbers(fields["month"], _month), columns.numbers(fields["year"], year_of)
+    code, known = pd.factorize(pd.MultiIndex.from_arrays([_filled(each) for each in (year, month, day)]))
+    days = np.array([*(_days(*each, changed=changed.date(), near=near) for each in known.tolist()), np.nan])[code]
+    clock = columns.numbers(fields["clock"], _seconds)
+    fine = ~np.isnan(days) & ~np.isnan(clock)
+    total = np.where(fine, days, 0).astype(np.int64) * 86_400 + np.where(fine, clock, 0).astype(np.int64)
+    names = fields.column_names if hasattr(fields, "column_names") else fields
+    zone = columns.numbers(fields["zone"], _zone) if "zone" in names else np.full(len(record), np.nan)
+    total -= np.nan_to_num(zone).astype(np.int64)
+    stamps = (total * 1_000_000_000 + _nanoseconds(fields["fraction"])).view("datetime64[ns]")
+    stamps[~fine] = np.datetime64("NaT", "ns")
+
+    bare = np.isnan(zone)
+    if bare.any():
+        which = "its times name" if bare.all() else f"{int(bare.sum()):,} of its times name"
+        caveats.append(Caveat(label, None, None, "clock", f"{name}: {which} no zone; they were read as UTC"))
+    guessed = np.isnan(year)
+    if guessed.any():
+        taken = (
+            f"the file's modification time, {changed:%Y-%m-%d}, as the last year in which they are not later than that"
+            if near is None
+            else f"the capture's time, {near:%Y-%m-%d}, as the year in which they are closest to that"
+        )
+        said = f"{name}: {int(guessed.sum()):,} of {len(record):,} times carry no year; it was taken from {taken}"
+        caveats.append(Caveat(label, int(record[np.argmax(guessed)]), None, "clock", said))
+    noted = Noted(label, "clock")
+    for place in np.flatnonzero(~fine).tolist():
+        noted.add(int(record[place]), int(start[place]), "has a time that no calendar has; it is missing")
+    caveats += noted.caveats()
+    return pd.Series(stamps).dt.tz_localize("UTC")
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(values), -1, values)
+
+
+def _number(text: bytes) -> float | None:
+    return float(text) if text and len(text) < 16 else None
+
+
+def _month(text: bytes) -> float | None:
+    if text[:3].lower() in _MONTHS:
+        return _MONTHS.index(text[:3].lower()) + 1.0
+    return _number(text)
+
+
+def year_of(text: bytes) -> float | None:
+    """Return the year of two or four digits; None where there is none."""
+    if len(text) == 2:
+        return float(text) + (1900 if text >= b"69" else 2000)  # as strptime's %y (POSIX)
+    return _number(text)
+
+
+def _days(year: float, month: float, day: float, *, changed: datetime.date, near: pd.Timestamp | None) -> float:
+    """Return the days from 1970 to a date; of a missing year (-1) the closest to `near`, else the last not after `changed`."""
+    if year >= 0:
+        return _days_of(int(year), month, day) if 1678 < year < 2262 else np.nan
+    if near is not None:
+        middle = _days_of(near.year, near.month, near.day)
+        # eight years back and forth there was a 29 February
+        found = [_days_of(near.year + shift, month, day) for shift in range(-8, 9)]
+        return min((each for each in found if not np.isnan(each)), key=lambda each: abs(each - middle), default=np.nan)
+    latest = _days_of(changed.year, changed.month, changed.day) + 1  # the clock that wrote the file may be west of UTC
+    found = [_days_of(each, month, day) for each in range(changed.year + 1, changed.year - 8, -1)]
+    return next((days for days in found if days <= latest), np.nan)
+
+
+def _days_of(year: int, month: float, day: float) -> float:
+    try:
+        return (datetime.date(year, int(month), int(day)) - datetime.date(1970, 1, 1)).days
+    except ValueError:
+        return np.nan
+
+
+def _seconds(text: bytes) -> float | None:
+    if not text:
+        return None
+    hour, minute, second = (int(part) for part in text.split(b":"))
+    return 3600.0 * hour + 60 * minute + second if hour < 24 and minute < 60 and second <= 60 else None
+
+
+def _zone(text: bytes) -> float | None:
+    """Return the seconds east of UTC."""
+    if text in (b"Z", b"z"):
+        return 0.0
+    digits = text[1:].replace(b":", b"")
+    if len(digits) != 4:
+        return None
+    return (int(digits[:2]) * 3600.0 + int(digits[2:]) * 60) * (-1 if text[:1] == b"-" else 1)
+
+
+def _nanoseconds(column: pa.ChunkedArray) -> np.ndarray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    digits = pc.fill_null(column.cast(pa.string()), "")
+    length = pc.binary_length(digits).to_numpy().astype(np.int64)
+    value = pc.if_else(pc.equal(digits, ""), "0", digits).cast(pa.int64()).to_numpy()
+    return value * 10 ** (9 - length)
