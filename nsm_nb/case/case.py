@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb import alerts as alert_room
-from nsm_nb import formats
+from nsm_nb import formats, full_content, statistics
 from nsm_nb.case import settings
 from nsm_nb.case.current import current
 from nsm_nb.case.holdings import Holdings
@@ -188,6 +188,17 @@ class Case:
     def joins(self) -> pd.DataFrame:
         """Which session each alert is about: `alert`, `session`, `confidence`, `how` it was found."""
         return self._kept("joins", lambda: alert_room.join(self.alerts, self.sessions))
+
+    @property
+    def names(self) -> pd.DataFrame:
+        """The names that the captures give to addresses, by DNS, TLS and HTTP; see `nsm_nb.full_content.names`."""
+        return self._kept("names", lambda: full_content.names(self.packets, evidence=self.paths))
+
+    @property
+    def hosts(self) -> pd.DataFrame:
+        """Who is there, with services, operating systems and names; see `nsm_nb.statistics.hosts`."""
+        home = self.settings.home_networks
+        return self._kept("hosts", lambda: statistics.hosts(self.packets, self.sessions, names=self.names, home=home))
 
     @property
     def caveats(self) -> pd.DataFrame:

@@ -4,5 +4,6 @@ from nsm_nb.full_content.carving import carve
 from nsm_nb.full_content.dissect import dissect, dissect_fields, dissect_packets
 from nsm_nb.full_content.fields import fields
 from nsm_nb.full_content.frames import frame_bytes, payload_bytes
+from nsm_nb.full_content.names import names
 
-__all__ = ["carve", "dissect", "dissect_fields", "dissect_packets", "fields", "frame_bytes", "payload_bytes"]
+__all__ = ["carve", "dissect", "dissect_fields", "dissect_packets", "fields", "frame_bytes", "names", "payload_bytes"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from nsm_nb.statistics.breakdown import breakdown
 from nsm_nb.statistics.concentration import concentration, entropy
+from nsm_nb.statistics.hosts import hosts
+from nsm_nb.statistics.part import part
 from nsm_nb.statistics.protocols import protocols
 from nsm_nb.statistics.services import services
 from nsm_nb.statistics.sizes import sizes
@@ -17,6 +19,6 @@ from nsm_nb.statistics.timeline import timeline
 from nsm_nb.statistics.vendor import vendor
 
 __all__ = [
-    "Rate", "Summary", "breakdown", "concentration", "entropy", "protocols", "services", "sizes", "summary", "talkers",
-    "timeline", "vendor",
+    "Rate", "Summary", "breakdown", "concentration", "entropy", "hosts", "part", "protocols", "services", "sizes",
+    "summary", "talkers", "timeline", "vendor",
 ]  # fmt: skip

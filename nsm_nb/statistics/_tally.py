@@ -13,7 +13,7 @@ import pandas as pd
 
 from nsm_nb.schema import PACKETS
 
-__all__ = ["Tally", "codes_of", "ends_of", "evidence_of", "numbers_of", "tally", "times_of"]
+__all__ = ["Tally", "codes_of", "ends_of", "evidence_of", "is_flows", "numbers_of", "tally", "times_of"]
 
 _FEW = 1 << 16  # a table of this many counters stays in the cache
 _WORD = 63  # bits of a positive int64
@@ -41,6 +41,11 @@ def evidence_of(table: pd.DataFrame) -> list[str]:
     codes, names = codes_of(table["evidence"])
     seen = np.flatnonzero(np.bincount(codes.astype(np.int64) + 1, minlength=len(names) + 1)[1:])
     return [str(names[int(each)]) for each in seen]
+
+
+def is_flows(table: pd.DataFrame) -> bool:
+    """Return True where a table is one of SESSIONS and not of PACKETS."""
+    return "src_octets" in table and "length" not in table
 
 
 def ends_of(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, Any]:

@@ -20,7 +20,7 @@ from nsm_nb.statistics._intervals import (
     parted,
     time_column,
 )
-from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of
+from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, is_flows, numbers_of
 
 __all__ = ["MOST_CELLS", "MOST_COLUMNS", "MOST_INTERVALS", "timeline"]
 
@@ -88,7 +88,7 @@ def timeline(
     [1560, 0, 60]
     """
     time = time_column(table, time)
-    flows = "src_octets" in table and "length" not in table
+    flows = is_flows(table)
     value = value or ("sessions" if flows else "alerts" if "alert" in table else "packets")
     sides = flows and value in _BOTH
     counted = value in _COUNTED and not sides
