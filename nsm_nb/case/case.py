@@ -22,7 +22,7 @@ from nsm_nb.case.inventory import Progress
 from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
-from nsm_nb.full_content import carve, frame_bytes
+from nsm_nb.full_content import carve, frame_bytes, view
 from nsm_nb.full_content.carving import carving_order
 from nsm_nb.schema import PACKETS, caveat_table
 from nsm_nb.text import printable
@@ -293,6 +293,10 @@ class Case:
             count = 0 if table is None else len(table)
             raise UnknownName(f"{printable(evidence)} has no frame {number}; it has {count:,} frames")
         return frame_bytes(table.iloc[[number - 1]], evidence=self.paths)[0]
+
+    def view(self, packets: pd.DataFrame, style: str = "tcpdump") -> str:
+        """Return packets of the case as tcpdump, snort, hex or tethereal show them; see `nsm_nb.full_content.view`."""
+        return view(packets, style, evidence=self.paths)
 
     def detail(self, alert: str) -> dict[str, Any]:
         """Return the raw record of an alert, as the sensor wrote it."""

@@ -1,9 +1,20 @@
-"""Full content: bytes back from the evidence, and what they mean: header fields, decode trees."""
+"""Full content: bytes back from the evidence, and what they mean: header fields, text as the old tools print it, trees."""
 
 from nsm_nb.full_content.carving import carve
 from nsm_nb.full_content.dissect import dissect, dissect_fields, dissect_packets
 from nsm_nb.full_content.fields import fields
 from nsm_nb.full_content.frames import frame_bytes, payload_bytes
 from nsm_nb.full_content.names import names
+from nsm_nb.full_content.views import view
 
-__all__ = ["carve", "dissect", "dissect_fields", "dissect_packets", "fields", "frame_bytes", "names", "payload_bytes"]
+__all__ = [
+    "carve",
+    "dissect",
+    "dissect_fields",
+    "dissect_packets",
+    "fields",
+    "frame_bytes",
+    "names",
+    "payload_bytes",
+    "view",
+]

@@ -110,7 +110,9 @@ def dissect(frame: bytes, *, link: int = 1, time: pd.Timestamp | None = None, le
     return "\n".join([*trees, *note])
 
 
-def dissect_packets(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLike] | None = None) -> str:
+def dissect_packets(
+    packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLike] | None = None, octets: bool = False
+) -> str:
     """Return the decode trees of picked packets, each under a line that names its frame and evidence.
 
     tshark sees these packets alone, in their order, and counts them from 1: what spans several packets (relative
@@ -122,6 +124,8 @@ def dissect_packets(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.Pa
         Rows of PACKETS, of one link type; some, not a capture of them.
     evidence
         As in `frame_bytes`.
+    octets
+        Each frame's bytes in hex behind its tree, as ``-x`` adds them.
 
     Raises
     ------
@@ -139,7 +143,7 @@ def dissect_packets(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.Pa
             zip(packets["frame"].tolist(), packets["evidence"].tolist(), strict=True), 1
         )
     ]
-    trees, note = _trees(frames, link)
+    trees, note = _trees(frames, link, octets=octets)
     return "\n".join([*(f"{name}\n{tree}" for name, tree in zip(names, trees, strict=False)), *note])
 
 
@@ -218,17 +222,17 @@ def _picked(packets: pd.DataFrame, evidence: Mapping[str, str | os.PathLike] | N
     return list(zip(times, packets["length"].tolist(), frames, strict=True)), int(links[0])
 
 
-def _trees(frames: Sequence[_Frame], link: int) -> tuple[list[str], list[str]]:
+def _trees(frames: Sequence[_Frame], link: int, *, octets: bool = False) -> tuple[list[str], list[str]]:
     """Return the tree of each frame, and a sentence where tshark was ended early."""
 
     def make() -> tuple[tuple[list[str], list[str]], int, bool]:
         mark = f"nsm_nb-{secrets.token_hex(16)}"  # no packet can guess it
-        output, note, again = _output(capture, _style(frames, "-V", "-S", mark))
+        output, note, again = _output(capture, _style(frames, "-V", *(["-x"] if octets else []), "-S", mark))
         trees = [f"{printable(tree, lines=True).strip()}\n" for tree in output.split(mark.encode()) if tree.strip()]
         return (trees, [f"[{note}]\n"] if note else []), len(output), again
 
     capture = b"".join(pcap_parts(frames, link))
-    return _kept(b"tree", capture, make)
+    return _kept(b"tree and octets" if octets else b"tree", capture, make)
 
 
 def _xml(frames: Sequence[_Frame], link: int) -> tuple[bytes, str]:
