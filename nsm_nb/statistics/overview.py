@@ -211,6 +211,11 @@ class Overview:
         )  # fmt: skip
 
     @property
+    def looked_at(self) -> Window | None:
+        """What `look` was asked for last."""
+        return self._asked
+
+    @property
     def anything(self) -> bool:
         """True where there is anything with a time."""
         return bool(self._there.any() or (self._start != _NAT).any())
@@ -487,9 +492,12 @@ def _of_flows(sessions: pd.DataFrame) -> pd.DataFrame:
     src, _, dtype = ends_of(sessions)
     families = np.array([*("ipv6" if ":" in str(name) else "ip" for name in dtype.categories), "ip"])[src]
     protocols, applications = (sessions[name].astype("str") for name in ("proto", "application"))
-    paths = families + ":" + protocols.fillna(_NONE).str.replace(":", "") + (
-        ":" + applications.str.replace(":", "")
-    ).fillna("")
+    paths = (
+        families
+        + ":"
+        + protocols.fillna(_NONE).str.replace(":", "")
+        + (":" + applications.str.replace(":", "")).fillna("")
+    )
     packets, octets = (sum(numbers_of(sessions[name])[0] for name in MEASURES[what]) for what in ("packets", "octets"))
     sums = pd.DataFrame({"path": paths.to_numpy(object), "packets": packets, "octets": octets}).groupby("path").sum()
     return tree(list(sums.index), sums["packets"].to_numpy(), sums["octets"].to_numpy())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +17,27 @@ from nsm_nb.widgets.style import PARTS
 if TYPE_CHECKING:
     from nsm_nb.case import Case
 
-__all__ = ["PROTOCOLS", "SERVICES", "SIZES", "Bars", "code", "export", "indented", "talkers_fields", "worded"]
+__all__ = [
+    "ALERTS", "PROTOCOLS", "SERVICES", "SIZES", "Bars", "alert_style", "alerts_of", "code", "export", "fitted", "indented",
+    "named", "spoken", "talkers_fields", "worded",
+]  # fmt: skip
 
 PROTOCOLS = (
-    Field("name", title="protocol", kind="code", width=22), "packets", Field("length", title="bytes"),
-    Field("share", kind="percent", width=8),
+    Field("name", title="protocol", kind="code", width=17), Field("packets", kind="count", width=9),
+    Field("length", title="bytes", width=9), Field("share", kind="percent", width=7),
 )  # fmt: skip
 SERVICES = (
-    Field("host", width=22), Field("proto", width=6), "port", Field("application", width=12),
-    Field("sessions", kind="count", width=9), Field("clients", kind="count", width=8), Field("octets", title="bytes"),
-    Field("dst_octets", title="sent"), Field("refused", kind="count", width=8),
+    Field("host", width=17), Field("service", kind="code", width=8), Field("application", width=11),
+    Field("sessions", kind="count", width=8), Field("clients", kind="count", width=7), Field("octets", title="bytes", width=8),
 )  # fmt: skip
+ALERTS = (
+    Field("priority", title="pr", kind="number", width=3),
+    Field("count", kind="count", width=6),
+    Field("message"),
+)
 SIZES = (
-    Field("size", title="bytes on the wire", width=17), Field("packets", kind="count", width=12),
-    Field("share", kind="percent", width=9),
+    Field("size", title="bytes on the wire", width=16), Field("packets", kind="count", width=9),
+    Field("share", kind="percent", width=7),
 )  # fmt: skip
 
 
@@ -37,26 +45,37 @@ def talkers_fields(of: str, by: str) -> tuple[str | Field, ...]:
     """Return the columns of talkers: who, what they are ranked by, both directions apart, and with how many."""
     kind = "bytes" if by == "octets" else "count"
     who: dict[str, tuple[str | Field, ...]] = {
-        "hosts": (Field("host", width=22),),
-        "networks": (Field("network", kind="address", width=22), Field("hosts", kind="count", width=7)),
-        "pairs": (Field("src_ip", width=22), Field("dst_ip", width=22)),
+        "hosts": (Field("host", width=17),),
+        "networks": (Field("network", kind="address", width=19), Field("hosts", kind="count", width=7)),
+        "pairs": (Field("src_ip", width=17), Field("dst_ip", width=17)),
         "ports": (Field("proto", width=6), "port"),
     }
-    last = {
-        "hosts": (Field("peers", kind="count", width=7),),
-        "networks": (Field("peers", kind="count", width=7),),
-        "pairs": (Field("answered", kind="count", width=10),),
+    last: dict[str, tuple[Field, ...]] = {
+        "hosts": (Field("peers", kind="count", width=6),),
+        "networks": (Field("peers", kind="count", width=6),),
+        "pairs": (),
         "ports": (Field("clients", kind="count", width=8), Field("servers", kind="count", width=8)),
     }
     names = ("sent", "received") if of in ("hosts", "networks") else ("src", "dst")
-    sides: tuple[str | Field, ...] = tuple(Field(f"{name}_{by}", title=name, kind=kind, width=10) for name in names)
-    sessions: tuple[str | Field, ...] = (Field("sessions", kind="count", width=10),)
+    sides: tuple[str | Field, ...] = tuple(Field(f"{name}_{by}", title=name, kind=kind, width=8) for name in names)
+    sessions: tuple[str | Field, ...] = (Field("sessions", kind="count", width=8),)
     if by == "sessions":
         opened = ("opened", "answered") if of in ("hosts", "networks") else ()
         return (*who[of], *sessions, *(Field(each, kind="count", width=10) for each in opened),
                 Field("octets", title="bytes", width=9), *(each for each in last[of] if each.name not in opened))  # fmt: skip
-    total = Field(by, title="bytes" if by == "octets" else by, kind=kind, width=10)
+    total = Field(by, title="bytes" if by == "octets" else by, kind=kind, width=8)
     return (*who[of], total, *sides, *sessions, *last[of])
+
+
+def fitted(fields: Sequence[str | Field], table: pd.DataFrame) -> tuple[str | Field, ...]:
+    """Return columns of which those that name an address are as wide as the first rows need."""
+    result = []
+    for field in fields:
+        if isinstance(field, Field) and field.name in ("host", "network", "src_ip", "dst_ip") and len(table):
+            longest = max(len(str(each)) for each in table[field.name].head(12))
+            field = replace(field, width=min(max(longest + 1, 15), 40))
+        result.append(field)
+    return tuple(result)
 
 
 class Bars:
@@ -106,6 +125,34 @@ def indented(table: pd.DataFrame) -> pd.DataFrame:
     """Return protocols with their names set in by their level."""
     names = ["  " * level + str(name) for level, name in zip(table["level"], table["name"], strict=True)]
     return table.assign(name=names)
+
+
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """Return services with protocol and port as one text."""
+    proto, port = table["proto"].astype("str").fillna("?"), table["port"].astype("str")
+    return table.assign(service=(proto + " " + port).array)
+
+
+def alerts_of(alerts: pd.DataFrame, window: tuple[pd.Timestamp, pd.Timestamp] | None) -> pd.DataFrame:
+    """Return how many alerts of a window there are of each message, the worst priority first."""
+    if "message" not in alerts:
+        return pd.DataFrame(
+            {"priority": pd.array([], "Int64"), "count": pd.array([], "Int64"), "message": pd.array([], "str")}
+        )
+    if window is not None:
+        alerts = alerts[((alerts["time"] >= window[0]) & (alerts["time"] < window[1])).fillna(False)]
+    groups = alerts.assign(message=alerts["message"].fillna("")).groupby("message", observed=True, sort=False)[
+        "priority"
+    ]
+    table = pd.DataFrame({"priority": groups.min(), "count": groups.size()}).reset_index()
+    table = table.sort_values(["priority", "count"], ascending=[True, False], kind="stable", ignore_index=True)
+    return table[["priority", "count", "message"]]
+
+
+def alert_style(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the class of an alert's priority."""
+    priority = row["priority"]
+    return {} if pd.isna(priority) else {"priority": f"priority-{min(max(int(priority), 1), 5)}"}
 
 
 def worded(table: pd.DataFrame) -> pd.DataFrame:
@@ -169,11 +216,15 @@ def export(case: Case, tables: Mapping[str, pd.DataFrame], about: str) -> Path:
     return folder
 
 
-def spoken(window: tuple[pd.Timestamp, pd.Timestamp], totals: Mapping[str, int], query: str, whole: bool) -> str:
-    """Return what the title says beside the name: how much, when, which filter."""
+def spoken(
+    window: tuple[pd.Timestamp, pd.Timestamp], totals: Mapping[str, int], query: str, *, whole: bool, step: int
+) -> str:
+    """Return what the title says beside the name: how much, when (to the step of nanoseconds), which filter."""
     counts = [amount(totals["packets"], "packet")] if totals["packets"] else []
     counts += [amount(totals[name], name[:-1]) for name in ("sessions", "alerts")]
     seconds = (window[1] - window[0]).total_seconds()
-    fine = 26 if seconds < 60 else 19
-    when = f"{time(window[0])[:fine]} to {time(window[1])[:fine]} UTC ({span(seconds)}{', all of the time' if whole else ''})"
+    digits = 19 if step % 10**9 == 0 else 23 if step % 10**6 == 0 else 26
+    first, last = (time(each)[:digits] for each in window)
+    last = last[11:] if last[:10] == first[:10] else last
+    when = f"{first} to {last} UTC ({span(seconds)}{', all of the time' if whole else ''})"
     return "; ".join([", ".join(counts), when, *([f"filter {printable(query)}"] if query.strip() else [])])

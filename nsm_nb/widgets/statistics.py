@@ -11,7 +11,7 @@ import pandas as pd
 from nsm_nb import statistics
 from nsm_nb.errors import QueryError
 from nsm_nb.statistics.overview import Overview
-from nsm_nb.statistics.quantities import amount
+from nsm_nb.statistics.quantities import amount, span
 from nsm_nb.text import printable
 from nsm_nb.widgets import panels
 from nsm_nb.widgets.cells import time
@@ -84,21 +84,26 @@ class Statistics(Frame):
         }
         self._clear = ipywidgets.Button(description="clear filter", tooltip="Show all sessions again")
         self._export = ipywidgets.Button(description="export", tooltip="Write all tables of this screen as CSV files")
-        self._chosen = Lines(live="polite")
+        self._chosen = Lines(live="polite", layout={"max_width": "36%"})
         self.caveat = Lines()
         self.icicle = Icicle(listens=[*_KEYS, "Enter"])
         self.protocols = _grid("protocols", "packets", panels.PROTOCOLS, identity="layers", height=206)
         self.talkers = _grid("talkers", "sessions", ("octets",), height=272)
         self.services = _grid("services", "answered sessions", panels.SERVICES, height=272)
         self.sizes = _grid("packet sizes", "packets", panels.SIZES, height=206)
+        self.alerts = Grid(
+            panels.alerts_of(pd.DataFrame(), None), columns=panels.ALERTS, style=panels.alert_style, height=206,
+            label="alerts by message", empty="no alerts in this window with this filter",
+        )  # fmt: skip
         filters = _bar(self.filter, self._chosen, *self._buttons.values(), self._clear)
         counted = _bar(*self.value.row, *self.by.row, _space(), self._export)
         below = ipywidgets.HBox(
             [
-                _panel([line(("talkers", "strong"))], self.talkers, "3 1 560px", self.of.buttons),
-                _panel([line(("services", "strong"), ("  that answered", "muted"))], self.services, "3 1 560px"),
-                _panel([line(("protocols", "strong"), ("  by layer", "muted"))], self.protocols, "3 1 440px"),
-                _panel([line(("packet sizes", "strong"))], self.sizes, "2 1 340px"),
+                _panel([line(("talkers", "strong"))], self.talkers, "1 1 500px", self.of.buttons),
+                _panel([line(("services", "strong"), ("  that answered", "muted"))], self.services, "1 1 500px"),
+                _panel([line(("protocols", "strong"), ("  by layer", "muted"))], self.protocols, "1 1 374px"),
+                _panel([line(("packet sizes", "strong"))], self.sizes, "1 1 290px"),
+                _panel([line(("alerts", "strong"), ("  by message", "muted"))], self.alerts, "2 1 330px"),
             ]
         )
         below.add_class("nsm-row")
@@ -197,7 +202,11 @@ class Statistics(Frame):
         if self._term is None:
             self.status = "choose a protocol, a talker or a service first"
             return
+        place = {grid: grid.active for grid in (self.talkers, self.services)}
         self.ask(narrowed(self.query, self._term, how))
+        for grid, active in place.items():
+            if how == "exclude" and active is not None and len(grid.places):
+                grid.active = min(active, len(grid.places) - 1)  # the next row takes its place
 
     def _pressed(self, key: str) -> None:
         self.narrow(_KEYS.get(key, "include"))  # type: ignore[arg-type]
@@ -252,7 +261,8 @@ class Statistics(Frame):
 
     def _moved(self) -> None:
         state = (self.timeline.window, self.timeline.zooms)
-        if state != self._state:
+        # where a window is zoomed into both change, and the zoomed part is counted when `zooms` tells
+        if state != self._state and self.overview.looked_at == self.timeline.view:
             self.case.selection.window = self.window
             self._show_below()
 
@@ -260,15 +270,25 @@ class Statistics(Frame):
         started = perf_counter()
         self._state = (self.timeline.window, self.timeline.zooms)
         window, rank = self.timeline.times, self._rank
+        self._term = None
+        for grid in (self.talkers, self.services, self.protocols):
+            grid.active = None  # another row would stand there, and would be chosen without a word
         totals = self.overview.totals(window)
         sessions = self.overview.of(window, _COLUMNS)
         self._show_protocols(window)
         self._show_talkers(sessions, rank)
         self._show_services(sessions)
         self._show_sizes(window)
-        self._offer()
         shown = self.overview.snapped(window)
-        self.note = panels.spoken(shown, totals, self.query, self.window is None) if self.overview.anything else ""
+        self.alerts.table = panels.alerts_of(self.overview.marks(), None if self.window is None else shown)
+        if self.icicle.active is not None:
+            self._choose_part()
+        self._offer()
+        self.note = (
+            panels.spoken(shown, totals, self.query, whole=self.window is None, step=self.overview.view.step)
+            if self.overview.anything
+            else ""
+        )
         self._say(shown, totals, perf_counter() - started)
         self._tell_code()
 
@@ -289,12 +309,12 @@ class Statistics(Frame):
         table = statistics.talkers(sessions, of=of, by=rank, home=self.case.settings.home_networks)
         sent = "sent" if of in ("hosts", "networks") else "src"
         self._bars(self.talkers).of(table, rank, None if rank == "sessions" else f"{sent}_{rank}")
-        self.talkers.show(table, columns=panels.talkers_fields(of, rank))
+        self.talkers.show(table, columns=panels.fitted(panels.talkers_fields(of, rank), table))
 
     def _show_services(self, sessions: pd.DataFrame) -> None:
-        table = statistics.services(sessions, home=self.case.settings.home_networks)
+        table = panels.named(statistics.services(sessions, home=self.case.settings.home_networks))
         self._bars(self.services).of(table, "sessions")
-        self.services.table = table
+        self.services.show(table, columns=panels.fitted(panels.SERVICES, table))
 
     def _show_sizes(self, window: Window | None) -> None:
         table = panels.worded(self.overview.sizes(window))
@@ -307,16 +327,22 @@ class Statistics(Frame):
         return grid._style
 
     def _say(self, shown: Window, totals: dict[str, int], took: float) -> None:
-        every = self.overview.view.every
+        every = span(self.overview.view.step / 1e9)
         parts = [f"counted in {took:.2f} s"]
         asked = self.timeline.times
         if asked is not None:
             parts.append(f"exact for the window, which is of whole intervals of {every}")
             whole = self.overview.snapped(None)
-            if (max(asked[0], whole[0]), min(asked[1], whole[1])) != shown and asked[0] < whole[1] and asked[1] > whole[0]:
+            if (
+                (max(asked[0], whole[0]), min(asked[1], whole[1])) != shown
+                and asked[0] < whole[1]
+                and asked[1] > whole[0]
+            ):
                 parts.append(f"widened from {time(asked[0])} to {time(asked[1])}")
         elif self.window is None:
             parts.append(f"all of the time, in intervals of {every}")
+        else:
+            parts.append(f"exact for what is zoomed into, in intervals of {every}")
         if totals["flows"] and not self.flows:
             parts.append(
                 f"{amount(totals['flows'], 'session')} known from flow records alone: in talkers and services, whole where "
@@ -341,9 +367,12 @@ class Statistics(Frame):
             f"talkers-{self.of.value}": self.talkers.table,
             "services": self.services.table,
             "packet-sizes": self.sizes.table,
+            "alerts": self.alerts.table,
         }
         evidence = "\n".join(f"{row.sha256}  {row.evidence}" for row in self.case.evidence.itertuples())
-        about = f"{self.case.name}: statistics\n{self.note}\n{self.status}\n\n{self.code}\n\nevidence, SHA-256:\n{evidence}"
+        about = (
+            f"{self.case.name}: statistics\n{self.note}\n{self.status}\n\n{self.code}\n\nevidence, SHA-256:\n{evidence}"
+        )
         folder = panels.export(self.case, tables, about)
         self.status = f"{len(tables)} tables written to {printable(folder)}, safe for a spreadsheet"
 
@@ -353,7 +382,7 @@ class _Choice:
 
     def __init__(self, words: str, buttons: ipywidgets.ToggleButtons):
         self.buttons = buttons
-        self.row = ([Lines(line((words, "muted")))] if words else []) + [buttons]
+        self.row = ([Lines(words)] if words else []) + [buttons]
 
     @property
     def value(self) -> Any:
@@ -361,8 +390,8 @@ class _Choice:
 
 
 def _choice(words: str, options: list, *, label: str = "") -> _Choice:
-    buttons = ipywidgets.ToggleButtons(options=options)
-    buttons.tooltip = label or words
+    titles = [each if isinstance(each, str) else each[0] for each in options]
+    buttons = ipywidgets.ToggleButtons(options=options, tooltips=[f"{label or words} {title}" for title in titles])
     return _Choice(words, buttons)
 
 
