@@ -47,7 +47,7 @@ def endpoints(column: pa.ChunkedArray, proto: pd.Categorical) -> tuple[pd.Catego
 
     whole = columns.mapped(column, lambda text: whole_text(text) or None)
     found = [[parts(text, port=port) for text in whole.categories] for port in (False, True)]
-    texts = np.array([[each[0] for each in side] + [""] for side in found], object)
+    texts = np.array([[each[0] or None for each in side] + [None] for side in found], object)
     numbers = np.array([[each[1] for each in side] + [np.nan] for side in found])
     place = (ported.astype(int), whole.codes)
     return pd.Categorical(texts[place]), numbers[place]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from nsm_nb.formats import columns
 from nsm_nb.formats.endpoints import endpoints, protocol
-from nsm_nb.formats.lines import whole_text
+from nsm_nb.formats.lines import Noted, whole_text
 from nsm_nb.formats.patterns import Found
 from nsm_nb.formats.stamps import printed_times
 from nsm_nb.schema import ALERTS
@@ -56,6 +57,7 @@ def alert_table(
     count = len(record)
     caveats = list(caveats)
     there = set(fields.column_names)
+    known = time is not None  # printed_times says itself what it could not read
     if time is None and count:
         time = printed_times(fields, record, start, path=path, label=label, near=near, caveats=caveats)
     proto = columns.mapped(fields["proto"], protocol) if "proto" in there else pd.Categorical([None] * count)
@@ -68,6 +70,10 @@ def alert_table(
     }
     if time is not None:
         table["time"] = time
+        untimed = Noted(label, "clock")
+        for place in np.flatnonzero(time.isna().to_numpy() & known).tolist():
+            untimed.add(int(record[place]), int(start[place]), "has no time that can be read; it is missing")
+        caveats += untimed.caveats()
     for side in ("src", "dst"):
         if side in there:
             table[f"{side}_ip"], numbers = endpoints(fields[side], proto)

@@ -22,7 +22,7 @@ from nsm_nb.text import printable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DATE", "printed_times", "year_of"]
+__all__ = ["DATE", "epoch_times", "printed_times"]
 
 # 11/24-02:30:42.898627, with a year of two (Snort -y) or four digits (Suricata) behind the day
 DATE = (
@@ -63,7 +63,7 @@ def printed_times(
     name = printable(label)
     changed = datetime.datetime.fromtimestamp(Path(path).stat().st_mtime, datetime.UTC)
     day = columns.numbers(fields["day"], _number)
-    month, year = columns.numbers(fields["month"], _month), columns.numbers(fields["year"], year_of)
+    month, year = columns.numbers(fields["month"], _month), columns.numbers(fields["year"], _year)
     code, known = pd.factorize(pd.MultiIndex.from_arrays([_filled(each) for each in (year, month, day)]))
     days = np.array([*(_days(*each, changed=changed.date(), near=near) for each in known.tolist()), np.nan])[code]
     clock = columns.numbers(fields["clock"], _seconds)
@@ -95,6 +95,36 @@ def printed_times(
     return pd.Series(stamps).dt.tz_localize("UTC")
 
 
+def epoch_times(column: pa.ChunkedArray, fraction: pa.ChunkedArray | None = None) -> pd.Series:
+    """Return seconds since 1970, bytes such as ``1379288691.491151``, as times; what is none, or does not fit, is missing.
+
+    Parameters
+    ----------
+    column
+        The texts. Whole numbers of 13 digits are milliseconds.
+    fraction
+        Digits behind the point, where they stand elsewhere.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    pattern = r"^\s*(?P<whole>\d{1,10})(?:\.(?P<part>\d{1,9})\d*)?\s*$|^\s*(?P<first>\d{10})(?P<milli>\d{3})\s*$"
+    parts = pc.extract_regex(column, pattern=pattern)
+    chunk = parts.combine_chunks() if isinstance(parts, pa.ChunkedArray) else parts
+    whole, part, first, milli = (pc.fill_null(chunk.field(name), b"") for name in ("whole", "part", "first", "milli"))
+    empty = pa.scalar(b"", pa.binary())
+    digits = pc.binary_join_element_wise(whole, first, empty)
+    behind = pc.binary_join_element_wise(part, milli, empty)
+    fine = pc.greater(pc.binary_length(digits), 0).to_numpy(zero_copy_only=False)
+    seconds = pc.if_else(pa.array(fine), digits, b"0").cast(pa.string()).cast(pa.int64()).to_numpy()
+    fine &= seconds < np.iinfo(np.int64).max // 1_000_000_000
+    stamps = np.where(fine, seconds, 0) * 1_000_000_000
+    stamps += np.where(fine, _nanoseconds(pa.chunked_array([behind]) if fraction is None else fraction), 0)
+    stamps = stamps.view("datetime64[ns]")
+    stamps[~fine] = np.datetime64("NaT", "ns")
+    return pd.Series(stamps).dt.tz_localize("UTC")
+
+
 def _filled(values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), -1, values)
 
@@ -109,8 +139,7 @@ def _month(text: bytes) -> float | None:
     return _number(text)
 
 
-def year_of(text: bytes) -> float | None:
-    """Return the year of two or four digits; None where there is none."""
+def _year(text: bytes) -> float | None:
     if len(text) == 2:
         return float(text) + (1900 if text >= b"69" else 2000)  # as strptime's %y (POSIX)
     return _number(text)
