@@ -40,8 +40,8 @@ _MULTICAST = r"(?:22[4-9]|23[0-9])\.|ff[0-9a-f]{2}:"
 _IP = {"ip": "ip", "ipv4": "ip", "ip6": "ip6", "ipv6": "ip6"}
 _TRANSPORTS = {"tcp", "udp", "sctp"}
 _LINKS = {
-    "eth", "ethertype", "vlan", "dot1q", "dot1ad", "qinq", "sll", "sll2", "null", "loop", "raw", "ppp", "pppoe",
-    "pppoes", "mpls", "llc", "snap", "cut", "...",
+    "eth", "ethertype", "vlan", "sll", "sll2", "null", "raw", "ppp", "pppdir", "ppptype", "pppoe", "chdlc", "mpls", "pw",
+    "wlan", "radiotap", "prism", "avs", "ppi", "llc", "cut", "...",
 }  # fmt: skip
 _BETWEEN = {"ipv6.fragment", "ipv6.extension"}  # between the IP header and what it carries
 _UNTOLD = {"fragment", "cut", "..."}  # the header says what would follow, the bytes are not there

@@ -7,8 +7,9 @@ rows, times in UTC. Where the two differ, and why, is told in docs/differences.m
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from nsm_nb.schema import PACKETS, caveats_of
 from nsm_nb.statistics import quantities
 from nsm_nb.statistics._listing import as_html, as_text
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, tally, times_of
+from nsm_nb.statistics._tcpdstat import as_tcpdstat
 from nsm_nb.statistics.breakdown import breakdown, network_of
 from nsm_nb.statistics.sizes import sizes_of
 
@@ -57,8 +59,8 @@ class Summary:
         Seconds between them.
     rate
         Bits a second: `mean` over the whole duration, `deviation` and `peak` of the seconds of the clock.
-    pairs
-        How many directed pairs of addresses there are, which tcpdstat calls flows.
+    pairs, pair_packets
+        How many directed pairs of addresses there are, which tcpdstat calls flows, and the packets between them.
     largest_pairs
         The ten that carried most: ``src_ip dst_ip packets length share``, `share` of all bytes.
     addresses
@@ -74,6 +76,8 @@ class Summary:
         Packets and bytes by layer, IP protocol and service; see `nsm_nb.statistics.breakdown`.
     notes
         Sentences on what the figures can't tell.
+    table
+        The packets themselves.
     """
 
     evidence: tuple[str, ...]
@@ -86,6 +90,7 @@ class Summary:
     duration: float
     rate: Rate
     pairs: int
+    pair_packets: int
     largest_pairs: pd.DataFrame = field(repr=False)
     ipv4_addresses: int
     ipv6_addresses: int
@@ -93,6 +98,7 @@ class Summary:
     sizes: pd.DataFrame = field(repr=False)
     breakdown: pd.DataFrame = field(repr=False)
     notes: tuple[str, ...]
+    table: pd.DataFrame = field(repr=False)
 
     @property
     def addresses(self) -> int:
@@ -104,8 +110,37 @@ class Summary:
         """Bytes on the wire of a packet, on average."""
         return self.length / self.packets if self.packets else math.nan
 
-    def text(self) -> str:
-        """Return a listing to read or to print; text from the evidence is made visible."""
+    def text(
+        self,
+        style: Literal["plain", "tcpdstat"] = "plain",
+        *,
+        as_printed: bool = False,
+        file: str | os.PathLike | None = None,
+    ) -> str:
+        """Return a listing to read or to print; text from the evidence is made visible.
+
+        Parameters
+        ----------
+        style
+            ``"plain"``, or ``"tcpdstat"``: laid out as tcpdstat lays it out, times in UTC.
+        as_printed
+            In the style of tcpdstat, its own figures also where they are wrong: docs/differences.md tells which.
+        file
+            In the style of tcpdstat, the capture to name, with its size; the evidence is named where None.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such style, or `as_printed` or `file` is given for another.
+        NsmError
+            Where tcpdstat can't read such packets and `as_printed` asks for its figures.
+        """
+        if style == "tcpdstat":
+            return as_tcpdstat(self, as_printed=as_printed, file=file)
+        if style != "plain":
+            raise ValueError(f"style={style!r} is not known; choose 'plain' or 'tcpdstat'")
+        if as_printed or file is not None:
+            raise ValueError("as_printed and file are of style='tcpdstat' alone")
         return as_text(self)
 
     def __str__(self) -> str:
@@ -159,6 +194,7 @@ def summary(packets: pd.DataFrame) -> Summary:
         duration=duration,
         rate=_rate(when[timed], length[timed], duration) if not timed.all() else _rate(when, length, duration),
         pairs=len(pairs),
+        pair_packets=int(pairs["packets"].sum()),
         largest_pairs=_shares(pairs.nlargest(LARGEST, ["length", "packets"], keep="first"), total),
         ipv4_addresses=int((~ipv6).sum()),
         ipv6_addresses=int(ipv6.sum()),
@@ -166,6 +202,7 @@ def summary(packets: pd.DataFrame) -> Summary:
         sizes=sizes_of(length),
         breakdown=breakdown(packets),
         notes=tuple(_notes(packets, length, captured, when, timed)),
+        table=packets,
     )
 
 
