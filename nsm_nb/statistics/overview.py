@@ -22,8 +22,9 @@ from nsm_nb.statistics.protocols import UNDECODED
 __all__ = ["INTERVALS", "Overview", "interval", "tree", "whole_intervals"]
 
 INTERVALS = (
-    "1us", "10us", "100us", "1ms", "10ms", "100ms", "1s", "2s", "5s", "10s", "15s", "30s", "1min", "2min", "5min",
-    "10min", "15min", "30min", "1h", "2h", "3h", "6h", "12h", "1D", "2D", "7D", "30D", "365D",
+    "1us", "2us", "5us", "10us", "20us", "50us", "100us", "200us", "500us", "1ms", "2ms", "5ms", "10ms", "20ms", "50ms",
+    "100ms", "200ms", "500ms", "1s", "2s", "5s", "10s", "15s", "30s", "1min", "2min", "5min", "10min", "15min", "30min",
+    "1h", "2h", "3h", "6h", "12h", "1D", "2D", "7D", "30D", "365D",
 )  # fmt: skip
 _MOST = 500  # intervals: about what a screen shows apart
 _MOST_COUNTERS = 1 << 20

@@ -34,12 +34,14 @@ def narrowed(line: str, term: str, how: How) -> str:
     line, term = line.strip(), term.strip()
     if how not in HOWS:
         raise ValueError(f"how={how!r} is not known; choose {', '.join(HOWS)}")
-    compound = " and " in term or " or " in term
     if how == "only":
         return term
+    either = " or " in term
+    compound = either or " and " in term
     added = f"not {f'({term})' if compound else term}" if how == "exclude" else term
     if not line:
         return added
+    added = f"({term})" if how == "include" and either else added
     if re.search(r"\bor\b|\|\|", line):
         line = f"({line})"
     elif f" and {added} and " in f" and {line} and ":
@@ -56,7 +58,7 @@ def _quoted(value: object) -> str:
 
 
 def _proto(value: Any) -> str:
-    return str(value) if str(value) in _ALONE else f"proto {_quoted(value)}"
+    return str(value) if str(value) in _ALONE else f"proto = {_quoted(value)}"
 
 
 def term_of_row(row: Mapping[str, Any]) -> str | None:
@@ -110,8 +112,10 @@ def term_of_layers(path: str) -> str | None:
             family, words = name, []
         elif name in _ALONE:
             words = [name]
-        elif words or family:
-            words = [*words[:1], f"application {_quoted(layer)}"]
+        elif words:
+            words = [words[0], f"application = {_quoted(layer)}"]
+        elif family and layer.isdecimal():
+            words = [f"proto {layer}"]
     if family and words and words[0] not in ("icmp", "icmp6", "igmp"):
         words.append(family)
     elif family and not words:

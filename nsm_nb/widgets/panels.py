@@ -174,19 +174,22 @@ def code(
         if len(parts) == 1
         else [f"packets, sessions = nsm.statistics.part({', '.join(parts)})"]
     )
+    ours = ", home=case.settings.home_networks" if home else ""
     table, when = ("sessions", ', time="start"') if value == "sessions" or flows else ("packets", "")
     if value == "alerts":
-        table = "case.alerts"
-    counted = value if value in ("sessions", "alerts") or not flows else "sessions"
-    parted = {"proto": ', by="proto"', "host": ', by="src_ip"'}.get(by, "")
-    ours = ", home=case.settings.home_networks" if home else ""
-    if by == "direction" and home:
-        parted = ', by="direction", home=case.settings.home_networks'
-    lines.append(f'nsm.statistics.timeline({table}, every="{every}"{parted}, value="{counted}"{when})')
+        table, when = "case.alerts", ""
+    parted = {
+        "proto": ', by="proto"',
+        "host": ', by="src_ip", n=5',
+        "direction": f', by="direction"{ours}' if home else "",
+    }[by]
+    if by == "direction" and not home and table == "packets":
+        parted = ', by="to_dst"'
+    lines.append(f'nsm.statistics.timeline({table}, every="{every}"{parted}, value="{value}"{when})')
     if not flows:
         lines += ["nsm.statistics.protocols(packets)", "nsm.statistics.sizes(packets)"]
     lines.append(f'nsm.statistics.talkers(sessions, of="{of}", by="{rank}"{ours})')
-    lines.append(f"nsm.statistics.services(sessions{ours})")
+    lines.append(f"nsm.statistics.services(sessions{', answered=False' if flows else ''}{ours})")
     return "\n".join(lines)
 
 

@@ -97,13 +97,14 @@ class Statistics(Frame):
         )  # fmt: skip
         filters = _bar(self.filter, self._chosen, *self._buttons.values(), self._clear)
         counted = _bar(*self.value.row, *self.by.row, _space(), self._export)
+        self._offered = _heading("services", "that answered")
         below = ipywidgets.HBox(
             [
-                _panel([line(("talkers", "strong"))], self.talkers, "1 1 500px", self.of.buttons),
-                _panel([line(("services", "strong"), ("  that answered", "muted"))], self.services, "1 1 500px"),
-                _panel([line(("protocols", "strong"), ("  by layer", "muted"))], self.protocols, "1 1 374px"),
-                _panel([line(("packet sizes", "strong"))], self.sizes, "1 1 290px"),
-                _panel([line(("alerts", "strong"), ("  by message", "muted"))], self.alerts, "2 1 330px"),
+                _panel(_heading("talkers"), self.talkers, "1 1 500px", self.of.buttons),
+                _panel(self._offered, self.services, "1 1 500px"),
+                _panel(_heading("protocols", "by layer"), self.protocols, "1 1 374px"),
+                _panel(_heading("packet sizes"), self.sizes, "1 1 290px"),
+                _panel(_heading("alerts", "by message"), self.alerts, "2 1 330px"),
             ]
         )
         below.add_class("nsm-row")
@@ -167,6 +168,8 @@ class Statistics(Frame):
         self.caveat.say(*([line(("", "doubt"), (_FLOWS, "doubt"))] if self.flows else []))
         if self.flows and self.value.value == "packets":
             self.value.buttons.value = "sessions"
+        which = "that were asked: records of one direction do not tell answers" if self.flows else "that answered"
+        self._offered.say(*_heading("services", which).lines)
         self.timeline.zooms = []
         self._go_to(case.selection.window)
         self._ask(case.selection.query)
@@ -312,7 +315,9 @@ class Statistics(Frame):
         self.talkers.show(table, columns=panels.fitted(panels.talkers_fields(of, rank), table))
 
     def _show_services(self, sessions: pd.DataFrame) -> None:
-        table = panels.named(statistics.services(sessions, home=self.case.settings.home_networks))
+        table = panels.named(
+            statistics.services(sessions, answered=not self.flows, home=self.case.settings.home_networks)
+        )
         self._bars(self.services).of(table, "sessions")
         self.services.show(table, columns=panels.fitted(panels.SERVICES, table))
 
@@ -414,7 +419,11 @@ def _space() -> ipywidgets.Widget:
     return ipywidgets.Box(layout={"flex": "1 1 auto"})
 
 
-def _panel(heading: list, grid: Grid, flex: str, *beside: ipywidgets.Widget) -> ipywidgets.VBox:
-    head = _bar(Lines(*heading), *beside)
+def _heading(name: str, more: str = "") -> Lines:
+    return Lines(line((name, "strong"), (f"  {more}", "muted")))
+
+
+def _panel(heading: Lines, grid: Grid, flex: str, *beside: ipywidgets.Widget) -> ipywidgets.VBox:
+    head = _bar(heading, *beside)
     head.add_class("nsm-panel-head")
     return ipywidgets.VBox([head, grid], layout={"flex": flex})

@@ -137,7 +137,7 @@ def test_looking_closer_counts_in_finer_intervals(tables, overview):
     coarse = overview.totals(window)
     overview.look(window)
 
-    assert overview.view.every == "100ms"
+    assert overview.view.every == "20ms"
     assert overview.snapped(None) == window
     assert {**overview.totals(), "alerts": 0} == {**coarse, "alerts": 0}
     overview.look(None)

@@ -164,7 +164,7 @@ def test_brushing_narrows_the_tables(notebook):
         notebook.page.keyboard.press(key)
 
     notebook.wait_for("case.selection.window is not None")
-    notebook.page.get_by_text("sessions that touch the window are counted whole").wait_for()
+    notebook.page.get_by_text("exact for the window").wait_for()
     notebook.screenshot(SHOTS / "statistics.png")
     notebook.page.keyboard.press("Escape")
     notebook.wait_for("case.selection.window is None")

@@ -25,7 +25,7 @@ def test_every_class_a_style_may_give_is_in_the_sheet():
 
 
 @pytest.mark.parametrize(
-    "name", ["shared.js", "rows.js", "grid.js", "timeline.js", "lines.js", "entry.js", "preview.js"]
+    "name", ["shared.js", "rows.js", "grid.js", "timeline.js", "icicle.js", "lines.js", "entry.js", "preview.js"]
 )
 def test_no_module_sets_markup_or_asks_the_network(name):
     source = style.asset(name)

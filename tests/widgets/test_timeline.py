@@ -87,3 +87,44 @@ def test_a_saved_notebook_shows_the_sums(hostile):
     data, _ = Timeline(counts(3).rename(columns={"tcp": hostile}))._repr_mimebundle_()
 
     assert "<script" not in data["text/html"] and "\x1b" not in data["text/html"]
+
+
+def test_a_zoom_shows_the_windows_rows_alone_and_comes_back():
+    table = counts(86_400)
+    timeline = Timeline(table)
+    coarse = timeline.bins
+    timeline.times = (table.index[1440], table.index[1584])
+
+    timeline.zoom_in()
+    assert timeline.window is None and timeline.view == (table.index[1440], table.index[1584])
+    assert timeline.bins["every"] == "1000000000" and timeline.bins["start"] == str(table.index[1440].value)
+    assert timeline.bins["values"][0] == table["tcp"].iloc[1440:1584].tolist()
+
+    timeline.zoom_out()
+    assert timeline.bins == coarse and timeline.times == (table.index[1440], table.index[1584])
+    timeline.zoom_out()
+    assert timeline.view is None
+
+
+def test_a_finer_table_is_asked_for_where_there_is_one():
+    asked = []
+    timeline = Timeline()
+    timeline.show(counts(10), finer=lambda view: asked.append(view) or counts(20, "100ms"))
+    timeline.times = (counts(10).index[2], counts(10).index[4])
+
+    timeline.zoom_in()
+    assert asked == [(counts(10).index[2], counts(10).index[4])] and timeline.bins["every"] == "100000000"
+    timeline.zoom_out()
+    assert asked[-1] is None
+
+
+def test_a_protocol_has_its_colour_and_other_things_that_of_their_rank():
+    index = counts(2).index
+    table = pd.DataFrame({"none": 9, "udp": 5, "tcp": 7, "gre": 1}, index=index)
+
+    assert dict(zip(Timeline(table).bins["names"], Timeline(table).bins["colours"], strict=True)) == {
+        "tcp": "tcp", "udp": "udp", "gre": "other", "none": "other",
+    }  # fmt: skip
+    hosts = pd.DataFrame({"10.0.0.1": 1, "other": 50, "udp": 8}, index=index)
+    bins = Timeline(hosts, by="host").bins
+    assert bins["names"] == ["udp", "10.0.0.1", "other"] and bins["colours"] == ["tcp", "udp", "other"]
