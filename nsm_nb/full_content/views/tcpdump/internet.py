@@ -10,6 +10,7 @@ from nsm_nb.full_content.views.tcpdump.page import (
     address,
     checksum,
     expected,
+    hex_rows,
     ip_at,
     look_up,
     mac,
@@ -109,7 +110,7 @@ def _options(page: Page, data: bytes, left: int) -> bool:
             return True
         if at + size > len(data):
             return False
-        if not _option(page, kind, data[at : at + size]):
+        if not _option(page, kind, data[at:], size):
             return False
         at, left = at + size, left - size
         if kind == 0:
@@ -117,54 +118,57 @@ def _options(page: Page, data: bytes, left: int) -> bool:
     return True
 
 
-def _option(page: Page, kind: int, option: bytes) -> bool:
+def _option(page: Page, kind: int, data: bytes, size: int) -> bool:
+    """Write the value of an option; False where it goes on past the bytes that are there."""
     if kind in (7, 131, 137):
-        return _route(page, option)
+        return _route(page, data, size)
     if kind == 68:
-        return _timestamps(page, option)
+        return _timestamps(page, data, size)
     if kind == 148:
-        if len(option) < 4:
-            page.say(f" [bad length {len(option)}]")
-        elif u16(option, 2):
-            page.say(f" value {u16(option, 2)}")
+        if size < 4:
+            page.say(f" [bad length {size}]")
+        elif u16(data, 2):
+            page.say(f" value {u16(data, 2)}")
     return True
 
 
-def _route(page: Page, option: bytes) -> bool:
-    if len(option) < 3 or (len(option) + 1) & 3:
-        page.say(f" [bad length {len(option)}]")
-    if len(option) < 3:
+def _route(page: Page, data: bytes, size: int) -> bool:
+    if size < 3 or (size + 1) & 3:
+        page.say(f" [bad length {size}]")
+    if size < 3:
         return True
-    pointer = option[2] - 1
-    if pointer < 3 or (pointer + 1) & 3:
-        page.say(f" [bad ptr {option[2]}]")
-    for at in range(3, len(option), 4):
-        if at + 4 > len(option):
+    pointer = data[2] - 1
+    if pointer < 3 or (pointer + 1) & 3 or pointer > size + 1:
+        page.say(f" [bad ptr {data[2]}]")
+    for at in range(3, size, 4):
+        if at + 4 > len(data):
             return False
-        page.say(" ", ip_at(option, at), "," if pointer > at else "")
+        page.say(" ", ip_at(data, at), "," if pointer > at else "")
     return True
 
 
-def _timestamps(page: Page, option: bytes) -> bool:
-    if len(option) < 4:
-        page.say(f"[bad length {len(option)}]")
+def _timestamps(page: Page, data: bytes, size: int) -> bool:
+    if size < 4:
+        page.say(f"[bad length {size}]")
         return True
     page.say(" TS{")
-    kind, pointer = option[3] & 15, option[2] - 1
+    kind, pointer, at = data[3] & 15, data[2] - 1, 0
     step = 4 if kind == 0 else 8
-    if (len(option) - 4) & (step - 1):
-        page.say(f"[bad length {len(option)}]")
-    if pointer < 4 or (pointer - 4) & (step - 1) or pointer > len(option):
-        page.say(f"[bad ptr {option[2]}]")
-    name = {0: "TSONLY", 1: "TS+ADDR", 2: "prespecified2.0", 3: "PRESPEC"}.get(kind)
+    if (size - 4) & (step - 1):
+        page.say(f"[bad length {size}]")
+    if pointer < 4 or (pointer - 4) & (step - 1) or pointer > size:
+        page.say(f"[bad ptr {data[2]}]")
+    name = {0: "TSONLY", 1: "TS+ADDR", 3: "PRESPEC"}.get(kind)
     page.say(name or f"[bad ts type {kind}]")
-    for at in range(4, len(option) if name else 0, step):
-        if at + step > len(option):
-            return False
-        where = ip_at(option, at) if step == 8 else ""
-        page.say(" ^ " if pointer == at else " ", f"{u32(option, at + step - 4)}@{where}")
-    page.say(" ^ " if pointer == len(option) else "")
-    page.say(f" [{option[3] >> 4} hops not recorded]}} " if option[3] >> 4 else "}")
+    if name:
+        for at in range(4, size, step):
+            if at + step > len(data):
+                return False
+            where = ip_at(data, at) if step == 8 else ""
+            page.say(" ^ " if pointer == at else " ", f"{u32(data, at + step - 4)}@{where}")
+        at += step
+    page.say(" ^ " if pointer == at else "")
+    page.say(f" [{data[3] >> 4} hops not recorded]}} " if data[3] >> 4 else "}")
     return True
 
 
@@ -379,6 +383,7 @@ def arp(page: Page, data: bytes, length: int) -> None:
     elif operation == 9:
         page.say(f"{hards[0]} at {softs[0]}")
     else:
+        page.say(hex_rows(data))  # as tcpdump does, though they follow once more
         return
     page.say(f", length {length}")
 

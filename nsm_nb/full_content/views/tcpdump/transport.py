@@ -297,7 +297,7 @@ def udp(page: Page, data: bytes, length: int, datagram: bytes, *, fragmented: bo
         return
     if not fragmented:
         stated = u16(data, 6)
-        if stated == 0:
+        if stated == 0 and datagram[0] >> 4 == 4:
             page.say("[no cksum] ")
         elif length + 8 <= len(data):
             computed = checksum(pseudo(datagram, length + 8, 17) + data[: length + 8])
