@@ -372,6 +372,9 @@ VERDICTS = Schema(
         "comment": Column("str", "why"),
         "previous": Column("str", "digest of the record before"),
         "digest": Column("str", "SHA-256 over this record and `previous`"),
+        "evidence": Column("str", "the file that the subject stands in, where it stands in one"),
+        "evidence_sha256": Column("str", "SHA-256 of that file when it was judged"),
+        "evidence_record": Column("Int64", "frame, line or record number in it"),
     },
 )
 

@@ -26,7 +26,8 @@ esac
 APT = """#!/bin/bash
 echo "apt-get ${*: -1}" >>"$CALLS"
 for name in $*; do
-  case $name in tshark | chromium) echo "#!/bin/bash" >"$BIN/$name"; chmod +x "$BIN/$name" ;; esac
+  case $name in postgresql) name=initdb ;; mariadb-server) name=mariadb-install-db ;; esac
+  case $name in tshark | chromium | initdb | mariadb-*) echo "#!/bin/bash" >"$BIN/$name"; chmod +x "$BIN/$name" ;; esac
 done
 """
 SUDO = """#!/bin/bash
@@ -128,7 +129,11 @@ def test_setup_for_tests_serves_the_lab_too(machine):
     _, said, calls = machine.setup("test")
 
     assert f"{INSTALL}.[test,team]" in calls
-    assert said.splitlines()[-1].startswith("No Chromium is installed: the browser tests are skipped")
+    assert [line.split(" is not installed")[0] for line in said.splitlines()[-3:]] == [
+        "No Chromium is installed: the browser tests are skipped and no PDF is made. Get it: apt install chromium.",
+        "PostgreSQL",
+        "MariaDB",
+    ]
     assert machine.setup("lab")[2] == []
 
 
@@ -139,7 +144,8 @@ def test_setup_as_root_brings_tshark_and_chromium_with_apt(machine):
     status, said, calls = machine.setup("test")
 
     assert status == 0
-    assert calls[-3:] == ["apt-get tshark", "apt-get fonts-dejavu-core", WARM]
+    brought = ["apt-get tshark", "apt-get fonts-dejavu-core", "apt-get postgresql", "apt-get mariadb-server"]
+    assert calls[-5:] == [*brought, WARM]
     assert "not installed" not in said
     assert (machine.root / ".venv" / "missing").read_text() == ""
 

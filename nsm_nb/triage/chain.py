@@ -1,9 +1,10 @@
 """The chain of the ledger: each record's digest covers the record and the digest of the one before.
 
 A digest is the SHA-256, in lower-case hex, of the record as canonical JSON (RFC 8785): one object with the members
-``analyst category comment id previous subject subject_kind time``, sorted, without spaces, UTF-8; `id` is a number,
-all else is text, and `time` reads ``2026-11-24T02:31:40.504000Z``. The first record's `previous` is 64 zeros. So
-any language can check a ledger:
+``analyst category comment evidence evidence_record evidence_sha256 id previous subject subject_kind time``, sorted,
+without spaces, UTF-8; the three about evidence only where they are known. `id` and `evidence_record` are numbers, all
+else is text, and `time` reads ``2026-11-24T02:31:40.504000Z``. The first record's `previous` is 64 zeros. So any
+language can check a ledger:
 
 >>> import hashlib
 >>> record = Record(1, "2026-11-24T02:31:40.504000Z", "ada", "alert", "0fd1:7", "I", "a shell", EMPTY, "")
@@ -20,11 +21,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["EMPTY", "Record", "Verification", "canonical", "check", "digest", "extend"]
+__all__ = ["EMPTY", "Act", "Record", "Reference", "Verification", "canonical", "check", "digest", "extend"]
 
 EMPTY = "0" * 64
 """The head of a ledger without records."""
@@ -32,8 +33,27 @@ EMPTY = "0" * 64
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
+class Reference(NamedTuple):
+    """Where in the evidence something stands: what the case calls the file, its SHA-256, and the record in it."""
+
+    evidence: str
+    sha256: str | None
+    record: int | None
+
+
+class Act(NamedTuple):
+    """What is recorded of some subjects at once: one analyst (or rule), one category, one comment."""
+
+    subjects: Sequence[str]
+    category: str
+    comment: str
+    analyst: str
+    kind: str = "alert"
+    references: Mapping[str, Reference] | None = None
+
+
 class Record(NamedTuple):
-    """One record as it is stored: all text but `id`."""
+    """One record as it is stored: all text but `id` and `evidence_record`."""
 
     id: int
     time: str
@@ -44,6 +64,13 @@ class Record(NamedTuple):
     comment: str
     previous: str
     digest: str
+    evidence: str | None = None
+    evidence_sha256: str | None = None
+    evidence_record: int | None = None
+
+
+_MAYBE = Record._fields[9:]  # members that are left out where they are not known; version 1 never had them
+_NOWHERE = (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +107,7 @@ def canonical(record: Record) -> bytes:
     """Return the bytes that a record's digest is taken over; its `digest` is no part of them."""
     fields = record._asdict()
     del fields["digest"]
-    return _bytes(_encode(fields))
+    return _bytes(_encode({name: value for name, value in fields.items() if name not in _MAYBE or value is not None}))
 
 
 def digest(record: Record) -> str:
@@ -97,6 +124,7 @@ def extend(
     subject_kind: str,
     category: str,
     comment: str,
+    references: Mapping[str, Reference] | None = None,
 ) -> list[Record]:
     """Return one new record a subject, chained to the last one.
 
@@ -106,20 +134,25 @@ def extend(
         `id` and `digest` of the last record; ``(0, EMPTY)`` for the first.
     subjects, time, analyst, subject_kind, category, comment
         What the records say. Only the subject differs between them.
+    references
+        Where in the evidence a subject stands, as far as that is known.
     """
     seal = _Seal(time, analyst, subject_kind, category, comment)
     number, previous = last
     records = []
     for subject in subjects:
         number += 1
-        here = seal.digest(number, previous, subject)
-        records.append(Record(number, time, analyst, subject_kind, subject, category, comment, previous, here))
+        place = references.get(subject, _NOWHERE) if references else _NOWHERE
+        here = seal.digest(number, previous, subject, place)
+        records.append(Record(number, time, analyst, subject_kind, subject, category, comment, previous, here, *place))
         previous = here
     return records
 
 
 class _Seal:
-    """Digests of records that differ only in `id`, `previous` and `subject`: what is the same is hashed once.
+    """Digests of records that differ only in `id`, `previous`, `subject` and their place in the evidence.
+
+    What is the same is hashed once.
 
     `digest` is its slow twin.
     """
@@ -127,13 +160,17 @@ class _Seal:
     def __init__(self, *same: str):
         self.same = same
         time, analyst, subject_kind, category, comment = map(_encode, same)
-        start = f'{{"analyst":{analyst},"category":{category},"comment":{comment},"id":'
+        start = f'{{"analyst":{analyst},"category":{category},"comment":{comment},'
         self._start = hashlib.sha256(_bytes(start))
         self._end = f',"subject_kind":{subject_kind},"time":{time}}}'
 
-    def digest(self, number: int, previous: str, subject: str) -> str:
+    def digest(self, number: int, previous: str, subject: str, place: tuple[str | None, str | None, int | None]) -> str:
+        evidence, sha256, record = place
+        known = "" if evidence is None else f'"evidence":{_encode(evidence)},'
+        known += "" if record is None else f'"evidence_record":{_encode(record)},'
+        known += "" if sha256 is None else f'"evidence_sha256":{_encode(sha256)},'
+        rest = f'{known}"id":{number},"previous":{_encode(previous)},"subject":{_encode(subject)}{self._end}'
         hashed = self._start.copy()
-        rest = f'{number},"previous":{_encode(previous)},"subject":{_encode(subject)}{self._end}'
         hashed.update(_bytes(rest))
         return hashed.hexdigest()
 
@@ -163,7 +200,7 @@ def check(records: Iterable[Record], *, last: int, head: str | None = None) -> V
         try:
             if seal is None or seal.same != record[1:4] + record[5:7]:
                 seal = _Seal(*record[1:4], *record[5:7])
-            genuine = seal.digest(record.id, record.previous, record.subject) == record.digest
+            genuine = seal.digest(record.id, record.previous, record.subject, record[9:]) == record.digest
         except TypeError:  # bytes where text was written
             genuine = False
         problem = _problem(record, place, genuine, previous, last)
@@ -198,7 +235,7 @@ def _problem(record: Record, place: int, genuine: bool, previous: str, last: int
         return f"is missing: the next one there is record {record.id}"
     if genuine:
         return ""
-    if not all(isinstance(each, str) for each in record[1:]):
+    if not all(isinstance(each, str) for each in record[1:9]):
         return "was changed after it was written: one of its texts is no text"
     if record.previous != previous:
         for first in range(1, last + 1):

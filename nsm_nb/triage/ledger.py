@@ -1,49 +1,75 @@
-"""The ledger: every verdict, by whom, when and why. It only grows, and its records are chained by their digests."""
+"""The ledger: every verdict, by whom, when and why. It only grows, and its records are chained by their digests.
+
+Rules and what analysts tell each other are records of the same chain; who looks at what just now is not.
+"""
 
 from __future__ import annotations
 
-import getpass
-import numbers
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from os import PathLike
+from typing import NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
 
 from nsm_nb.errors import LedgerError
-from nsm_nb.schema import VERDICTS
 from nsm_nb.text import printable
-from nsm_nb.triage.categories import CATEGORIES, Category, find
-from nsm_nb.triage.chain import EMPTY, Record, Verification, check, extend
+from nsm_nb.triage.categories import Category
+from nsm_nb.triage.chain import EMPTY, Act, Record, Reference, Verification, check, extend
+from nsm_nb.triage.given import COMMENT_LIMIT, analyst_name, category_of, comment_text, iso, names_of
+from nsm_nb.triage.investigations import Investigations
+from nsm_nb.triage.messages import Messages
+from nsm_nb.triage.rows import table_of
+from nsm_nb.triage.rulebook import Rulebook
 from nsm_nb.triage.store import open_store
-from nsm_nb.triage.tables import verdicts
+from nsm_nb.triage.tables import verdicts, verdicts_of
 
-__all__ = ["COMMENT_LIMIT", "KINDS", "Ledger"]
+__all__ = ["COMMENT_LIMIT", "KINDS", "Ledger", "Mark", "News"]
 
 KINDS = ("alert", "session", "packet", "host")
 """What can be judged."""
 
-COMMENT_LIMIT = 65_536
-"""Characters of a comment. It stands in each record of one verdict, and those can be hundreds of thousands."""
-
-_NAME_LIMIT = 1_024
 _CHUNK = 20_000  # records read or written at a time
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # no database's text holds these
 
 
-class Ledger:
-    """A ledger in an SQLite file or a PostgreSQL database. It is made by the first verdict, never by looking.
+class Mark(NamedTuple):
+    """A place in a ledger: the last record that was read, and its digest."""
 
-    Each call opens and closes the database, so a ledger may be shared by threads and outlive a fork, and any number
-    of processes may write at once: one after another, each in one transaction.
+    id: int
+    digest: str
+
+
+class News(NamedTuple):
+    """What the records since a mark say.
+
+    Attributes
+    ----------
+    mark
+        Where to go on from.
+    changed
+        The latest category of each subject that was judged since, by subject.
+    whole
+        True where `changed` is all there is: nothing was read before, or another ledger has taken the place of the one
+        that was.
+    """
+
+    mark: Mark
+    changed: dict[str, str]
+    whole: bool
+
+
+class Ledger(Messages, Investigations, Rulebook):
+    """A ledger in an SQLite file, or in PostgreSQL or MariaDB. It is made by the first verdict, never by looking.
+
+    A ledger may be shared by threads and outlive a fork, and any number of processes may write at once: one after
+    another, each in one transaction. An SQLite file is opened and closed by each call; to a server one connection is kept.
 
     Parameters
     ----------
     place
-        A path, ``sqlite:///path`` or ``postgresql+psycopg://user@host/database``.
+        A path, ``sqlite:///path``, ``postgresql+psycopg://user@host/database`` or
+        ``mariadb+pymysql://user@host/database``.
     clock
         Gives the time of a verdict, aware; the computer's clock by default.
     patience
@@ -73,7 +99,7 @@ class Ledger:
     ):
         self._store = open_store(place, patience=patience)
         self._clock = clock
-        self._known: dict[str, tuple[int, str, dict[str, str]]] = {}
+        self._known: dict[str, tuple[Mark, dict[str, str]]] = {}
 
     def __repr__(self) -> str:
         return f"<Ledger {self._store.name}>"
@@ -91,6 +117,7 @@ class Ledger:
         kind: str = "alert",
         comment: str = "",
         analyst: str | None = None,
+        references: Mapping[str, Reference] | None = None,
     ) -> pd.DataFrame:
         """Record a verdict on each subject, all in one transaction, and return the new rows of VERDICTS.
 
@@ -108,76 +135,107 @@ class Ledger:
             Why. Escalating demands one.
         analyst
             Who; by default the environment's NSM_ANALYST, else the name of the account.
+        references
+            Where in the evidence a subject stands, by subject.
 
         Raises
         ------
         LedgerError
             Where the verdict is refused or can't be recorded; nothing is then recorded.
         """
-        chosen = _category(category)
-        subjects = _subjects(subjects)
+        chosen = category_of(category)
+        names = names_of(subjects)
         if kind not in KINDS:
             raise LedgerError(f"{printable(kind)!r} can't be judged; one of {', '.join(KINDS)} can")
-        if len(comment) > COMMENT_LIMIT:
-            raise LedgerError(
-                f"the comment has {len(comment):,} characters and {COMMENT_LIMIT:,} is the most; "
-                "keep the long text in a file of the case and name it in the comment"
-            )
-        if chosen.needs_comment and not any(each.isprintable() and not each.isspace() for each in comment):
-            raise LedgerError(f"{chosen.short} ({chosen.name}) needs a comment: say why, with comment='...'")
-        analyst = _analyst(analyst)
-        comment = _storable(comment)
+        comment = comment_text(comment, chosen)
+        return table_of(self.record([Act(names, chosen.short, comment, analyst_name(analyst), kind, references)]))
+
+    def record(self, acts: Sequence[Act], *, unjudged: bool = False) -> list[Record]:
+        """Record acts that were checked already, all in one transaction; return the new records.
+
+        Parameters
+        ----------
+        acts
+            What to record. Those of one call carry the same time.
+        unjudged
+            Leave out subjects that somebody has judged before, be it a moment ago: a rule never overrules an analyst.
+        """
 
         def work(connection: sa.Connection) -> list[Record]:
-            records = extend(
-                _last(connection),
-                subjects,
-                time=_iso(self._clock()),  # read under the lock, so that times follow the order of the records
-                analyst=analyst,
-                subject_kind=kind,
-                category=chosen.short,
-                comment=comment,
-            )
+            place = _last(connection)
+            time = iso(self._clock())  # read under the lock, so that times follow the order of the records
+            records: list[Record] = []
+            taken: set[tuple[str, str]] = set()
+            for act in acts:
+                subjects = act.subjects
+                if unjudged:
+                    before = self._judged(connection, act.kind)
+                    subjects = [each for each in subjects if each not in before and (act.kind, each) not in taken]
+                    taken.update((act.kind, each) for each in subjects)
+                added = extend(
+                    place,
+                    subjects,
+                    time=time,
+                    analyst=act.analyst,
+                    subject_kind=act.kind,
+                    category=act.category,
+                    comment=act.comment,
+                    references=act.references,
+                )
+                if added:
+                    place = Mark(added[-1].id, added[-1].digest)
+                records += added
             for start in range(0, len(records), _CHUNK):
                 self._store.insert(connection, records[start : start + _CHUNK])
             return records
 
-        return _table(self._store.write(work))
+        return self._store.write(work)
 
     def verdicts(self) -> pd.DataFrame:
-        """Return all records, in the order they were made, as VERDICTS."""
-        return _table(self._store.read(lambda connection: _select(connection, sa.true())) or [])
+        """Return all verdicts, in the order they were made, as VERDICTS; rules and messages are not among them."""
+        return table_of(self._select(verdicts.c.subject_kind.not_in(("rule", "message"))))
 
     def history(self, subject: str | int, kind: str = "alert") -> pd.DataFrame:
         """Return the records of one subject, oldest first, as VERDICTS."""
-        (name,) = _subjects(subject)
-        wanted = (verdicts.c.subject_kind == kind) & (verdicts.c.subject == name)
-        return _table(self._store.read(lambda connection: _select(connection, wanted)) or [])
+        (name,) = names_of(subject)
+        return table_of(self._select((verdicts.c.subject_kind == kind) & (verdicts.c.subject == name)))
 
     def status(self, kind: str = "alert") -> pd.Series:
         """Return the latest category of each judged subject: short names, indexed by subject.
 
         A subject that was made new again is there, as ``NEW``; one never judged is not.
         """
-        after, digest, known = self._known.get(kind, (0, EMPTY, {}))
-
-        def work(connection: sa.Connection) -> tuple[tuple[int, str], bool, Sequence[sa.Row]]:
-            # A ledger only grows, so only what is new is read - unless another file has taken its place.
-            tip = connection.scalar(sa.select(verdicts.c.digest).where(verdicts.c.id == after))
-            same = bool(tip == digest)
-            new = (verdicts.c.subject_kind == kind) & (verdicts.c.id > (after if same else 0))
-            query = sa.select(verdicts.c.subject, verdicts.c.category).where(new).order_by(verdicts.c.id)
-            return _last(connection), same, connection.execute(query).all()
-
-        last, same, rows = self._store.read(work) or ((0, EMPTY), False, ())
-        known = {**(known if same else {}), **{str(row[0]): str(row[1]) for row in rows}}
-        self._known[kind] = (*last, known)
+        known = self._status(kind)
         index = pd.Index(list(known), dtype="str", name="subject")
         return pd.Series(list(known.values()), index=index, dtype="str", name="category")
 
+    def status_since(self, mark: Mark | None = None, kind: str = "alert") -> News:
+        """Return what was judged since a mark: the work is that of the new records, however long the ledger is.
+
+        Parameters
+        ----------
+        mark
+            The `mark` of an earlier answer; None to read all.
+        kind
+            One of `KINDS`.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     ledger = Ledger(f"{folder}/ledger.db")
+        ...     added = ledger.judge(range(3), "VI", analyst="ada")
+        ...     news = ledger.status_since()
+        ...     added = ledger.judge([1], "NA", analyst="bob")
+        ...     ledger.status_since(news.mark).changed
+        {'1': 'NA'}
+        """
+        found = self._store.read(lambda connection, _: _news(connection, mark, kind))
+        return found or News(Mark(0, EMPTY), {}, True)
+
     def head(self) -> str:
         """Return the digest of the last record, 64 zeros where there is none. A report carries it."""
-        return self._store.read(lambda connection: _last(connection)[1]) or EMPTY
+        return self._store.read(lambda connection, _: _last(connection).digest) or EMPTY
 
     def verify(self, *, head: str | None = None) -> Verification:
         """Check every record against the chain, and that the database still refuses changes.
@@ -197,8 +255,8 @@ class Ledger:
         head = head.strip().lower() if head is not None else None
         # A transaction for each part, not one for all: nobody who writes waits for a long check.
         seen = self._store.read(
-            lambda connection: (
-                _last(connection)[0],
+            lambda connection, _: (
+                _last(connection).id,
                 self._store.highest(connection),
                 self._store.lost_protection(connection),
             )
@@ -231,89 +289,53 @@ class Ledger:
         after: int | None = None
         while True:
             beyond = sa.true() if after is None else verdicts.c.id > after
-
-            def part(connection: sa.Connection, beyond: sa.ColumnElement[bool] = beyond) -> list[Record]:
-                return _select(connection, beyond, limit=_CHUNK)
-
-            rows = self._store.read(part, broken="surrogateescape")
+            rows = self._select(beyond, limit=_CHUNK, broken="surrogateescape")
             if not rows:
                 return
             yield from rows
             after = rows[-1].id
 
+    def _select(
+        self, wanted: sa.ColumnElement[bool], *, limit: int | None = None, broken: str = "backslashreplace"
+    ) -> list[Record]:
+        def work(connection: sa.Connection, version: int) -> list[Record]:
+            query = sa.select(*verdicts_of(version)).where(wanted).order_by(verdicts.c.id).limit(limit)
+            return [Record(*row) for row in connection.execute(query).all()]
 
-def _select(connection: sa.Connection, wanted: sa.ColumnElement[bool], *, limit: int | None = None) -> list[Record]:
-    rows = connection.execute(sa.select(verdicts).where(wanted).order_by(verdicts.c.id).limit(limit))
-    return [Record(*row) for row in rows.all()]
+        return self._store.read(work, broken=broken) or []
 
+    def _status(self, kind: str) -> dict[str, str]:
+        mark, known = self._known.get(kind, (None, {}))
+        news = self.status_since(mark, kind)
+        if news.whole:
+            known = news.changed
+        elif news.changed:
+            known = {**known, **news.changed}  # not in place: another thread may be reading it
+        self._known[kind] = (news.mark, known)
+        return known
 
-def _last(connection: sa.Connection) -> tuple[int, str]:
-    row = connection.execute(
-        sa.select(verdicts.c.id, verdicts.c.digest).order_by(verdicts.c.id.desc()).limit(1)
-    ).one_or_none()
-    return (row[0], row[1]) if row is not None else (0, EMPTY)
-
-
-def _table(records: list[Record]) -> pd.DataFrame:
-    table = pd.DataFrame(records, columns=list(Record._fields))
-    # Where somebody edited the file, a text can be anything; it is shown as text, and verify() names the record.
-    for name in table.columns[1:]:
-        if not isinstance(table[name].dtype, pd.StringDtype):
-            table[name] = [printable(each) for each in table[name]]
-    # A time that somebody edited into nonsense is missing.
-    table["time"] = pd.to_datetime(table["time"], format="%Y-%m-%dT%H:%M:%S.%fZ", utc=True, errors="coerce")
-    return VERDICTS.conform(table)
-
-
-def _iso(moment: datetime) -> str:
-    if moment.tzinfo is None:
-        raise ValueError("the clock of a ledger must give aware times, such as datetime.now(UTC)")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    def _judged(self, connection: sa.Connection, kind: str) -> Mapping[str, str]:
+        """Return what was judged until now, within a transaction that writes."""
+        mark, known = self._known.get(kind, (None, {}))
+        news = _news(connection, mark, kind)
+        return news.changed if news.whole else {**known, **news.changed}
 
 
-def _storable(text: str) -> str:
-    if not _UNSTORABLE.search(text):
-        return text
-    # A surrogate pair that came as two characters (JSON, Windows) is one character.
-    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-    return _UNSTORABLE.sub(lambda match: printable(match.group()), whole)
+def _news(connection: sa.Connection, mark: Mark | None, kind: str) -> News:
+    after, digest = mark or (0, EMPTY)
+    # A ledger only grows, so only what is new is read - unless another one has taken its place.
+    same = after > 0 and connection.scalar(sa.select(verdicts.c.digest).where(verdicts.c.id == after)) == digest
+    last = _last(connection)
+    changed: dict[str, str] = {}
+    if last != mark:
+        # The kind is looked at here: asked for it, SQLite takes the index of subjects and goes through all of them.
+        columns = verdicts.c.subject_kind, verdicts.c.subject, verdicts.c.category
+        new = sa.select(*columns).where(verdicts.c.id > (after if same else 0)).order_by(verdicts.c.id)
+        rows = connection.execute(new).all()
+        changed = {str(subject): str(category) for its, subject, category in rows if its == kind}
+    return News(last, changed, not same)
 
 
-def _category(category: str | Category) -> Category:
-    found = CATEGORIES.get(category.short) if isinstance(category, Category) else find(str(category))
-    if found is None:
-        raise LedgerError(f"there is no category {printable(category)!r}; the categories are {', '.join(CATEGORIES)}")
-    return found
-
-
-def _subjects(subjects: Iterable[str | int] | str | int) -> list[str]:
-    single = isinstance(subjects, (str, numbers.Integral))
-    names: dict[str, None] = {}
-    for each in [subjects] if single else subjects:  # type: ignore[union-attr, list-item]
-        if isinstance(each, str):
-            name = _storable(each)
-        elif isinstance(each, numbers.Integral) and not isinstance(each, bool):
-            name = str(int(each))  # the number of a session, whatever NumPy calls it
-        else:
-            raise LedgerError(f"{printable(repr(each))} names nothing; a subject is a text or a whole number")
-        if not 0 < len(name) <= _NAME_LIMIT:
-            raise LedgerError(f"a text of {len(name):,} characters names no subject; it has 1 to {_NAME_LIMIT:,}")
-        names[name] = None
-    if not names:
-        raise LedgerError("nothing was chosen: name at least one subject to judge")
-    return list(names)
-
-
-def _analyst(analyst: str | None) -> str:
-    if analyst is None:
-        analyst = os.environ.get("NSM_ANALYST", "")
-        if not analyst.strip():
-            try:
-                analyst = getpass.getuser()
-            except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
-                analyst = ""
-    if not analyst.strip():
-        raise LedgerError("nobody judges: give analyst='...', or set NSM_ANALYST in the environment")
-    if len(analyst) > _NAME_LIMIT:
-        raise LedgerError(f"an analyst's name of {len(analyst):,} characters is too long; {_NAME_LIMIT:,} is the most")
-    return _storable(analyst.strip())
+def _last(connection: sa.Connection) -> Mark:
+    row = connection.exec_driver_sql("SELECT id, digest FROM verdicts ORDER BY id DESC LIMIT 1").one_or_none()
+    return Mark(row[0], row[1]) if row is not None else Mark(0, EMPTY)

@@ -1,37 +1,35 @@
-"""Where a ledger lies: an SQLite file by default, PostgreSQL for a team. Tables, triggers, locks, and errors in words.
+"""Where a ledger lies: an SQLite file by default, PostgreSQL or MariaDB for a team. What all of them share.
 
-SQLite keeps its rollback journal and not a write-ahead log (WAL), for four reasons: WAL needs shared memory, which
-network folders lack; a WAL database on read-only media can't be opened; after each commit the one file holds all,
-so a copy of `ledger.db` is whole; and what WAL is good at, readers beside a writer, matters little where a write
-takes milliseconds. With `synchronous=EXTRA` a confirmed verdict outlives a power cut.
+A store reads in one transaction and writes in one transaction that nobody else's overlaps; it makes the tables with the
+first record, and brings those of an older release up to date with the first record that is written to them.
 
-*Source*: sqlite.org/wal.html 2 and 4; sqlite.org/pragma.html, synchronous; SQLAlchemy 2.1, "Transactions with
-SQLite and the sqlite3 driver" (BEGIN is ours); PostgreSQL 15, 13.3.5 (advisory locks).
+*Source*: SQLAlchemy 2.1, "Working with Transactions and the DBAPI"; "Transactions with SQLite and the sqlite3 driver".
 """
 
 from __future__ import annotations
 
-import sqlite3
+import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from operator import methodcaller
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import finalize
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.pool import NullPool
 
 from nsm_nb.errors import LedgerError
 from nsm_nb.text import printable
 from nsm_nb.triage import tables
 from nsm_nb.triage.chain import Record
 
-__all__ = ["PostgresStore", "SqliteStore", "Store", "open_store"]
+__all__ = ["ServerStore", "Store", "beginning", "open_store"]
 
 T = TypeVar("T")
+
+VERSION_TOLD = "SELECT value FROM ledger_meta WHERE name = 'version'"
 
 
 def open_store(place: str | PathLike[str], *, patience: float) -> Store:
@@ -40,7 +38,7 @@ def open_store(place: str | PathLike[str], *, patience: float) -> Store:
     Parameters
     ----------
     place
-        A path, ``sqlite:///path`` or ``postgresql+psycopg://user@host/database``.
+        A path, ``sqlite:///path``, ``postgresql+psycopg://user@host/database`` or ``mariadb+pymysql://...``.
     patience
         Seconds to wait while others write.
 
@@ -49,6 +47,10 @@ def open_store(place: str | PathLike[str], *, patience: float) -> Store:
     LedgerError
         Where the address can't be used.
     """
+    from nsm_nb.triage.mariadb import MariaStore
+    from nsm_nb.triage.postgres import PostgresStore
+    from nsm_nb.triage.sqlite import SqliteStore
+
     if not isinstance(place, str) or "://" not in place:
         return SqliteStore(Path(place), patience)
     try:
@@ -63,9 +65,14 @@ def open_store(place: str | PathLike[str], *, patience: float) -> Store:
         if not url.database or url.database.startswith((":memory:", "file:")) or url.query:
             raise LedgerError(f"{name}: the ledger needs a plain file; write its path, such as my-case/ledger.db")
         return SqliteStore(Path(url.database), patience)
-    if backend != "postgresql":
-        raise LedgerError(f"{name}: the ledger is kept in SQLite (a path) or in PostgreSQL (postgresql+psycopg://...)")
-    return PostgresStore(url, name, patience)
+    if backend == "postgresql":
+        return PostgresStore(url, name, patience)
+    if backend in ("mariadb", "mysql"):
+        return MariaStore(url, name, patience)
+    raise LedgerError(
+        f"{name}: the ledger is kept in SQLite (a path), in PostgreSQL (postgresql+psycopg://...) "
+        "or in MariaDB (mariadb+pymysql://...)"
+    )
 
 
 class _BrokenText(LedgerError):
@@ -86,15 +93,16 @@ class Store(ABC):
     def __init__(self, name: str, patience: float):
         self.name = name
         self.patience = patience
+        self._insert: tuple[str, bool] | None = None
         self._engines: dict[tuple[str | None, ...], sa.Engine] = {}  # they keep compiled statements, no connections
 
-    def read(self, work: Callable[[sa.Connection], T], *, broken: str = "backslashreplace") -> T | None:
+    def read(self, work: Callable[[sa.Connection, int], T], *, broken: str = "backslashreplace") -> T | None:
         """Return what `work` reads in one transaction, or None where no ledger has been made yet.
 
         Parameters
         ----------
         work
-            Called with a connection; again where the database was locked.
+            Called with a connection and the version of the tables; again where the database was locked.
         broken
             How bytes that are no UTF-8 are read (somebody edited the file): an error handler of `codecs`.
 
@@ -105,7 +113,8 @@ class Store(ABC):
         """
 
         def reading(connection: sa.Connection) -> T | None:
-            return work(connection) if self._version(connection) is not None else None
+            version = self._version(connection)
+            return work(connection, version) if version is not None else None
 
         if not self._there():
             return None
@@ -126,21 +135,43 @@ class Store(ABC):
         """
 
         def writing(connection: sa.Connection) -> T:
-            if self._version(connection) is None:
-                tables.metadata.create_all(connection, checkfirst=False)
-                for statement in self._protection():
-                    connection.exec_driver_sql(statement)
-                connection.execute(tables.meta.insert(), [{"name": "version", "value": str(tables.VERSION)}])
+            version = self._version(connection)
+            if version is None:
+                self._found(connection)
+            elif version < tables.VERSION:
+                self._bring_up_to_date(connection, version)
             return work(connection)
 
         return self._patiently(self._writer(), writing)
 
+    def _found(self, connection: sa.Connection) -> None:
+        """Make the tables and what protects them."""
+        tables.metadata.create_all(connection, checkfirst=False)
+        for statement in self._protection():
+            connection.exec_driver_sql(statement)
+        connection.execute(tables.meta.insert(), [{"name": "version", "value": str(tables.VERSION)}])
+
+    def _bring_up_to_date(self, connection: sa.Connection, version: int) -> None:
+        """Take the steps from an older version of the tables to this one's."""
+        for number in range(version + 1, tables.VERSION + 1):
+            for step in tables.STEPS[number]:
+                if isinstance(step, str):
+                    connection.exec_driver_sql(step)
+                else:
+                    step.create(connection)
+        connection.execute(
+            tables.meta.update().where(tables.meta.c.name == "version").values(value=str(tables.VERSION))
+        )
+
     def insert(self, connection: sa.Connection, records: Sequence[Record]) -> None:
         """Add records to the ledger."""
         # The statement is compiled once and given to the driver; SQLAlchemy's own way takes 7 us more a record.
-        statement = tables.verdicts.insert().compile(dialect=connection.dialect)
-        rows: Any = records if statement.positional else [each._asdict() for each in records]
-        connection.exec_driver_sql(str(statement), list(rows))
+        if self._insert is None:
+            statement = tables.verdicts.insert().compile(dialect=connection.dialect)
+            self._insert = str(statement), bool(statement.positional)
+        text, positional = self._insert
+        rows: Any = list(records) if positional else [each._asdict() for each in records]
+        connection.exec_driver_sql(text, rows)
 
     @abstractmethod
     def lost_protection(self, connection: sa.Connection) -> list[str]:
@@ -174,24 +205,30 @@ class Store(ABC):
     @abstractmethod
     def _busy(self, problem: DBAPIError) -> bool: ...
 
-    def _version(self, connection: sa.Connection) -> int | None:
-        """Return the version of the ledger's tables, None where there are none."""
+    def _told(self, connection: sa.Connection) -> str | None:
+        """Return what the ledger says of the version of its tables, None where there is no ledger."""
         there = set(sa.inspect(connection).get_table_names())
         if tables.meta.name not in there:
             if tables.verdicts.name in there or (there and connection.dialect.name == "sqlite"):
                 raise LedgerError(f"{self.name} is a database, but no ledger of nsm_nb; give another path")
             return None
-        text = connection.scalar(sa.select(tables.meta.c.value).where(tables.meta.c.name == "version"))
-        if not str(text).isdecimal():
+        return str(connection.exec_driver_sql(VERSION_TOLD).scalar())
+
+    def _version(self, connection: sa.Connection) -> int | None:
+        """Return the version of the ledger's tables, None where there are none."""
+        text = self._told(connection)
+        if text is None:
+            return None
+        if not text.isdecimal():
             raise LedgerError(
                 f"{self.name}: the ledger does not say the version of its tables; bring it back from a copy"
             )
-        if int(str(text)) > tables.VERSION:
+        if int(text) > tables.VERSION:
             raise LedgerError(
                 f"{self.name} was written by a newer nsm_nb (ledger version {text}, this one knows {tables.VERSION}); "
                 "update nsm_nb: pip install -U nsm-nb"
             )
-        return int(str(text))
+        return int(text)
 
     def _patiently(self, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
         deadline = time.monotonic() + self.patience
@@ -208,156 +245,58 @@ class Store(ABC):
                 time.sleep(0.01)
 
 
-class SqliteStore(Store):
-    """A ledger in an SQLite file."""
-
-    def __init__(self, path: Path, patience: float):
-        super().__init__(printable(path), patience)
-        self.path = path.absolute()  # a notebook may change its directory
-
-    def lost_protection(self, connection: sa.Connection) -> list[str]:
-        """Return the names of triggers that are gone, changed, or not ours."""
-        found = connection.exec_driver_sql(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'verdicts'"
-        )
-        there = {row[0]: row[1] for row in found}
-        return sorted(
-            name for name in {*there, *tables.SQLITE_TRIGGERS} if there.get(name) != tables.SQLITE_TRIGGERS.get(name)
-        )
-
-    def highest(self, connection: sa.Connection) -> int:
-        """Return the highest `id` ever given (AUTOINCREMENT keeps it)."""
-        return int(
-            connection.exec_driver_sql("SELECT max(seq) FROM sqlite_sequence WHERE name = 'verdicts'").scalar() or 0
-        )
-
-    def _there(self) -> bool:
-        return self.path.exists()
-
-    def _reader(self, broken: str | None) -> sa.Engine:
-        # Not "ro": where a writer was killed, the reader takes back what it left half-written. A file that can't be
-        # written is opened read-only all the same.
-        return self._engine("rw", "BEGIN", broken)
-
-    def _writer(self) -> sa.Engine:
-        # IMMEDIATE: the lock is taken before the last record is read, so that two writers never extend the same one.
-        return self._engine("rwc", "BEGIN IMMEDIATE", "backslashreplace")
-
-    def _make(self, *how: str | None) -> sa.Engine:
-        mode, begin, broken = how
-
-        def connect() -> sqlite3.Connection:
-            address = f"{self.path.as_uri()}?mode={mode}"
-            connection = sqlite3.connect(
-                address, uri=True, timeout=self.patience, isolation_level=None, check_same_thread=False
-            )
-            if broken:
-                connection.text_factory = methodcaller("decode", "utf-8", broken)
-            try:
-                connection.execute("PRAGMA synchronous = EXTRA")
-            except sqlite3.Error:  # the file is no database, or is locked
-                connection.close()
-                raise
-            return connection
-
-        return _beginning(sa.create_engine("sqlite://", creator=connect, poolclass=NullPool), str(begin))
-
-    def _protection(self) -> tuple[str, ...]:
-        return tuple(tables.SQLITE_TRIGGERS.values())
-
-    def _busy(self, problem: DBAPIError) -> bool:
-        return _code(problem).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-
-    def _reason(self, problem: DBAPIError) -> str:
-        code = _code(problem)
-        for start, reason in _SQLITE_REASONS.items():
-            if code.startswith(start):
-                return reason.format(patience=self.patience, folder=printable(self.path.parent))
-        return f"the ledger can't be used ({printable(problem.orig)}); bring it back from a copy"
+def _closed(engine: sa.Engine, process: int) -> None:
+    """Close the connection that an engine keeps, unless it is the one of a process that this one was forked from."""
+    engine.dispose(close=process == os.getpid())
 
 
-class PostgresStore(Store):
-    """A ledger in PostgreSQL, in the schema that the connection finds first."""
+class ServerStore(Store):
+    """A ledger in a database server; `driver` is what a user writes before ``://``.
+
+    One connection is kept for the next call: making one costs a server more than a verdict does.
+    """
+
+    driver = ""
 
     def __init__(self, url: sa.URL, name: str, patience: float):
         super().__init__(name, patience)
         self.url = url
-
-    def lost_protection(self, connection: sa.Connection) -> list[str]:
-        """Return the names of triggers that are gone, switched off, or not ours."""
-        found = connection.exec_driver_sql(
-            "SELECT tgname FROM pg_trigger WHERE tgrelid = 'verdicts'::regclass AND NOT tgisinternal "
-            "AND tgenabled IN ('O', 'A')"
-        )
-        return sorted({name for (name,) in found} ^ set(tables.POSTGRES_TRIGGERS))
+        self._seen = False
+        self._process = os.getpid()
 
     def highest(self, connection: sa.Connection) -> int:
-        """Return 0: PostgreSQL's sequences don't follow transactions, so they tell nothing."""
+        """Return 0: what servers count does not follow transactions, so it tells nothing."""
         return 0
 
     def _there(self) -> bool:
         return True
 
-    def _reader(self, broken: str | None) -> sa.Engine:
-        return self._engine("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    def _told(self, connection: sa.Connection) -> str | None:
+        # The catalogue is asked once: it costs more than a verdict.
+        text = str(connection.exec_driver_sql(VERSION_TOLD).scalar()) if self._seen else super()._told(connection)
+        self._seen = text is not None
+        return text
 
-    def _writer(self) -> sa.Engine:
-        return self._engine(
-            f"SET LOCAL lock_timeout = {int(self.patience * 1000)}",
-            "SELECT pg_advisory_xact_lock(hashtext('nsm_nb ledger ' || current_schema()))",
-        )
-
-    def _make(self, *how: str | None) -> sa.Engine:
+    def _connect_by(self, **how: Any) -> sa.Engine:
         try:
-            return _beginning(sa.create_engine(self.url, poolclass=NullPool), *map(str, how))
+            engine = sa.create_engine(self.url, pool_size=1, max_overflow=-1, pool_pre_ping=True, **how)
         except (ModuleNotFoundError, NoSuchModuleError) as problem:
             raise LedgerError(
                 f"{self.name}: the driver of the database is not installed; pip install 'nsm-nb[team]', "
-                "and write postgresql+psycopg://..."
+                f"and write {self.driver}://..."
             ) from problem
+        finalize(self, _closed, engine, os.getpid())
+        return engine
 
-    def _protection(self) -> tuple[str, ...]:
-        made = (f"CREATE TRIGGER {name} {rest}" for name, rest in tables.POSTGRES_TRIGGERS.items())
-        return (*tables.POSTGRES_FUNCTIONS, *made)
-
-    def _busy(self, problem: DBAPIError) -> bool:
-        return getattr(problem.orig, "sqlstate", None) in ("40001", "40P01")  # serialization failure, deadlock
-
-    def _reason(self, problem: DBAPIError) -> str:
-        code = getattr(problem.orig, "sqlstate", None) or ""
-        detail = printable(str(problem.orig).partition("\n")[0])
-        if code == "55P03":
-            return f"the ledger is locked: somebody has been writing for {self.patience:g} s; try again"
-        if code == "25006":
-            return "the database is read-only; judge against its primary server"
-        if code.startswith("53"):
-            return f"the server has no room left ({detail}); nothing was recorded; free space and judge again"
-        if code == "P0001":
-            return f"the ledger refuses the record: {detail}"
-        return f"the ledger can't be used ({detail}); check that the server runs and lets you in"
+    def _engine(self, *how: str | None) -> sa.Engine:
+        if self._process != os.getpid():  # after a fork: the connections are those of the parent
+            for engine in self._engines.values():
+                engine.dispose(close=False)
+            self._process = os.getpid()
+        return super()._engine(*how)
 
 
-_SQLITE_REASONS: Mapping[str, str] = {
-    "SQLITE_BUSY": "the ledger is locked: another program has held it for {patience:g} s; close it there, or try again",
-    "SQLITE_LOCKED": "the ledger is locked by this process; try again",
-    "SQLITE_READONLY_ROLLBACK": "a writer was killed here and what it left half-written can't be taken back in a "
-    "read-only place; copy the ledger and its -journal file to where they can be written, and open that copy",
-    "SQLITE_READONLY": "the ledger is read-only, so nothing was recorded; "
-    "make the file and its folder {folder} writable, or copy the case and judge there",
-    "SQLITE_FULL": "the disk is full, so nothing was recorded; free space and judge again",
-    "SQLITE_NOTADB": "this file is no ledger (no SQLite database); give another path, or bring it back from a copy",
-    "SQLITE_CORRUPT": "the ledger's file is damaged; bring it back from a copy",
-    "SQLITE_CANTOPEN": "the ledger can't be opened; check that {folder} exists and that the file may be read",
-    "SQLITE_PERM": "the ledger may not be read; ask its owner for access",
-    "SQLITE_IOERR": "the disk gives errors, or locks don't work in {folder} (a network folder?); "
-    "copy the case to a local disk",
-    "SQLITE_PROTOCOL": "locks don't work in {folder} (a network folder?); copy the case to a local disk",
-    "SQLITE_CONSTRAINT": "the ledger refuses the record, because it does not follow the last one; "
-    "check the ledger with verify()",
-}
-
-
-def _beginning(engine: sa.Engine, *statements: str) -> sa.Engine:
+def beginning(engine: sa.Engine, *statements: str) -> sa.Engine:
     """Return the engine; from now on each of its transactions begins with these statements."""
 
     def begin(connection: sa.Connection) -> None:
@@ -366,8 +305,3 @@ def _beginning(engine: sa.Engine, *statements: str) -> sa.Engine:
 
     sa.event.listen(engine, "begin", begin)
     return engine
-
-
-def _code(problem: DBAPIError) -> str:
-    """Return SQLite's name of an error, such as SQLITE_BUSY; "" where it has none."""
-    return str(getattr(problem.orig, "sqlite_errorname", None) or "")

@@ -16,8 +16,8 @@ from nsm_nb.triage import Ledger
 
 
 @pytest.mark.slow
-def test_ten_processes_write_a_hundred_verdicts_each_and_none_is_lost(path, all_at_once):
-    all_at_once(path, writers=10, verdicts=100)
+def test_ten_processes_write_a_thousand_verdicts_each_and_none_is_lost(quick_path, all_at_once):
+    all_at_once(quick_path, writers=10, verdicts=1_000)
 
 
 def test_threads_of_one_process_share_a_ledger(ledger):

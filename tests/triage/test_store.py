@@ -98,7 +98,7 @@ def test_a_relative_path_stays_where_it_was_meant(tmp_path, monkeypatch):
         ("sqlite://", "needs a plain file"),
         ("sqlite:///:memory:", "needs a plain file"),
         ("sqlite:///file:x.db?uri=true", "needs a plain file"),
-        ("mysql://u:secret@h/d", "SQLite .* or in PostgreSQL"),
+        ("oracle://u:secret@h/d", "SQLite .* in PostgreSQL .* or in MariaDB"),
         ("://", "no database URL"),
         ("postgresql+psycopg://u:secret@h:port/d", "no database URL"),
     ],
@@ -168,7 +168,7 @@ def test_a_cut_file_is_told(judged, path):
 
 @pytest.mark.parametrize(
     ("version", "sentence"),
-    [("2", "newer nsm_nb .ledger version 2, this one knows 1.; update"), ("x", "version of its tables")],
+    [("3", "newer nsm_nb .ledger version 3, this one knows 2.; update"), ("x", "version of its tables")],
 )
 def test_a_ledger_of_another_version_is_told_and_left_as_it_is(judged, path, version, sentence):
     with closing(sqlite3.connect(path)) as connection, connection:

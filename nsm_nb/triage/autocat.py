@@ -1,0 +1,422 @@
+"""Rules that judge alerts by themselves, as Sguil's autocat does: every part must hold, the first rule that matches wins.
+
+A rule is a plain value; `Ledger.add_rule` keeps it, `dry_run` says what it would do, `matches` does the work on any table of
+ALERTS. Regular expressions are run by RE2, in time proportional to the text, and have a limit on the clock besides.
+
+*Source*: reference/seed-systems.md 11.8; sguild's autocat.conf.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nsm_nb.errors import LedgerError
+from nsm_nb.schema import ALERTS, TIME, in_network
+from nsm_nb.text import printable
+from nsm_nb.triage.categories import CATEGORIES
+from nsm_nb.triage.given import category_of, comment_text, storable
+
+__all__ = ["ANY", "PATIENCE", "Matches", "Rule", "dry_run", "matches", "read_conf"]
+
+ANY = "any"
+PATIENCE = 5.0
+"""Seconds that the regular expression of one rule may take."""
+
+_TEXT = 65_536  # characters of a message that are looked at
+_PATTERN = 1_024
+_BATCH = 2_048  # messages between two looks at the clock
+_PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "58": "icmp6", "132": "sctp"}
+_ERASE = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule: what it looks for, and the category that it gives. Parts that are ``any`` match everything.
+
+    Attributes
+    ----------
+    category
+        Short name of the category.
+    sensor
+        The sensor's name.
+    src_ip, dst_ip
+        An address or a network in CIDR notation.
+    src_port, dst_port
+        A port, or a range such as ``1024-65535``.
+    proto
+        As in ALERTS: ``tcp``, ``udp`` ...; numbers are turned into names.
+    signature
+        The message, to the letter; with `regexp` a regular expression (RE2) that is found anywhere in it.
+    regexp
+        Whether `signature` is a regular expression.
+    comment
+        Why; ESC demands one.
+    owner
+        Whose rule it is.
+    expires
+        When it stops, aware; never where None.
+    active
+        Whether it judges.
+    number
+        Which rule of a ledger it is; None before it is kept.
+
+    Examples
+    --------
+    >>> rule = Rule(category="NA", src_ip="10.0.0.0/8", dst_port=53, signature="^ET DNS", regexp=True)
+    >>> rule.proto, rule.dst_port
+    ('any', '53')
+    """
+
+    category: str
+    sensor: str = ANY
+    src_ip: str = ANY
+    src_port: str | int = ANY
+    dst_ip: str = ANY
+    dst_port: str | int = ANY
+    proto: str | int = ANY
+    signature: str = ANY
+    regexp: bool = False
+    comment: str = ""
+    owner: str = ""
+    expires: datetime | None = None
+    active: bool = True
+    number: int | None = None
+
+    def __post_init__(self) -> None:
+        chosen = category_of(self.category)
+        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        put("category", chosen.short)
+        put("comment", comment_text(self.comment, chosen))
+        for name in ("sensor", "signature", "owner"):
+            put(name, storable(_any(getattr(self, name)) if name != "owner" else self.owner))
+        for name in ("src_ip", "dst_ip"):
+            put(name, _network(_any(getattr(self, name))))
+        for name in ("src_port", "dst_port"):
+            put(name, _ports(_any(getattr(self, name))))
+        proto = _any(self.proto).lower()
+        put("proto", _PROTOCOLS.get(proto, proto))
+        if self.expires is not None and self.expires.tzinfo is None:
+            raise LedgerError("a rule's `expires` must know its zone, such as datetime(2027, 1, 1, tzinfo=UTC)")
+        if self.regexp:
+            _try(self.signature)
+
+    @classmethod
+    def from_alert(
+        cls,
+        alert: pd.Series,
+        category: str = "NA",
+        *,
+        comment: str = "",
+        owner: str = "",
+        wide: Iterable[str] = ("src_port",),
+        **parts: Any,
+    ) -> Rule:
+        """Return the rule that matches alerts like this one: same sensor, addresses, service, protocol and message.
+
+        Parameters
+        ----------
+        alert
+            A row of ALERTS.
+        category, comment, owner
+            As in the rule.
+        wide
+            Parts to leave open: by default the port that the source happened to use.
+        **parts
+            Other parts of the rule as they shall be, such as ``dst_ip="any"``.
+        """
+        columns = {
+            "sensor": "sensor", "src_ip": "src_ip", "src_port": "src_port", "dst_ip": "dst_ip", "dst_port": "dst_port",
+            "proto": "proto", "signature": "message",
+        }  # fmt: skip
+        left = set(wide)
+        given = {
+            part: str(alert[column])
+            for part, column in columns.items()
+            if part not in left and column in alert and not pd.isna(alert[column])
+        }
+        return cls(category=category, comment=comment, owner=owner, **{**given, **parts})
+
+    def __str__(self) -> str:
+        parts = [
+            f"{name} {getattr(self, name)}"
+            for name in ("sensor", "proto", "src_ip", "src_port", "dst_ip", "dst_port")
+            if getattr(self, name) != ANY
+        ]
+        if self.signature != ANY or self.regexp:
+            parts.append(f"message {'~' if self.regexp else '='} {self.signature!r}")
+        return printable(f"{', '.join(parts) or 'everything'}: {self.category}")
+
+
+class Matches(NamedTuple):
+    """Which rule matches each alert.
+
+    Attributes
+    ----------
+    rule
+        For each row the place in the list of rules, -1 where none matches.
+    troubles
+        Sentences about rules that could not be asked; the others were.
+    """
+
+    rule: np.ndarray
+    troubles: list[str]
+
+
+def matches(
+    alerts: pd.DataFrame, rules: Sequence[Rule], *, at: datetime | None = None, patience: float = PATIENCE
+) -> Matches:
+    """Return which rule matches each alert first, in the order of the rules.
+
+    Parameters
+    ----------
+    alerts
+        A table of ALERTS. Of a message the first 65,536 characters are looked at.
+    rules
+        Those that are not active, or have expired, match nothing.
+    at
+        The time that they expire by; now where not given.
+    patience
+        Seconds that the regular expression of one rule may take; a rule that takes longer matches nothing.
+
+    Raises
+    ------
+    MissingColumn
+        Where the table lacks a column that a rule looks at.
+    """
+    now = at or datetime.now(UTC)
+    ALERTS.require(alerts, "sensor", "src_ip", "src_port", "dst_ip", "dst_port", "proto", "message")
+    columns = _Columns(alerts, patience)
+    found = np.full(len(alerts), -1, np.int64)
+    left = np.arange(len(alerts))
+    troubles = []
+    for place, rule in enumerate(rules):
+        if not rule.active or (rule.expires is not None and rule.expires <= now):
+            continue
+        try:
+            mine = columns.rows(rule, left)
+        except LedgerError as problem:
+            troubles.append(f"rule {rule.number if rule.number is not None else place + 1}: {problem}")
+            continue
+        if len(mine):
+            found[mine] = place
+            left = left[found[left] < 0]
+    return Matches(found, troubles)
+
+
+def dry_run(
+    alerts: pd.DataFrame, rules: Sequence[Rule], *, at: datetime | None = None, patience: float = PATIENCE
+) -> pd.DataFrame:
+    """Return what rules would do to alerts: a row a rule, with the `count` of alerts it wins, and `first` and `last` of them.
+
+    `trouble` says why a rule could not be asked. Nothing is recorded. Parameters as `matches`.
+    """
+    found, troubles = matches(alerts, rules, at=at, patience=patience)
+    told = dict(each.partition(": ")[::2] for each in troubles)
+    rows = []
+    for place, rule in enumerate(rules):
+        times = alerts["time"].take(np.flatnonzero(found == place))
+        number = rule.number if rule.number is not None else place + 1
+        rows.append(
+            (
+                number,
+                str(rule),
+                rule.category,
+                len(times),
+                times.min(),
+                times.max(),
+                rule.comment,
+                told.get(f"rule {number}"),
+            )
+        )
+    table = pd.DataFrame(rows, columns=["number", "rule", "category", "count", "first", "last", "comment", "trouble"])
+    return table.astype({"first": TIME, "last": TIME, "rule": "str", "comment": "str", "trouble": "str"})
+
+
+class _Columns:
+    """The columns of a table that rules ask about, each with its distinct values found once."""
+
+    def __init__(self, alerts: pd.DataFrame, patience: float):
+        self._alerts = alerts
+        self._patience = patience
+        self._coded: dict[str, tuple[np.ndarray, pd.Index]] = {}
+        self._masks: dict[tuple[str, str], np.ndarray] = {}
+
+    def rows(self, rule: Rule, among: np.ndarray) -> np.ndarray:
+        """Return the rows, among some, that a rule matches; what is cheap to ask is asked first."""
+        for column in ("src_ip", "dst_ip", "src_port", "dst_port", "sensor", "proto"):
+            wanted = str(getattr(rule, column))
+            if wanted != ANY and len(among):
+                among = among[self._mask(column, wanted)[among]]
+        if (rule.signature == ANY and not rule.regexp) or not len(among):
+            return among
+        codes, texts = self._code("message")
+        if not rule.regexp:
+            place = texts.get_indexer(pd.Index([rule.signature], dtype=texts.dtype))[0]
+            return among[codes[among] == place] if place >= 0 else among[:0]
+        asked = np.unique(codes[among])
+        asked = asked[asked >= 0]
+        hits = np.zeros(len(texts) + 1, bool)  # the last one stands for a missing message
+        hits[asked] = _found(rule.signature, texts.take(asked), self._patience)
+        return among[hits[codes[among]]]
+
+    def _mask(self, column: str, wanted: str) -> np.ndarray:
+        if (column, wanted) not in self._masks:
+            self._masks[column, wanted] = self._ask(column, wanted)
+        return self._masks[column, wanted]
+
+    def _ask(self, column: str, wanted: str) -> np.ndarray:
+        values = self._alerts[column]
+        if column.endswith("_ip"):
+            return in_network(values, wanted)
+        if column.endswith("_port"):
+            first, _, last = wanted.partition("-")
+            numbers = values.to_numpy(np.int64, na_value=-1)
+            return (numbers >= int(first)) & (numbers <= int(last or first))
+        codes, texts = self._code(column)
+        names = texts.str.lower() if column == "proto" else texts
+        return codes == (names.get_indexer(pd.Index([wanted], dtype="str"))[0] if wanted in names else -2)
+
+    def _code(self, column: str) -> tuple[np.ndarray, pd.Index]:
+        if column not in self._coded:
+            values = self._alerts[column]
+            if isinstance(values.dtype, pd.CategoricalDtype):
+                coded = values.cat.codes.to_numpy(), pd.Index(values.cat.categories, dtype="str")
+            else:
+                codes, texts = pd.factorize(values)
+                coded = codes, pd.Index(texts, dtype="str")
+            self._coded[column] = coded
+        return self._coded[column]
+
+
+def _found(pattern: str, texts: pd.Index, patience: float) -> np.ndarray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    deadline = time.monotonic() + patience
+    hits = np.zeros(len(texts), bool)
+    for start in range(0, len(texts), _BATCH):
+        if time.monotonic() > deadline:
+            raise LedgerError(
+                f"its regular expression {printable(pattern)!r} took more than {patience:g} s, so the rule was left out; "
+                "make it simpler, or narrow the rule by address or port"
+            )
+        part = pa.array([text[:_TEXT] for text in texts[start : start + _BATCH]], pa.large_string())
+        try:
+            hits[start : start + _BATCH] = pc.match_substring_regex(part, pattern).to_numpy(zero_copy_only=False)
+        except pa.ArrowInvalid as problem:
+            raise LedgerError(_refusal(pattern, problem)) from problem
+    return hits
+
+
+def _try(pattern: str) -> None:
+    if len(pattern) > _PATTERN:
+        raise LedgerError(f"a regular expression of {len(pattern):,} characters is too long; {_PATTERN:,} is the most")
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        pc.match_substring_regex(pa.array([""], pa.large_string()), pattern)
+    except (pa.ArrowInvalid, UnicodeEncodeError) as problem:
+        raise LedgerError(_refusal(pattern, problem)) from problem
+
+
+def _refusal(pattern: str, problem: Exception) -> str:
+    detail = printable(str(problem).removeprefix("Invalid regular expression: "))
+    return (
+        f"{printable(pattern)!r} is no regular expression that can be run safely ({detail}); "
+        "look-around and back-references are not known (RE2 syntax)"
+    )
+
+
+def _any(value: object) -> str:
+    text = str(value).strip()
+    return ANY if text.lower() in ("", ANY) else text
+
+
+def _network(text: str) -> str:
+    if text == ANY:
+        return ANY
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError as problem:
+        raise LedgerError(
+            f"{printable(text)!r} is no address and no network; write 10.0.0.7 or 10.0.0.0/8"
+        ) from problem
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
+def _ports(text: str) -> str:
+    if text == ANY:
+        return ANY
+    first, dash, last = (each.strip() for each in text.partition("-"))
+    ends = [each for each in (first, last) if each or dash]
+    if not all(re.fullmatch(r"[0-9]{1,5}", each) and int(each) < 65_536 for each in ends) or int(ends[0]) > int(
+        ends[-1]
+    ):
+        raise LedgerError(f"{printable(text)!r} is no port and no range of ports; write 53 or 1024-65535")
+    return "-".join(str(int(each)) for each in ends)
+
+
+def read_conf(path: str | os.PathLike[str]) -> tuple[list[Rule], list[str]]:
+    """Return the rules of a Sguil autocat.conf, and a sentence about each line that is none.
+
+    A line reads ``erase time||sensor||src ip||src port||dst ip||dst port||protocol||signature||status``, a signature that is a
+    regular expression begins with ``%%REGEXP%%``, and ``ANY`` matches everything. Erase times are read as UTC.
+
+    Raises
+    ------
+    LedgerError
+        Where the file can't be read.
+    """
+    place = Path(path)
+    try:
+        with place.open("rb") as file:
+            data = file.read(16_000_000)
+    except OSError as problem:
+        raise LedgerError(f"{printable(place)} can't be read: {printable(problem.strerror or problem)}") from problem
+    rules, troubles = [], []
+    for number, line in enumerate(data.decode("utf-8", "backslashreplace").splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            try:
+                rules.append(_conf_rule(line, f"imported from {place.name}, line {number}"))
+            except LedgerError as problem:
+                troubles.append(f"{printable(place.name)}: line {number} is no rule: {problem}")
+    return rules, troubles
+
+
+def _conf_rule(line: str, origin: str) -> Rule:
+    fields = [each.strip() for each in line.split("||")]
+    if not 9 <= len(fields) <= 10:
+        raise LedgerError(f"it has {len(fields)} fields and not 9")
+    erase, sensor, src_ip, src_port, dst_ip, dst_port, proto, signature, status = fields[:9]
+    shorts = {str(each.sguil_id): each.short for each in CATEGORIES.values()}
+    if status not in shorts:
+        raise LedgerError(f"{printable(status)!r} is no status of Sguil; they are {', '.join(shorts)}")
+    regexp = signature.startswith("%%REGEXP%%")
+    return Rule(
+        category=shorts[status], sensor=sensor, src_ip=src_ip, src_port=src_port, dst_ip=dst_ip, dst_port=dst_port,
+        proto=proto, signature=signature.removeprefix("%%REGEXP%%") if regexp else signature, regexp=regexp,
+        comment=(fields[9] if len(fields) == 10 else "") or origin, expires=_erase_time(erase),
+    )  # fmt: skip
+
+
+def _erase_time(text: str) -> datetime | None:
+    if text.lower() in ("", "none"):
+        return None
+    for form in _ERASE:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise LedgerError(f"{printable(text)!r} is no erase time; write none, or a time such as 2027-01-31 00:00:00")
