@@ -7,6 +7,7 @@ Every function takes a table and gives a table (or, for `summary`, its figures);
 from __future__ import annotations
 
 from nsm_nb.statistics.breakdown import breakdown
+from nsm_nb.statistics.compare import compare
 from nsm_nb.statistics.concentration import concentration, entropy
 from nsm_nb.statistics.hosts import hosts
 from nsm_nb.statistics.part import part
@@ -19,6 +20,6 @@ from nsm_nb.statistics.timeline import timeline
 from nsm_nb.statistics.vendor import vendor
 
 __all__ = [
-    "Rate", "Summary", "breakdown", "concentration", "entropy", "hosts", "part", "protocols", "services", "sizes",
+    "Rate", "Summary", "breakdown", "compare", "concentration", "entropy", "hosts", "part", "protocols", "services", "sizes",
     "summary", "talkers", "timeline", "vendor",
 ]  # fmt: skip
