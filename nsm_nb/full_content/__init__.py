@@ -3,6 +3,7 @@
 from nsm_nb.full_content.carving import carve
 from nsm_nb.full_content.dissect import dissect, dissect_fields, dissect_packets
 from nsm_nb.full_content.fields import fields
+from nsm_nb.full_content.filters import matching
 from nsm_nb.full_content.frames import frame_bytes, payload_bytes
 from nsm_nb.full_content.names import names
 from nsm_nb.full_content.views import view
@@ -14,6 +15,7 @@ __all__ = [
     "dissect_packets",
     "fields",
     "frame_bytes",
+    "matching",
     "names",
     "payload_bytes",
     "view",
