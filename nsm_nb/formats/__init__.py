@@ -1,30 +1,38 @@
 """The formats that nsm_nb reads: one module each, tried in order on the first bytes of a file.
 
-A format is `NAME`, `TITLE`, `EXTENSIONS`, `recognises(head)` and one or more of `packets`, `sessions`, `alerts`. A new one
-is its module, a sample in the tests, and a line in `FORMATS`.
+A format is `NAME`, `TITLE`, `EXTENSIONS`, `recognises(head)` and one or more of `packets`, `sessions`, `alerts`; it may have
+`events` and `detail`. A new one is its module, a sample in the tests, and a line in `FORMATS`.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import os
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
 from nsm_nb.errors import UnknownFormat
-from nsm_nb.formats.source import read_head
+from nsm_nb.formats.lines import as_utf8
+from nsm_nb.formats.source import is_set, read_head
 from nsm_nb.schema import caveats_of
 from nsm_nb.text import printable
 
 __all__ = [
     "FORMATS",
     "TABLES",
+    "alert_columns",
+    "event_types",
     "find",
     "formats",
     "read_alerts",
+    "read_events",
+    "read_packet_set",
     "read_packets",
     "read_sessions",
     "reader",
@@ -39,6 +47,16 @@ FORMATS = {
     "pcap": "nsm_nb.formats.pcap",
     "eve": "nsm_nb.formats.eve",
     "snort-fast": "nsm_nb.formats.snort_fast",
+    "snort-full": "nsm_nb.formats.snort_full",
+    "snort-syslog": "nsm_nb.formats.snort_syslog",
+    "snort-csv": "nsm_nb.formats.snort_csv",
+    "unified2": "nsm_nb.formats.unified2",
+    "snort3-json": "nsm_nb.formats.snort3_json",
+    "snort3-csv": "nsm_nb.formats.snort3_csv",
+    "zeek-notice": "nsm_nb.formats.zeek_notice",
+    "zeek-weird": "nsm_nb.formats.zeek_weird",
+    "sguil-csv": "nsm_nb.formats.sguil_csv",
+    "mapped-json": "nsm_nb.formats.mapped_json",
 }
 TABLES = ("packets", "sessions", "alerts")
 
@@ -74,7 +92,7 @@ def recognised(path: str | os.PathLike) -> list[str]:
     UnreadableEvidence
         Where the file is missing, empty or locked.
     """
-    head = read_head(path)
+    head = as_utf8(read_head(path))
     return [name for name in FORMATS if reader(name).recognises(head)]
 
 
@@ -116,25 +134,41 @@ def find(path: str | os.PathLike, table: str, format: str | None = None) -> str:
     )
 
 
-def _read(path: str | os.PathLike, table: str, format: str | None, label: str | None) -> pd.DataFrame:
-    read = getattr(reader(find(path, table, format)), table)
-    rows = read(path, label=label)
+def _read(path: str | os.PathLike, table: str, format: str | None, label: str | None, **options: Any) -> pd.DataFrame:
+    name = find(path, table, format)
+    read = getattr(reader(name), table)
+    asked = {option: value for option, value in options.items() if value is not None}
+    for option in asked.keys() - inspect.signature(read).parameters.keys():
+        raise UnknownFormat(f"{reader(name).TITLE} ({name}) take no {option}; leave it out, or force another format")
+    return _told(read(path, label=label, **asked))
+
+
+def _told(rows: pd.DataFrame) -> pd.DataFrame:
     for caveat in caveats_of(rows):
         log.warning("%s", caveat.detail)
     return rows
 
 
-def read_packets(path: str | os.PathLike, *, format: str | None = None, label: str | None = None) -> pd.DataFrame:
-    """Read a capture into a table of PACKETS, one row for each frame.
+def read_packets(
+    path: str | os.PathLike | Iterable[str | os.PathLike],
+    *,
+    format: str | None = None,
+    label: str | None = None,
+    recover: bool = False,
+) -> pd.DataFrame:
+    """Read a capture, or rotated ones as one, into a table of PACKETS, one row for each frame.
 
     Parameters
     ----------
     path
-        The file.
+        The file. A folder, a pattern such as ``day1/*.pcap``, or several paths are read as `read_packet_set` does.
     format
         A name of `formats`, to force it.
     label
-        What the rows' `evidence` says; the path where not given.
+        What the rows' `evidence` says; the path where not given. A set has no label but the paths of its files.
+    recover
+        Search behind damage for where the records of a capture go on. What is found so is a guess: the table has a column
+        `recovered` then, True for it.
 
     Returns
     -------
@@ -150,7 +184,42 @@ def read_packets(path: str | os.PathLike, *, format: str | None = None, label: s
     DamagedEvidence
         Where nothing in it could be read.
     """
-    return _read(path, "packets", format, label)
+    if is_set(path):
+        if label is not None or format not in (None, "pcap"):
+            raise ValueError(
+                "a set of captures takes neither a label nor a format; its files are captures, known by path"
+            )
+        return read_packet_set(path, recover=recover)
+    options = {"recover": True} if recover else {}  # captures alone can be searched
+    return _read(path, "packets", "pcap" if recover and format is None else format, label, **options)  # type: ignore[arg-type]
+
+
+def read_packet_set(paths: str | os.PathLike | Iterable[str | os.PathLike], *, recover: bool = False) -> pd.DataFrame:
+    """Read rotated captures into one table of PACKETS, in the order of the times inside.
+
+    Parameters
+    ----------
+    paths
+        A folder, whose files that are captures are read (not those of folders in it); a pattern such as ``day1/*.pcap``;
+        or several paths. What their names say of time is when logging began, and plays no part.
+    recover
+        As in `read_packets`.
+
+    Returns
+    -------
+    DataFrame
+        `evidence` is the path of each row's file, and `frame` and `offset` count in that. A frame that stands in several
+        files, with the same time and the same bytes, is there once. Caveats are those of all files, and tell of files left
+        out, of silence between files, and of files that overlap.
+
+    Raises
+    ------
+    UnreadableEvidence
+        Where there is no file, none that is a capture, or none of which anything could be read.
+    """
+    from nsm_nb.formats import packet_sets
+
+    return _told(packet_sets.read_packet_set(paths, recover=recover))
 
 
 def read_sessions(path: str | os.PathLike, *, format: str | None = None, label: str | None = None) -> pd.DataFrame:
@@ -161,9 +230,88 @@ def read_sessions(path: str | os.PathLike, *, format: str | None = None, label: 
     return _read(path, "sessions", format, label)
 
 
-def read_alerts(path: str | os.PathLike, *, format: str | None = None, label: str | None = None) -> pd.DataFrame:
-    """Read alerts into a table of ALERTS, one row an alert; parameters and errors as `read_packets`."""
-    return _read(path, "alerts", format, label)
+def read_alerts(
+    path: str | os.PathLike,
+    *,
+    format: str | None = None,
+    label: str | None = None,
+    near: pd.Timestamp | None = None,
+    columns: Sequence[str] | Mapping[str, str] | str | None = None,
+) -> pd.DataFrame:
+    """Read alerts into a table of ALERTS, one row an alert.
+
+    Parameters
+    ----------
+    path, format, label
+        As `read_packets`.
+    near
+        A time close to which they were written, from which times without a year take it.
+    columns
+        Of the CSV formats of Snort the names of the columns, where they are not those of the default; of ``mapped-json`` a map
+        from columns of ALERTS to paths of fields, or the name of one (``wazuh``, ``ecs``).
+
+    Raises
+    ------
+    UnreadableEvidence, UnknownFormat, DamagedEvidence
+        As `read_packets`.
+    """
+    return _read(path, "alerts", format, label, near=near, columns=columns)
+
+
+def alert_columns(columns: object) -> str:
+    """Return the format whose alerts can have such columns.
+
+    Parameters
+    ----------
+    columns
+        As in `read_alerts`.
+
+    Raises
+    ------
+    UnknownFormat
+        Where none can; the sentence says what is wrong with them.
+    """
+    if isinstance(columns, list):
+        name = (
+            "snort3-csv"
+            if set(map(str, columns)) & {"src_ap", "dst_ap", "src_addr", "rule", "seconds"}
+            else "snort-csv"
+        )
+    else:
+        name = "mapped-json"
+    reader(name).check(columns)
+    return name
+
+
+def read_events(
+    path: str | os.PathLike, type: str, *, format: str | None = None, label: str | None = None
+) -> pd.DataFrame:
+    """Read the events of one type, such as ``dns``, ``http``, ``tls``, ``smb``, ``fileinfo``, into a table of their own.
+
+    Parameters
+    ----------
+    path, format, label
+        As `read_packets`.
+    type
+        One of `event_types`.
+
+    Returns
+    -------
+    DataFrame
+        `time`, `sensor`, `proto`, `src_ip`, `src_port`, `dst_ip`, `dst_port`, `community_id`, `evidence`, `record`, and a
+        column for each field that an event has, named by its path, such as ``dns.rrname``.
+
+    Raises
+    ------
+    UnreadableEvidence, UnknownFormat, DamagedEvidence
+        As `read_packets`.
+    """
+    return _read(path, "events", format, label, type=type)
+
+
+def event_types(path: str | os.PathLike, *, format: str | None = None) -> pd.Series:
+    """Return how many events of each type a file has, the most frequent first; parameters and errors as `read_events`."""
+    return reader(find(path, "events", format)).event_types(path)
 
 
 class _Formats(ModuleType):

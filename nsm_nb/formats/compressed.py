@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 __all__ = ["Unpacked", "compression"]
 
 _PIECE = 1 << 16  # bytes of the file that are handed to a decompressor at a time
-_OUT = 1 << 18  # bytes that it may give back at a time, where nobody asked for fewer
+_OUT = 1 << 20  # bytes that it may give back at a time, where nobody asked for fewer
 _GZIP, _ZSTD, _LZ4 = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 _SKIPPABLE = bytes(range(0x50, 0x60))  # first byte of a skippable frame, of Zstandard and LZ4 alike
 

@@ -14,8 +14,7 @@ from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats import pcap
 from nsm_nb.formats.frames import Frames, packet_table
 from nsm_nb.formats.source import Source, open_evidence
-from nsm_nb.kernels.decode import LINKS, Columns, decode
-from nsm_nb.kernels.interning import interned
+from nsm_nb.kernels.decode import LINKS, Columns, Names, decode
 
 __all__ = ["Datagrams", "datagrams", "first_datagrams"]
 
@@ -86,10 +85,11 @@ def first_datagrams(head: bytes) -> tuple[Datagrams, int]:
     head
         The first bytes of the file; a frame that they cut short does not count.
     """
+    frames = Frames(256)
     try:
-        frames, _ = pcap.read(Source.of(head), "", 256)
-    except DamagedEvidence:
-        frames = Frames(1)
+        pcap.read(Source.of(head), "", frames)
+    except DamagedEvidence as problem:
+        log.debug("not even its first frames can be read: %s", problem)
     table = packet_table(frames, "")
     udp = np.flatnonzero((table["proto"] == "udp").to_numpy(bool) & table["payload"].notna().to_numpy())
     offset, captured = (table[name].to_numpy(np.int64)[udp] for name in ("offset", "captured"))
@@ -108,8 +108,8 @@ def _decoded(
     buffer: np.ndarray, offset: np.ndarray, captured: np.ndarray, link: np.ndarray, rows: np.ndarray
 ) -> Datagrams:
     count = len(rows)
-    columns = Columns.empty(count)
+    columns = Columns.empty(count, places=True)
     columns.offset[:], columns.captured[:], columns.length[:], columns.link[:] = offset, captured, captured, link
-    decode(buffer, 0, 0, count, columns, interned(2 * count + 2), interned(2 * count + 2), interned(count + 1))
+    decode(buffer, 0, 0, count, columns, Names.empty())
     at, sent = columns.payload_at.astype(np.int64), columns.payload.astype(np.int64)
     return Datagrams(buffer, offset + at, np.minimum(sent, captured - at), sent, rows)

@@ -1,6 +1,6 @@
-"""Captures: pcap (micro- and nanoseconds, both byte orders) and pcapng, plain or gzip.
+"""Captures: pcap (micro- and nanoseconds, modified, both byte orders), pcapng and snoop, plain or compressed.
 
-Source: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng; libpcap's linktypes.
+Source: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng; libpcap's sf-pcap.c for its variants and linktypes; RFC 1761.
 """
 
 from __future__ import annotations
@@ -13,37 +13,28 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.errors import DamagedEvidence
+from nsm_nb.formats import pcapng, snoop
+from nsm_nb.formats.capture_heads import MAGIC, PCAPNG, SNOOP, appended, begins, unread_variant
 from nsm_nb.formats.frames import Frames, packet_table
+from nsm_nb.formats.reading import Reading
+from nsm_nb.formats.resuming import find_record
 from nsm_nb.formats.source import Source
-from nsm_nb.kernels.decode import LINKS
-from nsm_nb.kernels.records import DAMAGE, LARGEST_FRAME, NOT_A_TIME, walk_pcap
-from nsm_nb.schema import PACKETS, Caveat, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.kernels.records import DAMAGE, LARGEST_FRAME, walk_pcap
+from nsm_nb.schema import PACKETS, with_caveats
 
-__all__ = ["EXTENSIONS", "NAME", "TITLE", "packets", "read", "recognises"]
+__all__ = ["EXTENSIONS", "NAME", "TITLE", "packets", "read", "recognises", "room_for"]
 
 NAME = "pcap"
-TITLE = "capture of packets (pcap, pcapng)"
-EXTENSIONS = (".pcap", ".pcapng", ".cap", ".lpc", ".dmp")
-
-PCAPNG = b"\x0a\x0d\x0d\x0a"
-# first four bytes -> big-endian, nanoseconds of one unit of the second time field
-MAGIC = {
-    b"\xa1\xb2\xc3\xd4": (True, 1000),
-    b"\xd4\xc3\xb2\xa1": (False, 1000),
-    b"\xa1\xb2\x3c\x4d": (True, 1),
-    b"\x4d\x3c\xb2\xa1": (False, 1),
-}
+TITLE = "capture of packets (pcap, pcapng, snoop)"
+EXTENSIONS = (".pcap", ".pcapng", ".cap", ".lpc", ".dmp", ".snoop")
 
 
 def recognises(head: bytes) -> bool:
-    """Return True where the file starts as pcap or pcapng does."""
-    if head[:4] in MAGIC:
-        return True
-    return head[:4] == PCAPNG and head[8:12] in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a")
+    """Return True where the file starts as pcap, pcapng or snoop do."""
+    return begins(head)
 
 
-def packets(path: str | os.PathLike, *, label: str | None = None) -> pd.DataFrame:
+def packets(path: str | os.PathLike, *, label: str | None = None, recover: bool = False) -> pd.DataFrame:
     """Read a capture: one row of PACKETS for each frame; what is wrong with the file comes as caveats.
 
     Parameters
@@ -52,6 +43,8 @@ def packets(path: str | os.PathLike, *, label: str | None = None) -> pd.DataFram
         The capture.
     label
         The `evidence` of the rows; the path where not given.
+    recover
+        Search behind damage for where records go on. What is found so is a guess; the column `recovered` is True for it.
 
     Raises
     ------
@@ -61,14 +54,24 @@ def packets(path: str | os.PathLike, *, label: str | None = None) -> pd.DataFram
         Where its header is cut or can't be true.
     """
     label = os.fspath(path) if label is None else label
+    frames = Frames(room_for(path))
     with Source(path) as source:
-        frames, caveats = read(source, label, min(Path(path).stat().st_size // 100 + 1024, 16_000_000))
+        reading = read(source, label, frames, recover=recover)
+    caveats = reading.finish()
     table = packet_table(frames, label)
-    return with_caveats(table, [*caveats, *_noticed(table, frames, label)])
+    if recover:
+        first = len(table) if reading.recovered is None else reading.recovered
+        table["recovered"] = np.arange(len(table)) >= first
+    return with_caveats(table, caveats)
 
 
-def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
-    """Return the frames of a capture, and what is wrong with the file.
+def room_for(path: str | os.PathLike) -> int:
+    """Return how many frames to make room for: nearly all captures have fewer; room that is not used costs nothing."""
+    return min(Path(path).stat().st_size // 64 + 131_072, 16_000_000)
+
+
+def read(source: Source, label: str, frames: Frames, *, recover: bool = False) -> Reading:
+    """Read the frames of a capture.
 
     Parameters
     ----------
@@ -76,148 +79,106 @@ def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
         Its bytes, none of them used yet.
     label
         The evidence that caveats and errors name.
-    room
-        Frames to make room for at first.
+    frames
+        Where the rows go.
+    recover
+        As in `packets`.
+
+    Returns
+    -------
+    Reading
+        What there is to tell of it; its `finish` has to be called.
 
     Raises
     ------
     DamagedEvidence
         Where its header is cut or can't be true.
     """
-    source.need(24)
-    head = bytes(source.buffer[: min(24, source.end)])
+    reading = Reading(label, frames, recover=recover)
+    more = True
+    while more:
+        try:
+            more = _read_one(source, reading)
+        except DamagedEvidence as problem:
+            if source.base == source.start == 0:
+                raise
+            reading.tell("damage", f"what was appended can't be read: {problem}", frame=reading.count + 1, at=source.at)
+            more = False
+    reading.ended(source)
+    return reading
+
+
+def _read_one(source: Source, reading: Reading) -> bool:
+    """Read the capture that begins where the source stands; True where another one begins behind it."""
+    source.need(28)
+    head = bytes(source.buffer[source.start : min(source.start + 28, source.end)])
     if head[:4] == PCAPNG:
-        from nsm_nb.formats import pcapng  # its blocks are read in a module of their own
-
-        frames, caveats = pcapng.read(source, label, room)
-    elif head[:4] in MAGIC:
-        frames, caveats = _read_pcap(source, head, label, room)
+        return pcapng.read(source, reading)
+    if head[:8] == SNOOP:
+        return snoop.read(source, head, reading)
+    if head[:4] in MAGIC:
+        return _read_pcap(source, head, reading)
+    variant = unread_variant(head)
+    if variant:
+        what = f"is {variant}, which is not read; convert it with the program that wrote it"
     else:
-        raise DamagedEvidence(
-            f"{printable(label)} does not start as a capture does (pcap or pcapng); "
-            "try nsm_nb.formats() for what can be read",
-            PACKETS.empty(),
-        )
-    if source.trouble:
-        caveats.append(Caveat(label, frames.count, source.at, "cut", f"{printable(label)}: {source.trouble}"))
-    return frames, caveats
+        what = "does not start as a capture does (pcap, pcapng or snoop); try nsm_nb.formats() for what can be read"
+    raise DamagedEvidence(f"{reading.name} {what}", PACKETS.empty())
 
 
-def _read_pcap(source: Source, head: bytes, label: str, room: int) -> tuple[Frames, list[Caveat]]:
-    if len(head) < 24:
+def _read_pcap(source: Source, head: bytes, reading: Reading) -> bool:
+    """Read the records of a pcap; True where another capture begins behind them."""
+    name, kind = reading.name, MAGIC[head[:4]]
+    if len(head) < kind.header:
         raise DamagedEvidence(
-            f"{printable(label)} ends inside its own file header ({len(head)} of 24 bytes); copy it again from the sensor",
+            f"{name} ends inside its own file header ({len(head)} of {kind.header} bytes); copy it again from the sensor",
             PACKETS.empty(),
         )
-    big, tick = MAGIC[head[:4]]
-    major, minor = struct.unpack_from(">HH" if big else "<HH", head, 4)
+    order = ">" if kind.big else "<"
+    major, minor, _, _, snaplen, link = struct.unpack_from(order + "HHIIII", head, 4)
     if major not in (2, 543):  # libpcap takes 543, which one old program wrote, and refuses all others
         raise DamagedEvidence(
-            f"{printable(label)} says it is pcap version {major}.{minor}; only version 2 is defined. Its header is damaged, "
+            f"{name} says it is pcap version {major}.{minor}; only version 2 is defined. Its header is damaged, "
             "or it is no capture",
             PACKETS.empty(),
         )
-    # only 28 bits are the link type; the rest tells of frame check sequences (draft-ietf-opsawg-pcap 4)
-    link = struct.unpack_from(">I" if big else "<I", head, 20)[0] & 0x0FFFFFFF
-    frames = Frames(room)
-    caveats = []
-    source.start = 24
+    # sf-pcap.c: the two lengths changed places in version 2.3, and some programs did not notice
+    swapped = 1 if major == 543 or minor < 3 else 2 if minor == 3 else 0
+    link = min(link & 0x0FFFFFFF, 0xFFFF)  # the other bits tell of frame check sequences (draft-ietf-opsawg-pcap 4)
+    reading.snaplen = snaplen
+    shape = (kind.big, kind.tick, kind.head, swapped)
+    frames, limit = reading.frames, snaplen or LARGEST_FRAME
+
+    def find() -> bool:
+        return find_record(source, reading, shape)
+
+    source.keep = LARGEST_FRAME + kind.head if reading.recover else 0
+    source.start += kind.header
     while True:
         frames.make_room((source.end - source.start) // 16)
         c = frames.columns
         upto, position, why = walk_pcap(
-            source.buffer, source.start, source.end, big, tick, source.base,
-            c.offset, c.captured, c.length, c.time, frames.count,
+            source.buffer, source.start, source.end, *shape, limit, source.base,
+            c.offset, c.captured, c.length, c.time, frames.count, reading.seen,
         )  # fmt: skip
-        c.link[frames.count : upto] = min(link, 0xFFFF)
+        c.link[frames.count : upto] = link
         frames.decode(source.buffer, source.base, upto)
         source.start = position
         if why == DAMAGE:
-            at = source.at
-            size = struct.unpack_from(">I" if big else "<I", source.buffer.data, source.start + 8)[0]
-            caveats.append(
-                Caveat(
-                    label,
-                    frames.count + 1,
-                    at,
-                    "damage",
-                    f"{printable(label)}: damage at byte {at}: frame {frames.count + 1} claims {size:,} bytes, more than any "
-                    f"frame can have ({LARGEST_FRAME:,}); {source.rest():,} bytes were not read",
-                )
-            )
-            break
-        if not source.fill():
-            left = source.end - source.start
-            if left and not source.trouble:
-                caveats.append(_cut(label, frames.count, source.at, left))
-            break
-    return frames, caveats
+            if appended(source, reading):
+                return True
+            if not reading.damage(source, _false(source, order, reading), find):
+                return False
+        elif reading.too_many(source) or not (source.fill() or reading.cut(source, find)):
+            return False
 
 
-def _cut(label: str, count: int, at: int, left: int) -> Caveat:
-    return Caveat(
-        label, count + 1, at, "cut",
-        f"{printable(label)}: cut short at byte {at + left}: frame {count + 1} starts at byte {at} and is not whole; "
-        f"{left:,} bytes were not read",
-    )  # fmt: skip
-
-
-def _noticed(table: pd.DataFrame, frames: Frames, label: str) -> list[Caveat]:
-    """Return what the frames themselves tell: unknown link types, snaplen, a clock that ran backwards."""
-    name = printable(label)
-    c = frames.columns
-    caveats = []
-    for link in np.flatnonzero(np.bincount(c.link[: frames.count], minlength=1)):
-        if int(link) not in LINKS:
-            first = int(np.argmax(c.link == link)) + 1
-            count = int((c.link == link).sum())
-            caveats.append(
-                Caveat(
-                    label,
-                    first,
-                    None,
-                    "link type",
-                    f"{name}: link type {link} is not supported: {count:,} frames have no addresses (first is frame {first})",
-                )
-            )
-    short = c.captured < c.length
-    if short.any():
-        first = int(np.argmax(short))
-        caveats.append(
-            Caveat(
-                label,
-                first + 1,
-                int(c.offset[first]),
-                "snaplen",
-                f"{name}: {int(short.sum()):,} of {frames.count:,} frames were captured in part (largest "
-                f"{int(c.captured.max()):,} "
-                f"bytes); octets are from the headers, transcripts have gaps",
-            )
-        )
-    known = c.time != NOT_A_TIME
-    if not known.all():
-        caveats.append(
-            Caveat(
-                label,
-                int(np.argmin(known)) + 1,
-                None,
-                "clock",
-                f"{name}: {int((~known).sum()):,} frames have no time (first is frame {int(np.argmin(known)) + 1})",
-            )
-        )
-    back = np.diff(c.time)
-    back = np.where(known[1:] & known[:-1], back, 0) if len(back) else back
-    if (back < 0).any():
-        worst = int(np.argmin(back))
-        first = int(np.argmax(back < 0)) + 2
-        caveats.append(
-            Caveat(
-                label,
-                worst + 2,
-                int(c.offset[worst + 1]),
-                "clock",
-                f"{name}: clock ran backwards {int((back < 0).sum()):,} times, first at frame {first}, "
-                f"at most {-int(back[worst]) / 1e9:g} s at frame {worst + 2}",
-            )
-        )
-    return caveats
+def _false(source: Source, order: str, reading: Reading) -> str:
+    """Return in words why the record at `source.start` can't be true."""
+    size = max(struct.unpack_from(order + "II", source.buffer.data, source.start + 8))
+    if size <= LARGEST_FRAME:
+        return f"damage at byte {source.at}: zeros stand where frame {reading.count + 1} should start"
+    return (
+        f"damage at byte {source.at}: frame {reading.count + 1} claims {size:,} bytes, more than any frame can have "
+        f"({LARGEST_FRAME:,})"
+    )

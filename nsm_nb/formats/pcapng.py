@@ -1,228 +1,325 @@
-"""The blocks of pcapng: sections, interfaces, packets; names and secrets are counted, never used.
+"""The blocks of pcapng: sections, interfaces, packets; comments and names are told, secrets are counted, none of them is used.
 
 Source: draft-ietf-opsawg-pcapng 4.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import struct
+from collections.abc import Iterator
 
 import numpy as np
 
 from nsm_nb.errors import DamagedEvidence
-from nsm_nb.formats.frames import Frames
+from nsm_nb.formats.capture_heads import appended
+from nsm_nb.formats.reading import Reading
+from nsm_nb.formats.resuming import find_block
 from nsm_nb.formats.source import Source
-from nsm_nb.kernels.records import BLOCK, DAMAGE, LARGEST_FRAME, NOT_A_TIME, to_nanoseconds, walk_pcapng
-from nsm_nb.schema import PACKETS, Caveat
+from nsm_nb.kernels.records import BLOCK, DAMAGE, LARGEST_FRAME, Interface, Seen, walk_pcapng
+from nsm_nb.schema import PACKETS
 from nsm_nb.text import printable
 
 __all__ = ["read"]
 
-_SECTION, _INTERFACE, _PACKET, _SIMPLE, _NAMES, _SECRETS = 0x0A0D0D0A, 1, 2, 3, 4, 10
-_MOST_INTERFACES = 65_536
-_IF_TSRESOL, _IF_TSOFFSET, _END = 9, 14, 0
+_SECTION, _INTERFACE, _PACKET, _SIMPLE, _NAMES, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 4, 6
+_MOST_SECTIONS = _MOST_INTERFACES = _MOST_BLOCKS = 65_536  # sections, interfaces, unreadable blocks of one file
+_OPT_END, _OPT_COMMENT, _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 0, 1, 2, 9, 14
+_COMMENTS_TOLD = 20  # and as many names
+_LONGEST_COMMENT = 300  # characters that are told
 
 
 class _Section:
-    """A section's byte order and its interfaces; each is link type, exponent, shift, epoch (see `to_nanoseconds`)."""
+    """A section's byte order and its interfaces; each is a row of `kernels.records.Interface`."""
 
     def __init__(self, big: bool):
         self.big = big
-        self.snaplens: list[int] = []
-        self._rows = np.zeros((16, 4), np.int64)
+        self.order = ">" if big else "<"
+        self.names: list[str] = []
+        self._rows = np.zeros((16, Interface.SIZE), np.int64)
 
     @property
     def interfaces(self) -> np.ndarray:
-        return self._rows[: len(self.snaplens)]
+        return self._rows[: len(self.names)]
 
-    def add(self, link: int, exponent: int, shift: int, epoch: int, snaplen: int) -> None:
-        if len(self.snaplens) == len(self._rows):  # doubled, so that many interfaces are not copied at each one
+    def add(self, link: int, stamp: tuple[int, int, int], snaplen: int, name: str) -> None:
+        if len(self.names) == len(self._rows):  # doubled, so that many interfaces are not copied at each one
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
-        self._rows[len(self.snaplens)] = link, exponent, shift, epoch
-        self.snaplens.append(snaplen)
+        self._rows[len(self.names)] = link, *stamp, snaplen or LARGEST_FRAME, -1, -1
+        self.names.append(name)
 
 
 class _Damage(Exception):
     """A block whose fields can't be true; the text says which."""
 
 
-def read(source: Source, label: str, room: int) -> tuple[Frames, list[Caveat]]:
-    """Return the frames of a pcapng file and what is wrong with it.
+class _Blocks:
+    """One pcapng while it is read."""
+
+    def __init__(self, source: Source, reading: Reading):
+        self.source, self.reading = source, reading
+        self.section = _Section(False)
+        self.sections = self.interfaces = self.dropping = 0
+        self.comments = np.zeros((_COMMENTS_TOLD, 3), np.int64)  # of packets: where they stand, bytes, row
+        self.other_comments = 0  # of sections and interfaces
+        self.claims: list[str] = []
+        self.claimed = 0
+        self.unreadable = 0
+
+    def walk(self) -> int:
+        """Walk the blocks in the buffer as far as the kernel goes; return why it stopped."""
+        source, frames, reading = self.source, self.reading.frames, self.reading
+        frames.make_room((source.end - source.start) // 16 + 1)
+        c, told = frames.columns, int(reading.seen[Seen.COMMENTS])
+        upto, position, why = walk_pcapng(
+            source.buffer, source.start, source.end, self.section.big, self.section.interfaces, source.base,
+            c.offset, c.captured, c.length, c.time, c.link, frames.count, reading.seen, self.comments,
+        )  # fmt: skip
+        for at, size, row in self.comments[told : int(reading.seen[Seen.COMMENTS])].tolist():
+            text = bytes(source.buffer[at : at + size])
+            reading.tell(
+                "comment", f"frame {reading.frame(row)} has the comment {_quoted(text)}", frame=reading.frame(row)
+            )
+        if upto > frames.count:
+            frames.decode(source.buffer, source.base, upto)
+        source.start = position
+        return why
+
+    def block(self) -> bool:
+        """Read the block at `source.start`, one of those that the kernel leaves; False where the file ends inside it."""
+        source, section = self.source, self.section
+        if not source.need(12):
+            return False
+        (kind,) = struct.unpack_from(section.order + "I", source.buffer.data, source.start)
+        if kind == _SECTION:
+            magic = bytes(source.buffer[source.start + 8 : source.start + 12])
+            if magic not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
+                raise _Damage("a section header without its byte-order magic")
+            section = _Section(magic == b"\x1a\x2b\x3c\x4d")
+        (size,) = struct.unpack_from(section.order + "I", source.buffer.data, source.start + 4)
+        if size < 12 or size & 3:
+            raise _Damage(f"a block of type {kind} claims {size:,} bytes")
+        if size > len(source.buffer) - source.keep:
+            if kind == _NAMES and not self.reading.recover:
+                whole = source.skip(size)
+                self.reading.seen[Seen.NAMES] += whole
+                return whole
+            raise _Damage(f"a block of type {kind} claims {size:,} bytes")
+        if not source.need(size):
+            return False
+        body = bytes(source.buffer[source.start + 8 : source.start + size - 4])
+        (again,) = struct.unpack_from(section.order + "I", source.buffer.data, source.start + size - 4)
+        if again != size:
+            raise _Damage(f"a block says {size:,} bytes at its start and {again:,} at its end")
+        if kind == _SECTION:
+            self._begin(section, body)
+        elif kind == _INTERFACE:
+            self._interface(body)
+        else:
+            self._names(body)
+        source.start += size
+        return True
+
+    def more(self, why: int) -> bool:
+        """Read on; pass over a block that is larger than the buffer. False at the end of the file."""
+        source = self.source
+        if why == DAMAGE:
+            raise _Damage("a block's lengths or its interface can't be true")
+        if source.end - source.start >= 12:
+            kind, size = struct.unpack_from(self.section.order + "II", source.buffer.data, source.start)
+            if size > len(source.buffer) - source.keep:
+                if self.reading.recover or kind in (_ENHANCED, _PACKET, _SIMPLE, _INTERFACE):
+                    raise _Damage(f"a block of type {kind} claims {size:,} bytes")
+                return source.skip(size)
+        return source.fill()
+
+    def _begin(self, section: _Section, body: bytes) -> None:
+        major, minor = struct.unpack_from(section.order + "HH", body.ljust(8, b"\0"), 4)
+        if major != 1 or minor not in (0, 2):  # 4.1: other versions are other formats
+            raise _Damage(f"a section of pcapng version {major}.{minor}, which nobody has defined")
+        if self.sections >= _MOST_SECTIONS:
+            raise _Damage(f"one section more than {_MOST_SECTIONS:,}")
+        self.drops()
+        self.section = section
+        self.sections += 1
+        self._keep_comments(body[16:], "the file" if self.sections == 1 else f"section {self.sections}")
+
+    def _interface(self, body: bytes) -> None:
+        section = self.section
+        self.interfaces += 1
+        if len(body) < 8 or self.interfaces > _MOST_INTERFACES:
+            raise _Damage("an interface block that is too short, or one too many")
+        link, _, snaplen = struct.unpack_from(section.order + "HHI", body)
+        exponent, shift, epoch, name = 6, 0, 0, ""
+        for code, value in _options(body[8:], section.order):
+            if code == _IF_TSRESOL and len(value) >= 1:
+                exponent, shift = (-1, value[0] & 0x7F) if value[0] & 0x80 else (value[0], 0)
+            elif code == _IF_TSOFFSET and len(value) >= 8:
+                (epoch,) = struct.unpack_from(section.order + "q", value)
+            elif code == _IF_NAME:
+                name = value[:100].rstrip(b"\0").decode("utf-8", "backslashreplace")
+        self._keep_comments(body[8:], f"interface {len(section.names)}")
+        section.add(link, (exponent, shift, epoch), snaplen, name)
+
+    def _keep_comments(self, options: bytes, whose: str) -> None:
+        for code, value in _options(options, self.section.order):
+            if code == _OPT_COMMENT:
+                self.other_comments += 1
+                if self.other_comments <= _COMMENTS_TOLD:
+                    self.reading.tell("comment", f"{whose} has the comment {_quoted(value)}")
+
+    def _names(self, body: bytes) -> None:
+        self.reading.seen[Seen.NAMES] += 1
+        at = 0
+        while at + 4 <= len(body):
+            kind, size = struct.unpack_from(self.section.order + "HH", body, at)
+            value = body[at + 4 : at + 4 + size]
+            wide = {1: 4, 2: 16}.get(kind)  # nrb_record_ipv4, nrb_record_ipv6
+            if kind == 0 or len(value) < size:
+                break
+            if wide and size > wide:
+                self.claimed += 1
+                if self.claimed <= _COMMENTS_TOLD:
+                    names = value[wide:].rstrip(b"\0").replace(b"\0", b", ")
+                    self.claims.append(f"{ipaddress.ip_address(value[:wide])} is {_quoted(names)}")
+            at += 4 + size + (-size % 4)
+
+    def pass_over(self) -> bool:
+        """Pass over the block at `source.start` if it is one, whatever is wrong inside; False where its lengths are."""
+        source = self.source
+        if not source.need(12):
+            return False
+        (size,) = struct.unpack_from(self.section.order + "I", source.buffer.data, source.start + 4)
+        if (
+            size < 12
+            or size & 3
+            or size > LARGEST_FRAME + 65_536
+            or self.unreadable > _MOST_BLOCKS
+            or not source.need(size)
+        ):
+            return False
+        if struct.unpack_from(self.section.order + "I", source.buffer.data, source.start + size - 4) != (size,):
+            return False
+        source.start += size
+        self.unreadable += 1
+        return True
+
+    def drops(self) -> None:
+        """Tell what the interfaces of the section that ends say they dropped."""
+        for number, (name, row) in enumerate(zip(self.section.names, self.section.interfaces.tolist(), strict=True)):
+            received, dropped = row[Interface.RECEIVED], row[Interface.DROPPED]
+            if dropped > 0 and self.dropping >= _COMMENTS_TOLD:
+                self.reading.seen[Seen.DROPS] += dropped
+            elif dropped > 0:
+                self.dropping += 1
+                named = f" ({printable(name)})" if name else ""
+                share = f" of {received:,} packets ({100 * dropped / received:.2g} %)" if received > 0 else " packets"
+                self.reading.tell(
+                    "drops",
+                    f"interface {number}{named} says that it dropped {dropped:,}{share} while it was written; they are not in it",
+                )
+
+    def finish(self) -> None:
+        """Tell of what is in the file besides packets."""
+        reading, seen = self.reading, self.reading.seen
+        self.drops()
+        if self.unreadable:
+            reading.tell("damage", f"{self.unreadable:,} blocks can't be true and were passed over")
+        comments = int(seen[Seen.COMMENTS]) + self.other_comments
+        if seen[Seen.COMMENTS] > _COMMENTS_TOLD or self.other_comments > _COMMENTS_TOLD:
+            reading.tell(
+                "comment", f"has {comments:,} comments; the first {_COMMENTS_TOLD} of packets and of the rest are told"
+            )
+        if seen[Seen.NAMES]:
+            more = self.claimed - len(self.claims)
+            claims = "; ".join([*self.claims, *([f"and {more:,} more"] if more else [])])
+            reading.tell(
+                "pcapng",
+                f"holds {int(seen[Seen.NAMES]):,} name resolution blocks (names are a claim of the file and never replace an "
+                f"address)" + (f": {claims}" if claims else ""),
+            )
+        for what, words in (
+            (Seen.SECRETS, "decryption secrets blocks (not used)"),
+            (Seen.UNKNOWN, f"blocks of kinds that are not read (the first is of type {int(seen[Seen.UNKNOWN_KIND])})"),
+            (Seen.OVERRUN, "packets whose options run over the end of their block; these options were not read"),
+        ):
+            if seen[what]:
+                reading.tell("pcapng", f"holds {int(seen[what]):,} {words}")
+
+
+def read(source: Source, reading: Reading) -> bool:
+    """Read the blocks of a pcapng; True where another capture, which is none, begins behind them.
+
+    Parameters
+    ----------
+    source
+        Stands at its first block.
+    reading
+        Where frames and caveats go.
 
     Raises
     ------
     DamagedEvidence
         Where not even the first section header is whole.
     """
-    frames = Frames(room)
-    caveats: list[Caveat] = []
-    counts = {_NAMES: 0, _SECRETS: 0}
-    section = _Section(False)
-    started = False
+    blocks = _Blocks(source, reading)
+
+    def find() -> bool:
+        return find_block(source, big=blocks.section.big)
+
+    more = False
     while True:
-        if started:
-            frames.make_room((source.end - source.start) // 32 + 1)
-            c = frames.columns
-            upto, position, why = walk_pcapng(
-                source.buffer, source.start, source.end, section.big, section.interfaces, source.base,
-                c.offset, c.captured, c.length, c.time, c.link, frames.count,
-            )  # fmt: skip
-            frames.decode(source.buffer, source.base, upto)
-            source.start = position
-        else:
-            why = BLOCK
-        at, claims = source.at, _claims(source, section.big)
+        why = blocks.walk() if blocks.sections else BLOCK
+        if reading.too_many(source):
+            break
+        at, claims = source.at, _claims(source, blocks.section)
         try:
-            if why == BLOCK:
-                section, whole = _block(source, section, frames, counts)
-                started = started or whole
-            else:
-                whole = _more(source, section.big, why)
+            whole = blocks.block() if why == BLOCK else blocks.more(why)
         except _Damage as problem:
             sentence = f"damage at byte {at}: {problem}"
-            if not started:
-                raise DamagedEvidence(
-                    f"{printable(label)}: {sentence}; nothing could be read", PACKETS.empty()
-                ) from None
-            left = source.rest()
-            caveats.append(
-                Caveat(
-                    label,
-                    frames.count + 1,
-                    at,
-                    "damage",
-                    f"{printable(label)}: {sentence}; {left:,} bytes were not read",
-                )
-            )
+            if not blocks.sections:
+                raise DamagedEvidence(f"{reading.name}: {sentence}; nothing could be read", PACKETS.empty()) from None
+            if appended(source, reading):
+                more = True
+                break
+            if reading.recover and blocks.pass_over():
+                continue
+            if reading.damage(source, sentence, find):
+                continue
             break
         if not whole:
-            left = source.base + source.end - at  # of a block that was passed over nothing is left in the buffer
-            if not started:
+            if not blocks.sections:
                 raise DamagedEvidence(
-                    f"{printable(label)} ends inside its first block; copy it again from the sensor", PACKETS.empty()
+                    f"{reading.name} ends inside its first block; copy it again from the sensor", PACKETS.empty()
                 )
-            if left and not source.trouble:
-                caveats.append(
-                    Caveat(
-                        label,
-                        frames.count + 1,
-                        at,
-                        "cut",
-                        f"{printable(label)}: cut short at byte {at + left}: the block at byte {at}{claims} is not whole; "
-                        f"{left:,} bytes were not read",
-                    )
-                )
-            break
-    for kind, words in ((_NAMES, "name resolution blocks (names are a claim of the file and never replace an address)"),
-                        (_SECRETS, "decryption secrets blocks (not used)")):  # fmt: skip
-        if counts[kind]:
-            caveats.append(Caveat(label, None, None, "pcapng", f"{printable(label)}: holds {counts[kind]:,} {words}"))
-    return frames, caveats
+            source.start -= max(source.at - at, 0)
+            if not reading.cut(source, find, f"the block at byte {at}{claims}"):
+                break
+    blocks.finish()
+    return more
 
 
-def _claims(source: Source, big: bool) -> str:
+def _claims(source: Source, section: _Section) -> str:
     """Return in words how long the block at `source.start` says it is, where its head is in the buffer."""
     if source.end - source.start < 8:
         return ""
-    kind, size = struct.unpack_from(">II" if big else "<II", source.buffer.data, source.start)
+    kind, size = struct.unpack_from(section.order + "II", source.buffer.data, source.start)
     return "" if kind == _SECTION else f", which claims {size:,} bytes,"  # a section may change the byte order
 
 
-def _more(source: Source, big: bool, why: int) -> bool:
-    """Read on; pass over a block that is larger than the buffer. False at the end of the file."""
-    if why == DAMAGE:
-        raise _Damage("a block's lengths or its interface can't be true")
-    left = source.end - source.start
-    if left >= 12:
-        kind, size = struct.unpack_from(">II" if big else "<II", source.buffer.data, source.start)
-        if size > len(source.buffer):
-            if kind in (6, _PACKET, _SIMPLE, _INTERFACE):
-                raise _Damage(f"a block of type {kind} claims {size:,} bytes")
-            return source.skip(size)
-    return source.fill()
-
-
-def _block(source: Source, section: _Section, frames: Frames, counts: dict[int, int]) -> tuple[_Section, bool]:
-    """Read the block at `source.start`, one of those that the kernel leaves; False where the file ends inside it."""
-    if not source.need(12):
-        return section, False
-    order = ">" if section.big else "<"
-    (kind,) = struct.unpack_from(order + "I", source.buffer.data, source.start)
-    if kind == _SECTION:
-        magic = bytes(source.buffer[source.start + 8 : source.start + 12])
-        if magic not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
-            raise _Damage("a section header without its byte-order magic")
-        section = _Section(magic == b"\x1a\x2b\x3c\x4d")
-        order = ">" if section.big else "<"
-    (size,) = struct.unpack_from(order + "I", source.buffer.data, source.start + 4)
-    if size < 12 or size & 3:
-        raise _Damage(f"a block of type {kind} claims {size:,} bytes")
-    if kind in counts:
-        whole = source.skip(size)
-        counts[kind] += whole
-        return section, whole
-    if size > len(source.buffer):
-        raise _Damage(f"a block of type {kind} claims {size:,} bytes")
-    if not source.need(size):
-        return section, False
-    body = bytes(source.buffer[source.start + 8 : source.start + size - 4])
-    (again,) = struct.unpack_from(order + "I", source.buffer.data, source.start + size - 4)
-    if again != size:
-        raise _Damage(f"a block says {size:,} bytes at its start and {again:,} at its end")
-    if kind == _SECTION:
-        major, minor = struct.unpack_from(order + "HH", body.ljust(8, b"\0"), 4)
-        if major != 1 or minor not in (0, 2):  # 4.1: other versions are other formats
-            raise _Damage(f"a section of pcapng version {major}.{minor}, which nobody has defined")
-    elif kind == _INTERFACE:
-        _interface(section, body, order)
-    elif kind in (_SIMPLE, _PACKET):
-        _one_packet(source, section, body, order, kind, frames)
-    source.start += size
-    return section, True
-
-
-def _interface(section: _Section, body: bytes, order: str) -> None:
-    if len(body) < 8 or len(section.snaplens) >= _MOST_INTERFACES:
-        raise _Damage("an interface block that is too short, or one too many")
-    link, _, snaplen = struct.unpack_from(order + "HHI", body)
-    exponent, shift, epoch = 6, 0, 0
-    at = 8
-    while at + 4 <= len(body):
-        code, size = struct.unpack_from(order + "HH", body, at)
-        value = body[at + 4 : at + 4 + size]
-        if code == _END or len(value) < size:
-            break
-        if code == _IF_TSRESOL and size >= 1:
-            exponent, shift = (-1, value[0] & 0x7F) if value[0] & 0x80 else (value[0], 0)
-        elif code == _IF_TSOFFSET and size >= 8:
-            (epoch,) = struct.unpack_from(order + "q", value)
+def _options(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """Yield code and value of each option, as far as they are whole."""
+    at = 0
+    while at + 4 <= len(data):
+        code, size = struct.unpack_from(order + "HH", data, at)
+        value = data[at + 4 : at + 4 + size]
+        if code == _OPT_END or len(value) < size:
+            return
+        yield code, value
         at += 4 + size + (-size % 4)
-    section.add(link, exponent, shift, epoch, snaplen)
 
 
-def _one_packet(source: Source, section: _Section, body: bytes, order: str, kind: int, frames: Frames) -> None:
-    """Add the frame of a simple packet block (no time) or of an obsolete packet block."""
-    if kind == _SIMPLE:
-        which, time, head = 0, NOT_A_TIME, 4
-        if len(body) < 4 or not section.snaplens:
-            raise _Damage("a packet without its interface")
-        (length,) = struct.unpack_from(order + "I", body)
-        snaplen = section.snaplens[0]
-        held = min(length, snaplen) if snaplen else length
-        held = min(held, len(body) - 4) if length > len(body) - 4 else held
-    else:
-        head = 20
-        if len(body) < 20:
-            raise _Damage("a packet block that is too short")
-        which, _, high, low, held, length = struct.unpack_from(order + "HHIIII", body)
-        if which >= len(section.snaplens):
-            raise _Damage("a packet without its interface")
-        time = to_nanoseconds(high, low, *section.interfaces[which][1:])
-    if held > len(body) - head or held > LARGEST_FRAME:
-        raise _Damage(f"a packet claims {held:,} bytes")
-    frames.make_room(1)
-    row, c = frames.count, frames.columns
-    c.time[row], c.length[row], c.captured[row] = time, length, held
-    c.offset[row] = source.at + 8 + head
-    c.link[row] = section.interfaces[which][0]
-    frames.decode(source.buffer, source.base, row + 1)
+def _quoted(text: bytes) -> str:
+    """Return what somebody wrote, made safe to show, in quotes."""
+    shown = printable(text.rstrip(b"\0").decode("utf-8", "backslashreplace"))
+    return f'"{shown[:_LONGEST_COMMENT]}{"..." if len(shown) > _LONGEST_COMMENT else ""}"'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,12 +15,14 @@ from nsm_nb.errors import UnreadableEvidence
 from nsm_nb.formats.compressed import Unpacked, compression
 from nsm_nb.text import printable
 
-__all__ = ["HEAD", "Source", "open_evidence", "read_head", "unpacking_limit"]
+__all__ = ["BUFFER", "HEAD", "Source", "is_set", "open_evidence", "read_head", "unpacking_limit"]
 
 log = logging.getLogger(__name__)
 
 HEAD = 65_536  # bytes that a format may look at to recognise a file
+BUFFER = 1 << 21  # the system's part of each reading weighs less the larger it is, until it no longer fits the cache
 _BOMB_SIZE = 256 * 1024 * 1024
+_BOMB_RECORDS = 1 << 21
 _BOMB_RATIO = 100  # beyond _BOMB_SIZE, a file that unpacks to more than this many times its size is not followed
 
 
@@ -54,6 +57,13 @@ def open_evidence(path: str | os.PathLike) -> BinaryIO:
         raw.close()
         raise UnreadableEvidence(f"{name} is empty (0 bytes); copy it again from the sensor")
     return Unpacked(raw, kind) if kind else raw  # type: ignore[return-value]  # as far as it is used, it is one
+
+
+def is_set(paths: object) -> bool:
+    """Return True for a folder, a pattern such as ``day1/*.pcap``, or several paths; False for one file."""
+    if not isinstance(paths, (str, os.PathLike)):
+        return True
+    return Path(paths).is_dir() or (bool(re.search(r"[*?\[]", os.fspath(paths))) and not Path(paths).exists())
 
 
 def unpacking_limit(path: str | os.PathLike) -> int:
@@ -97,23 +107,31 @@ class Source:
         Where ``buffer[0]`` stands in the (decompressed) evidence.
     packed : bool
         True where the file is compressed.
+    most_records : int or None
+        How many records a compressed file may unpack to, so that their table stays in proportion to the file.
     trouble : str
         Why no more could be read, where that was not the end of the file.
+    keep : int
+        Bytes before ``buffer[start]`` that stay in the buffer, as far as there are any.
     """
 
-    def __init__(self, path: str | os.PathLike, size: int = 1 << 20):
+    def __init__(self, path: str | os.PathLike, size: int = BUFFER):
         file = open_evidence(path)
         limit = None
         if isinstance(file, Unpacked):
             limit = unpacking_limit(path)
         self._start(file, limit, size)
+        if limit is not None:
+            self.most_records = max(_BOMB_RECORDS, limit // _BOMB_RATIO)
 
     @classmethod
     def of(cls, data: bytes) -> Source:
         """Return a source of bytes that are held already."""
         source = cls.__new__(cls)
-        source._start(io.BytesIO(data), None, 1 << 20)
+        source._start(io.BytesIO(data), None, BUFFER)
         return source
+
+    most_records: int | None
 
     def _start(self, file: BinaryIO, limit: int | None, size: int) -> None:
         self._file, self._limit = file, limit
@@ -122,6 +140,8 @@ class Source:
         self.buffer = np.frombuffer(self._bytes, np.uint8)
         self.start = self.end = self.base = 0
         self.trouble = ""
+        self.most_records = None
+        self.keep = 0
 
     def __enter__(self) -> Source:
         """Return itself."""
@@ -138,11 +158,13 @@ class Source:
 
     def fill(self) -> bool:
         """Move the unused bytes to the front and read on; False where nothing more came."""
-        left = self.end - self.start
-        if self.start:
-            self._bytes[:left] = self._bytes[self.start : self.end]
-            self.base += self.start
-            self.start, self.end = 0, left
+        passed = max(self.start - self.keep, 0)
+        left = self.end - passed
+        if passed:
+            self._bytes[:left] = self._bytes[passed : self.end]
+            self.base += passed
+            self.start -= passed
+            self.end = left
         if self._limit is not None and self.base + self.end > self._limit:
             self.trouble = (
                 f"it unpacks to more than {_BOMB_RATIO} times its size; the rest was left unread "

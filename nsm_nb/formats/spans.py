@@ -6,6 +6,7 @@ Where there is no room for it, each reading unpacks from the start.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
@@ -68,6 +69,12 @@ class _Copy:
             self._file.close()
 
 
+def _close_all() -> None:
+    while _copies:
+        _copies.popitem()[1].close()
+
+
+atexit.register(_close_all)
 _copies: OrderedDict[tuple[str, int, int], _Copy] = OrderedDict()
 _lock = threading.Lock()
 

@@ -381,7 +381,7 @@ def test_missing_empty_foreign_and_locked_files_give_one_sentence(tmp_path):
     for name, error, words in [
         ("missing.pcap", UnreadableEvidence, "does not exist; check the path"),
         ("empty.pcap", UnreadableEvidence, "is empty (0 bytes); copy it again"),
-        ("", UnreadableEvidence, "is a folder"),
+        ("", UnreadableEvidence, "could be read as a capture"),
         ("foreign.pcap", UnknownFormat, "is in no format that nsm_nb knows"),
         ("head.pcap", DamagedEvidence, "ends inside its own file header (10 of 24 bytes)"),
     ]:
@@ -412,7 +412,7 @@ def test_a_link_type_that_is_not_supported_is_named_and_gives_no_addresses(read)
     assert table["src_ip"].isna().all()
     assert table["src_mac"].isna().all()
     assert table["layers"].tolist() == ["linktype-147"] * 3
-    assert "link type 147 is not supported: 3 frames" in caveats_of(table)[0].detail
+    assert "link type 147 (private use 0) is not supported: 3 frames" in caveats_of(table)[0].detail
 
 
 def test_a_clock_that_ran_backwards_is_told_with_its_frame(read):
