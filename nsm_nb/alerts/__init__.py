@@ -4,8 +4,12 @@ from nsm_nb.alerts import views
 from nsm_nb.alerts.correlation import correlate
 from nsm_nb.alerts.events import retold, same_event
 from nsm_nb.alerts.join import join
+from nsm_nb.alerts.maps import Maps, is_map, maps, named
 from nsm_nb.alerts.packet import contents, packet
 from nsm_nb.alerts.related import related
 from nsm_nb.alerts.rules import rules
 
-__all__ = ["contents", "correlate", "join", "packet", "related", "retold", "rules", "same_event", "views"]
+__all__ = [
+    "Maps", "contents", "correlate", "is_map", "join", "maps", "named", "packet", "related", "retold", "rules", "same_event",
+    "views",
+]  # fmt: skip

@@ -5,7 +5,9 @@ from __future__ import annotations
 import glob
 import hashlib
 import logging
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb import formats
-from nsm_nb.alerts import retold
+from nsm_nb.alerts import is_map, retold
 from nsm_nb.case.doubles import doubled, fullest
 from nsm_nb.case.index import DamagedIndex, Entry, clean, make
 from nsm_nb.case.inventory import File, Progress, sha256_of, survey
@@ -21,6 +23,8 @@ from nsm_nb.case.settings import Settings
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
 from nsm_nb.formats import netflow
+from nsm_nb.formats.source import read_head
+from nsm_nb.formats.stamps import yearless
 from nsm_nb.schema import ALERTS, SESSIONS, Caveat, caveats_of, with_caveats
 from nsm_nb.sessions import assemble
 from nsm_nb.sessions.identity import uncovered, with_community_id, with_numbers
@@ -67,7 +71,9 @@ class Holdings:
     def files(self, progress: Progress | None = None) -> list[File]:
         """Return the files of evidence, hashed and recognised."""
         if self._files is None:
-            self._files = survey(self._settings.evidence, self._root / "inventory.json", progress=progress)
+            self._files = self._with_columns(
+                survey(self._settings.evidence, self._root / "inventory.json", progress=progress)
+            )
         return self._files
 
     def look_again(self, progress: Progress | None = None) -> None:
@@ -75,7 +81,18 @@ class Holdings:
         self._trouble.clear()
         self._tables.clear()
         self._doubles = self._again = None
-        self._files = survey(self._settings.evidence, self._root / "inventory.json", again=True, progress=progress)
+        self._files = self._with_columns(
+            survey(self._settings.evidence, self._root / "inventory.json", again=True, progress=progress)
+        )
+
+    def _with_columns(self, files: list[File]) -> list[File]:
+        """Return the files; those to which case.toml gives columns are of the format that can have them."""
+        found = []
+        for file in files:
+            columns = self._settings.columns_of(file.label)
+            known = columns is None or not file.sha256
+            found.append(file if known else replace(file, format=formats.alert_columns(columns), note=""))
+        return found
 
     def file(self, label: str) -> File:
         """Return the file of a label.
@@ -91,13 +108,21 @@ class Holdings:
         raise UnknownName(f"there is no evidence {printable(label)!r} in this case; case.evidence lists it")
 
     def rule_files(self) -> set[Path]:
-        """Return the rule files that case.toml names."""
-        return {
+        """Return the files of rules, and the maps beside them, that case.toml names or that lie among the evidence."""
+        named = {
             self._case / name
             for pattern in self._settings.rules
             # Path.glob takes no absolute pattern
             for name in glob.glob(pattern, root_dir=self._case, recursive=True)  # noqa: PTH207
             if (self._case / name).is_file()
+        }
+        there = {os.path.realpath(path) for path in named}
+        return named | {
+            file.path
+            for file in self.files()
+            if file.format is None
+            and (file.path.suffix == ".rules" or is_map(file.path))
+            and os.path.realpath(file.path) not in there
         }
 
     def changed(self) -> pd.DataFrame:
@@ -117,7 +142,7 @@ class Holdings:
         rules = self.rule_files()
         rows = []
         for file in self.files():
-            entry = Entry(self._index, file.sha256)
+            entry = Entry(self._index, self._key(file))
             read = entry.meta() if file.format and entry.there else {"tables": {}, "caveats": []}
             spans = list(read["tables"].values())
             trouble = self._trouble.get(file.label, "")
@@ -304,26 +329,68 @@ class Holdings:
         """Return the index of an evidence, made where it was not; None where nothing can be read."""
         if file.format is None or file.label in self._trouble:
             return None
-        entry = Entry(self._index, file.sha256)
+        options = self._options(file, read=True)
+        key = _keyed(file, options)
+        entry = Entry(self._index, key)
         if entry.there:
             return entry
         try:
-            tables = self._read(file)
+            tables = self._read(file, options)
         except NsmError as problem:
             self._trouble[file.label] = str(problem)
             log.warning("%s", problem)
             return None
         try:
-            return make(self._index, file.sha256, tables)
+            return make(self._index, key, tables)
         except OSError as problem:
             raise CaseError(
                 f"the index of {file.label} can't be written to {printable(self._index)}: {printable(problem)}; "
                 "free some space, or set NSM_HOME to a place that has some"
             ) from problem
 
-    def _read(self, file: File) -> dict[str, pd.DataFrame]:
+    def _key(self, file: File) -> str:
+        """Return what names the index of an evidence."""
+        return _keyed(file, self._options(file, read=False))
+
+    def _options(self, file: File, *, read: bool) -> dict[str, Any]:
+        """Return what the reader of alerts is told besides the file: columns, and a time that tells the year.
+
+        With `read`, captures are read for that time if they were not yet.
+        """
+        options: dict[str, Any] = {}
+        columns = self._settings.columns_of(file.label)
+        if columns is not None:
+            options["columns"] = columns
+        module = formats.reader(file.format) if file.format else None
+        if getattr(module, "YEARLESS", False) and file.sha256 and yearless(read_head(file.path)):
+            last = self._captured_last(read=read)
+            if last is not None:
+                options["near"] = pd.Timestamp(last, unit="ns", tz="UTC")
+        return options
+
+    def _captured_last(self, *, read: bool) -> int | None:
+        """Return the time of the last packet of all captures, in nanoseconds; None where there is none."""
+        found = []
+        for file in self.files():
+            if file.format == "pcap":
+                entry = self._entry(file) if read else Entry(self._index, file.sha256)
+                if entry is not None and entry.there:
+                    found.append(entry.meta()["tables"].get("packets", {}).get("last"))
+        return max((each for each in found if each is not None), default=None)
+
+    def detail(self, label: str, record: int) -> dict[str, Any]:
+        """Return the raw record of an alert."""
+        file = self.file(label)
+        columns = self._settings.columns_of(label)
+        options = {"columns": columns} if columns is not None else {}
+        return formats.reader(str(file.format)).detail(file.path, record, **options)
+
+    def _read(self, file: File, options: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         module = formats.reader(str(file.format))
-        tables = {name: getattr(module, name)(file.path, label=file.label) for name in _tables_of(file)}
+        tables = {
+            name: getattr(module, name)(file.path, label=file.label, **(options if name == "alerts" else {}))
+            for name in _tables_of(file)
+        }
         if file.format == netflow.NAME and netflow.holds_packets(tables["sessions"]):
             tables["packets"] = formats.reader("pcap").packets(file.path, label=file.label)
         if "packets" in tables:
@@ -336,6 +403,15 @@ class Holdings:
         if "sessions" in tables:
             tables["sessions"] = with_numbers(with_community_id(tables["sessions"]))
         return tables
+
+
+def _keyed(file: File, options: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of an evidence, or, where it was read with options, that of both."""
+    if not options:
+        return file.sha256
+    near = options.get("near")  # the day is enough for the year
+    said = repr((file.sha256, options.get("columns"), None if near is None else f"{near:%Y-%m-%d}"))
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _tables_of(file: File) -> list[str]:

@@ -35,10 +35,15 @@ class Settings:
     sensors: Mapping[str, str] = field(default_factory=dict)  # pattern of evidence -> sensor
     idle: Mapping[str, float] = field(default_factory=dict)  # seconds of silence that end a session, by protocol
     database: str = ""  # the ledger's URL where it is not in the case
+    columns: Mapping[str, Any] = field(default_factory=dict)  # pattern of evidence -> columns of its alerts
 
     def sensor_of(self, label: str) -> str | None:
         """Return the sensor that an evidence came from, None where case.toml does not say."""
         return next((sensor for pattern, sensor in self.sensors.items() if fnmatch.fnmatch(label, pattern)), None)
+
+    def columns_of(self, label: str) -> Any:
+        """Return the columns that case.toml gives to the alerts of an evidence: names, a map, the name of one, or None."""
+        return next((columns for pattern, columns in self.columns.items() if fnmatch.fnmatch(label, pattern)), None)
 
 
 def home() -> Path:
@@ -72,7 +77,7 @@ def read(folder: Path) -> Settings:
 def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
     kinds: dict[str, type | tuple[type, ...]] = {
         "name": str, "title": str, "home_networks": list, "time_zone": str, "evidence": str, "rules": list, "sensors": dict,
-        "idle": dict, "database": str,
+        "idle": dict, "database": str, "columns": dict,
     }  # fmt: skip
     for key, value in table.items():
         if key not in kinds:
@@ -120,7 +125,21 @@ def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
         sensors={str(key): str(value) for key, value in table.get("sensors", {}).items()},
         idle=dict(table.get("idle", {})),
         database=_database(table.get("database", ""), folder),
+        columns=_columns(table.get("columns", {}), place),
     )
+
+
+def _columns(table: dict[str, Any], place: Path) -> dict[str, Any]:
+    """Return the columns of alerts by pattern of evidence, checked as the readers check them."""
+    from nsm_nb.errors import UnknownFormat
+    from nsm_nb.formats import alert_columns
+
+    for pattern, columns in table.items():
+        try:
+            alert_columns(columns)
+        except UnknownFormat as problem:
+            raise CaseError(f"{printable(place)}: columns of {printable(pattern)!r}: {problem}") from None
+    return dict(table)
 
 
 def _database(said: str, folder: Path) -> str:
@@ -154,6 +173,11 @@ time_zone = "UTC"
 
 # [sensors]
 # "suricata/*" = "suricata"
+
+# Columns of alerts whose files do not tell them: those of Snort's CSV, or a map for JSON (or "wazuh", "ecs").
+# [columns]
+# "snort/alert.csv" = ["timestamp", "msg", "src", "srcport", "dst", "dstport"]
+# "other/*.json" = {{ time = "timestamp", message = "rule.description", src_ip = "data.srcip" }}
 
 # Seconds of silence that end a session.
 # [idle]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nsm_nb.errors import DamagedEvidence
+from nsm_nb.errors import DamagedEvidence, UnknownFormat
 from nsm_nb.formats import columns
 from nsm_nb.formats.json_lines import Fields, event_at, read_events
 from nsm_nb.formats.lines import Fingerprint, Noted, Span
@@ -22,7 +22,7 @@ from nsm_nb.text import printable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EXTENSIONS", "NAME", "TITLE", "alerts", "detail", "recognises", "sessions"]
+__all__ = ["EXTENSIONS", "NAME", "TITLE", "alerts", "detail", "event_types", "events", "recognises", "sessions"]
 
 NAME = "eve"
 TITLE = "Suricata EVE log (JSON lines)"
@@ -183,6 +183,37 @@ def detail(path: str | os.PathLike, record: int) -> dict[str, Any]:
         Where there is no such line, or no object in it.
     """
     return event_at(path, record)
+
+
+def events(path: str | os.PathLike, *, type: str, label: str | None = None) -> pd.DataFrame:
+    """Return the events of one type, a row each; see `nsm_nb.formats.read_events`.
+
+    Raises
+    ------
+    UnreadableEvidence
+        Where the file is missing, empty or locked.
+    UnknownFormat
+        Where no such type of event is known to Suricata.
+    DamagedEvidence
+        Where not one of its lines is JSON.
+    """
+    from nsm_nb.formats.event_tables import event_table
+
+    if type not in _EVENTS:
+        raise UnknownFormat(
+            f"Suricata has no events of type {printable(type)!r}; event_types(path) says which a file has"
+        )
+    label = os.fspath(path) if label is None else label
+    fields = Fields(_COMMON, _PORTS, {"time": "timestamp"})
+    rows, caveats = _read(path, label, fields, type, ALERTS)
+    common = _common(rows, label) | {"time": _times(rows, "time", label, caveats)}
+    return event_table(path, common, rows["byte"].to_numpy(), label, caveats)
+
+
+def event_types(path: str | os.PathLike) -> pd.Series:
+    """Return how many events of each type a log has, the most frequent first; errors as `events`."""
+    rows, _ = read_events(path, os.fspath(path), Fields({"type": "event_type"}, {}, {}), key="event_type")
+    return pd.Series(columns.category(rows["type"]), name="events").value_counts().rename_axis("type")
 
 
 def _read(

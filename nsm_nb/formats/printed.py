@@ -79,7 +79,7 @@ def alert_table(
             table[f"{side}_ip"], numbers = endpoints(fields[side], proto)
             if f"{side}_port" in there:
                 numbers = columns.numbers(fields[f"{side}_port"], number)
-            table[f"{side}_port"] = columns.ports(numbers, proto, unknown="proto" not in there)
+            table[f"{side}_port"] = columns.ports(numbers, proto, unknown=True)
     if "message" in there:
         table["message"] = pd.Series(columns.mapped(fields["message"], _message)).astype("str")
     for name, change in _TEXTS.items():

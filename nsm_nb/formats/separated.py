@@ -49,16 +49,18 @@ def checked_names(names: Sequence[str], known: Sequence[str], what: str) -> list
         raise UnknownFormat(f"columns of {what} are a list of names, such as {list(known[:4])}")
     odd = [each for each in names if each not in known]
     if odd or not names:
-        raise UnknownFormat(
-            f"{what} has no column {printable(odd[0] if odd else '')!r}; it has {', '.join(known)}"
-        )
+        raise UnknownFormat(f"{what} has no column {printable(odd[0] if odd else '')!r}; it has {', '.join(known)}")
     return list(names)
 
 
 def values_of(line: bytes, layout: Layout) -> list[str] | None:
     """Return the values of a line, None where its quotes can't be read."""
+    if len(layout.delimiter) > 1:  # csv knows characters only
+        return [each.strip().strip('"') for each in whole_text(line).split(layout.delimiter)]
     try:
-        (values,) = csv.reader([whole_text(line).replace("\0", "\\x00")], delimiter=layout.delimiter, skipinitialspace=True)
+        (values,) = csv.reader(
+            [whole_text(line).replace("\0", "\\x00")], delimiter=layout.delimiter, skipinitialspace=True
+        )
     except (csv.Error, ValueError):
         return None
     return values
@@ -89,7 +91,11 @@ def read(path: str | os.PathLike, label: str, layout: Layout, *, span: Span | No
                 if not line.strip() or (layout.header and number == 1):
                     continue
                 values = values_of(line, layout)
-                if values is not None and len(values) == count and layout.fits(dict(zip(layout.names, values, strict=True))):
+                if (
+                    values is not None
+                    and len(values) == count
+                    and layout.fits(dict(zip(layout.names, values, strict=True)))
+                ):
                     rows.append(values)
                     record.append(number)
                     start.append(at)
@@ -103,7 +109,8 @@ def read(path: str | os.PathLike, label: str, layout: Layout, *, span: Span | No
         seen = lines.count
     if not rows and noted.count and span is None:
         raise DamagedEvidence(
-            f"{printable(label)}: not one of its {seen:,} lines is an {layout.what}; {caveats[0].detail}", ALERTS.empty()
+            f"{printable(label)}: not one of its {seen:,} lines is an {layout.what}; {caveats[0].detail}",
+            ALERTS.empty(),
         )
     columns = list(zip(*rows, strict=True)) or [()] * count
     fields = {

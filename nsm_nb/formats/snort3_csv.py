@@ -20,7 +20,9 @@ from nsm_nb.formats.printed import alert_table
 from nsm_nb.formats.snort_csv import table_of
 from nsm_nb.formats.stamps import epoch_times
 
-__all__ = ["COLUMNS", "DATE_3", "EXTENSIONS", "FIELDS", "NAME", "TITLE", "YEARLESS", "alerts", "detail", "made", "recognises"]
+__all__ = [
+    "COLUMNS", "EXTENSIONS", "FIELDS", "NAME", "TITLE", "YEARLESS", "alerts", "check", "detail", "made", "recognises",
+]  # fmt: skip
 
 NAME = "snort3-csv"
 TITLE = "alerts in Snort 3's CSV format"
@@ -84,13 +86,20 @@ def detail(path: str | os.PathLike, record: int, *, columns: Sequence[str] | Non
     return separated.row_at(path, record, _layout(columns))
 
 
+def check(columns: Sequence[str] | None) -> None:
+    """Raise `UnknownFormat` where columns can't be those of such a log."""
+    _layout(columns)
+
+
 def _layout(names: Sequence[str] | None) -> separated.Layout:
     names = COLUMNS if names is None else separated.checked_names(names, FIELDS, "Snort 3's CSV format")
     if "timestamp" not in names and "seconds" not in names:
         raise UnknownFormat("Snort 3's CSV format needs timestamp or seconds; give the fields as Snort had them")
 
     def fits(row: dict[str, str]) -> bool:
-        return bool(_TIME.fullmatch(row["timestamp"]) if "timestamp" in row else _NUMBER.fullmatch(row["seconds"].strip()))
+        return bool(
+            _TIME.fullmatch(row["timestamp"]) if "timestamp" in row else _NUMBER.fullmatch(row["seconds"].strip())
+        )
 
     return separated.Layout("alert in Snort 3's CSV format", names, fits)
 
@@ -109,7 +118,9 @@ def made(
         known = pc.if_else(pc.equal(fields["classification"], b"none"), b"", fields["classification"])
         fields = fields.set_column(place, "classification", known)
     if "rule" in there:
-        parts = pc.extract_regex(fields["rule"], pattern=r"^\s*(?P<gid>\d{1,10}):(?P<sid>\d{1,10}):(?P<rev>\d{1,10})\s*$")
+        parts = pc.extract_regex(
+            fields["rule"], pattern=r"^\s*(?P<gid>\d{1,10}):(?P<sid>\d{1,10}):(?P<rev>\d{1,10})\s*$"
+        )
         for name in ("gid", "sid", "rev"):
             if name not in fields.column_names:
                 fields = fields.append_column(name, pc.struct_field(parts, [name]))

@@ -22,7 +22,7 @@ from nsm_nb.formats.patterns import Found
 from nsm_nb.formats.printed import alert_table
 from nsm_nb.formats.stamps import DATE
 
-__all__ = ["COLUMNS", "EXTENSIONS", "NAME", "TITLE", "YEARLESS", "alerts", "detail", "recognises", "table_of"]
+__all__ = ["COLUMNS", "EXTENSIONS", "NAME", "TITLE", "YEARLESS", "alerts", "check", "detail", "recognises", "table_of"]
 
 NAME = "snort-csv"
 TITLE = "alerts in Snort 2's CSV format"
@@ -40,7 +40,8 @@ _OURS = {
 }  # fmt: skip
 _TIME = re.compile(rf"\s*{DATE}\s*")
 _START = re.compile(
-    rb'\s?\d{1,2}/\d{1,2}(?:/\d{2,4})?-\d{1,2}:\d\d:\d\d\.\d{1,9} ?, ?\d{1,10}, ?\d{1,10}, ?\d{1,10}, ?(?:"[^"]{0,500}|[^",]{0,500})"?,'
+    rb"\s?\d{1,2}/\d{1,2}(?:/\d{2,4})?-\d{1,2}:\d\d:\d\d\.\d{1,9} ?, ?\d{1,10}, ?\d{1,10}, ?\d{1,10}, ?"
+    rb'(?:"[^"]{0,500}|[^",]{0,500})"?,'
 )
 
 
@@ -78,10 +79,17 @@ def detail(path: str | os.PathLike, record: int, *, columns: Sequence[str] | Non
     return separated.row_at(path, record, _layout(columns))
 
 
+def check(columns: Sequence[str] | None) -> None:
+    """Raise `UnknownFormat` where columns can't be those of such a log."""
+    _layout(columns)
+
+
 def _layout(names: Sequence[str] | None) -> separated.Layout:
     names = COLUMNS if names is None else separated.checked_names(names, _KNOWN, "Snort's CSV format")
     if "timestamp" not in names:
-        raise UnknownFormat("Snort's CSV format without its column timestamp has no times; give the columns as Snort had them")
+        raise UnknownFormat(
+            "Snort's CSV format without its column timestamp has no times; give the columns as Snort had them"
+        )
     return separated.Layout("alert in Snort's CSV format", names, lambda row: bool(_TIME.fullmatch(row["timestamp"])))
 
 

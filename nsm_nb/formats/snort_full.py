@@ -5,6 +5,7 @@ Source: Snort 2.9 manual 2.6 (alert_full), Snort 3's alert_full; measured on Sno
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -60,7 +61,7 @@ _MOST_LINES = 400  # of one alert that detail shows
 def recognises(head: bytes) -> bool:
     """Return True where a line is the head of an alert, and the next one its class, priority or time."""
     lines = head.split(b"\n", 512)[:512]
-    return any(_HEAD.match(line) and _SECOND.match(after) for line, after in zip(lines, lines[1:], strict=False))
+    return any(_HEAD.match(line) and _SECOND.match(after) for line, after in itertools.pairwise(lines))
 
 
 def alerts(
@@ -186,9 +187,7 @@ def _sort(block: Block, kinds: dict[str, _Kind], noted: Noted) -> None:
         noted.add(block.record + place, block.base + int(block.starts[place]), said)
     if len(strange) > noted.most:
         place = int(strange[noted.most])
-        noted.add_unseen(
-            len(strange) - noted.most, block.record + place, block.base + int(block.starts[place])
-        )
+        noted.add_unseen(len(strange) - noted.most, block.record + place, block.base + int(block.starts[place]))
 
 
 def _joined(

@@ -39,11 +39,14 @@ _LINE = (
     r"\{(?P<proto>[^}]{1,40})\}\s+(?P<src>\S+)\s+->\s+(?P<dst>\S+)\s*$"
 )
 _START = re.compile(
-    rb"\s?(?:<\d{1,3}>)?(?:1 )?(?:\d{4}-\d\d-\d\d[T ]|(?:\d{4} )?[A-Z][a-z]{2}\s{1,2}\d{1,2}\s(?:\d{4}\s)?)\d{1,2}:\d\d:\d\d[^\[]{0,200}"
+    rb"\s?(?:<\d{1,3}>)?(?:1 )?(?:\d{4}-\d\d-\d\d[T ]|(?:\d{4} )?[A-Z][a-z]{2}\s{1,2}\d{1,2}\s(?:\d{4}\s)?)"
+    rb"\d{1,2}:\d\d:\d\d[^\[]{0,200}"
     rb"(?:\[\d{0,10}\][: ][^\[]{0,80})?(?:\[\w{1,20}\]\s)?\[\d{1,10}:\d{1,10}:\d{1,10}\]\s"
 )
 # A syslog file holds lines of other programs too; one that breaks off, without a line end, is told all the same.
 _OTHERS = r"^\s*(?:<\d{1,3}>)?(?:1 )?(?:\d{4}-\d\d-\d\d[T ]|(?:\d{4} )?[A-Z][a-z]{2}\s+\d{1,2}\s)[^{\n]*\n$|^\s*$"
+# the forms of a date, of which a line has one
+_DATES = {"year": ("isoyear", "yearfirst", "yearlast"), "month": ("isomonth", "word"), "day": ("isoday", "wordday")}
 PATTERN = patterns.Pattern("alert in syslog", _LINE, _START, _OTHERS)
 
 
@@ -75,8 +78,8 @@ def alerts(
     with Fingerprint(path, digest) as fingerprint:
         found = patterns.read(path, label, PATTERN, span=span)
     fields = found.fields
-    for name, parts in {"year": ("isoyear", "yearfirst", "yearlast"), "month": ("isomonth", "word"), "day": ("isoday", "wordday")}.items():
-        empty = pa.scalar(b"", pa.binary())
+    empty = pa.scalar(b"", pa.binary())
+    for name, parts in _DATES.items():
         joined = pc.binary_join_element_wise(*(pc.fill_null(fields[part], empty) for part in parts), empty)
         fields = fields.append_column(name, joined)
     return alert_table(

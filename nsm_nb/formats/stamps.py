@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from nsm_nb.text import printable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DATE", "epoch_times", "printed_times"]
+__all__ = ["DATE", "epoch_times", "printed_times", "yearless"]
 
 # 11/24-02:30:42.898627, with a year of two (Snort -y) or four digits (Suricata) behind the day
 DATE = (
@@ -93,6 +94,18 @@ def printed_times(
         noted.add(int(record[place]), int(start[place]), "has a time that no calendar has; it is missing")
     caveats += noted.caveats()
     return pd.Series(stamps).dt.tz_localize("UTC")
+
+
+_YEARLESS = re.compile(
+    rb'^\s?"?\d{1,2}/\d{1,2}-\d{1,2}:\d\d:\d\d|"timestamp"\s{0,4}:\s{0,4}"\d{1,2}/\d{1,2}-|'
+    rb"^\s?(?:<\d{1,3}>)?[A-Z][a-z]{2}\s{1,2}\d{1,2}\s\d{1,2}:\d\d:\d\d",
+    re.MULTILINE,
+)
+
+
+def yearless(head: bytes) -> bool:
+    """Return True where the times in the first bytes of a file carry no year."""
+    return bool(_YEARLESS.search(head))
 
 
 def epoch_times(column: pa.ChunkedArray, fraction: pa.ChunkedArray | None = None) -> pd.Series:

@@ -114,7 +114,9 @@ def alerts(
                 events.take(block)
         caveats = [*events.caveats(), *walk.caveats(label)]
         if not walk.count and span is None:
-            raise DamagedEvidence(f"{printable(label)} holds no whole record of unified2; {caveats[0].detail}", ALERTS.empty())
+            raise DamagedEvidence(
+                f"{printable(label)} holds no whole record of unified2; {caveats[0].detail}", ALERTS.empty()
+            )
     return events.table(fingerprint.digits(), caveats)
 
 
@@ -279,7 +281,9 @@ class _Events:
         found = self._short.caveats()
         if self._unknown:
             kinds = ", ".join(f"{count:,} of type {kind}" for kind, count in self._unknown.most_common(10))
-            said = f"{printable(self.label)}: {self._unknown.total():,} records of unknown types were passed over: {kinds}"
+            said = (
+                f"{printable(self.label)}: {self._unknown.total():,} records of unknown types were passed over: {kinds}"
+            )
             found.append(Caveat(self.label, None, None, "record", said))
         return found
 
@@ -320,22 +324,33 @@ def _columns(size: int, data: bytes, count: int) -> dict[str, np.ndarray]:
     raw = np.frombuffer(data, np.uint8).reshape(count, size)
     words = raw[:, :36].copy().view(">u4").reshape(count, 9).astype(np.int64)
     names = ("second", "micro", "sid", "gid") if size != _EVENT_3 else ("second", "micro", "gid", "sid")
-    found = {name: words[:, place] for place, name in zip(range(2, 6), names, strict=True)}
+    found: dict[str, np.ndarray] = {name: words[:, place] for place, name in zip(range(2, 6), names, strict=True)}
     found |= {"rev": words[:, 6], "class": words[:, 7], "priority": words[:, 8]}
     if size == _EVENT_3:
-        src, dst, ports, proto = raw[:, 48:64], raw[:, 64:80], raw[:, 84:88], raw[:, 93]
+        ports, proto = raw[:, 84:88], raw[:, 93]
         action = 256 + raw[:, 94].astype(np.int64) * 16 + np.minimum(raw[:, 95], 15)
         src, dst = (
             np.where(((raw[:, 92] >> shift) & 15 == 4)[:, None], _of_four(each[:, 12:16]), each)
-            for shift, each in ((4, src), (0, dst))
+            for shift, each in ((4, raw[:, 48:64]), (0, raw[:, 64:80]))
         )
     elif size == _EVENT_6:
-        src, dst, ports, proto, action = raw[:, 36:52], raw[:, 52:68], raw[:, 68:72], raw[:, 72], raw[:, 75]
+        src, dst, ports, proto, action = (
+            raw[:, 36:52],
+            raw[:, 52:68],
+            raw[:, 68:72],
+            raw[:, 72],
+            raw[:, 75].astype(np.int64),
+        )
     else:
         src, dst = _of_four(raw[:, 36:40]), _of_four(raw[:, 40:44])
-        ports, proto, action = raw[:, 44:48], raw[:, 48], raw[:, 51]
+        ports, proto, action = raw[:, 44:48], raw[:, 48], raw[:, 51].astype(np.int64)
     both = ports.copy().view(">u2").reshape(count, 2).astype(np.int64)
-    found |= {"sport": both[:, 0], "dport": both[:, 1], "proto": proto.astype(np.int64), "action": action.astype(np.int64)}
+    found |= {
+        "sport": both[:, 0],
+        "dport": both[:, 1],
+        "proto": proto.astype(np.int64),
+        "action": action.astype(np.int64),
+    }
     return found | {"src": src, "dst": dst}
 
 
@@ -417,7 +432,9 @@ def _index(path: str, size: int, changed: int) -> _Index:
             for kind, at, length in block.records:
                 rows.append((kind, block.base + at, length))
                 fits = length >= _PACKETS.get(kind, 1 << 30)
-                keys.append(struct.unpack_from(">3I", block.data, at + (8 if kind == _EXTRA else 0)) if fits else (0, 0, 0))
+                keys.append(
+                    struct.unpack_from(">3I", block.data, at + (8 if kind == _EXTRA else 0)) if fits else (0, 0, 0)
+                )
     table = np.array(rows, np.int64).reshape(-1, 3)
     return _Index(table[:, 0], table[:, 1], table[:, 2], np.array(keys, np.int64).reshape(-1, 3))
 
@@ -437,7 +454,9 @@ def _event(path: str | os.PathLike, index: _Index, record: int) -> tuple[int, by
         raise UnknownName(f"{name} has no record {record:,}; it has {len(index.kind):,}")
     kind, length = int(index.kind[record - 1]), int(index.length[record - 1])
     if length < _EVENTS.get(kind, 1 << 30):
-        raise UnknownName(f"record {record:,} of {name} is no event that can be read; it is of type {kind}, {length:,} bytes")
+        raise UnknownName(
+            f"record {record:,} of {name} is no event that can be read; it is of type {kind}, {length:,} bytes"
+        )
     return kind, _read_at(path, [(int(index.offset[record - 1]), length)])[0]
 
 

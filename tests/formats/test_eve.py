@@ -399,7 +399,7 @@ def test_deep_nesting_and_endless_numbers_are_no_crash(tmp_path):
 
 def test_a_file_without_one_line_of_json_is_refused(tmp_path):
     path = tmp_path / "eve.json"
-    path.write_bytes("\n".join([json.dumps(ALERT)] * 3).encode("utf-16"))
+    path.write_bytes("\n".join([json.dumps(ALERT)] * 3).encode("utf-32"))
     with pytest.raises(DamagedEvidence, match="not one of its") as problem:
         eve.alerts(path)
     assert list(problem.value.table.columns) == list(ALERTS.columns)

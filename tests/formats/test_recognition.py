@@ -15,6 +15,9 @@ BUNDLED = {
     "netflow-export.pcap": ["netflow", "pcap"],  # captured datagrams are a capture too; flows come first
     "suricata/eve.json": ["eve"],
     "snort2/alert.fast": ["snort-fast"],
+    "snort2/alert.full": ["snort-full"],
+    "snort2/alert.csv": ["snort-csv"],
+    "snort2/snort.u2": ["unified2"],
 }
 
 
@@ -39,4 +42,4 @@ def test_the_public_verbs_find_the_format(evidence):
     with pytest.raises(UnknownFormat, match="holds no alerts"):
         nsm.read_alerts(evidence / "staged.pcap")
     with pytest.raises(UnknownFormat, match="no format that nsm_nb knows"):
-        nsm.read_alerts(evidence / "snort2" / "alert.full")
+        nsm.read_alerts(evidence / "rules" / "nsm-lab.snort2.rules")
