@@ -25,7 +25,7 @@ from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat, Schema, caveats_of
 
 __all__ = ["VERSION", "DamagedIndex", "Entry", "clean", "make"]
 
-VERSION = 2
+VERSION = 3
 _TEMPORARY = ".part-"
 _SCHEMAS: dict[str, Schema] = {"packets": PACKETS, "sessions": SESSIONS, "alerts": ALERTS}
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.kernels import decode as kernel
-from nsm_nb.kernels.addresses import address_order, address_texts, mac_texts, remap
-from nsm_nb.kernels.interning import Interned, interned, with_room
+from nsm_nb.kernels.addresses import address_order, address_texts, mac_texts, met, remap
+from nsm_nb.kernels.fragments import give_ports
+from nsm_nb.kernels.layers import chain_names
 from nsm_nb.schema import PACKETS
 
 __all__ = ["Frames", "packet_table", "protocol_name"]
@@ -25,34 +26,35 @@ _ETHERTYPES = {
     0x86DD: "ipv6", 0x8808: "flow-control", 0x8809: "lacp", 0x8847: "mpls", 0x8848: "mpls", 0x8863: "pppoed",
     0x8864: "pppoe", 0x888E: "eapol", 0x8892: "profinet", 0x88CC: "lldp", 0x88E5: "macsec", 0x88F7: "ptp", 0x9000: "loop",
 }  # fmt: skip
+# Protocols of PPP: IANA's PPP DLL protocol numbers.
+_PPP = {
+    0x0021: "ip", 0x0057: "ipv6", 0x002D: "vjc", 0x002F: "vjuc", 0x003D: "mp", 0x00FD: "comp", 0x8021: "ipcp", 0x8057: "ipv6cp",
+    0x80FD: "ccp", 0xC021: "lcp", 0xC023: "pap", 0xC025: "lqr", 0xC223: "chap", 0xC227: "eap",
+}  # fmt: skip
 _LLC = {0x00: "llc", 0x42: "stp", 0xAA: "snap", 0xE0: "ipx", 0xF0: "netbios", 0xFE: "isis"}
 
 
 def protocol_name(number: int) -> str | None:
-    """Return the name of a protocol number as `decode` writes it: IP protocol, ethertype or LLC access point."""
+    """Return the name of a protocol number as `decode` writes it: of IP, an ethertype, LLC access point, or of PPP."""
     if number < 0:
         return None
     if number < kernel.PROTO_ETHERTYPE:
         return _IP_PROTOCOLS.get(number, str(number))
     if number < kernel.PROTO_LLC:
-        ethertype = number - kernel.PROTO_ETHERTYPE
-        return _ETHERTYPES.get(ethertype, f"0x{ethertype:04x}")
+        return _layer_name("ethertype", number - kernel.PROTO_ETHERTYPE)
+    if number >= kernel.PROTO_PPP:
+        return _layer_name("ppptype", number - kernel.PROTO_PPP)
     return _LLC.get(number - kernel.PROTO_LLC, f"llc-0x{number - kernel.PROTO_LLC:02x}")
 
 
-def _chain_name(chain: int, other: int) -> str:
-    names = []
-    while chain:
-        name = kernel.LAYERS[chain & 0xFF]
-        if name == "ethertype":
-            name = _ETHERTYPES.get(other, f"0x{other:04x}")
-        elif name == "ipproto":
-            name = protocol_name(other) or ""
-        elif name == "linktype":
-            name = f"linktype-{other}"
-        names.append(name)
-        chain >>= 8
-    return ":".join(names)
+def _layer_name(layer: str, number: int) -> str:
+    if layer == "ethertype":
+        return _ETHERTYPES.get(number, f"0x{number:04x}")
+    if layer == "ipproto":
+        return protocol_name(number) or ""
+    if layer == "ppptype":
+        return _PPP.get(number, f"ppp-0x{number:04x}")
+    return f"{layer}-{number}"
 
 
 class Frames:
@@ -65,27 +67,20 @@ class Frames:
     """
 
     def __init__(self, room: int = 65_536):
-        self.columns = kernel.Columns.empty(room)
+        self.columns = kernel.Columns.empty(room + room // 4)
         self.count = 0
-        self.addresses = interned(4096)
-        self.macs = interned(256)
-        self.chains = interned(64)
+        self.names = kernel.Names.empty(4096)
 
     def make_room(self, rows: int) -> None:
         """Make room for `rows` more rows."""
         room = len(self.columns.time)
         if self.count + rows > room:
-            self.columns.resize(max(self.count + rows, room + room // 2))
+            self.columns = self.columns.resized(max(self.count + rows, room + room // 2))
 
     def decode(self, buffer: np.ndarray, base: int, upto: int) -> None:
         """Decode the rows from `count` to `upto`, whose frames stand in `buffer`; they count from now on."""
-        rows = upto - self.count
-        if rows:
-            self.addresses = with_room(self.addresses, 2 * rows)
-            self.macs = with_room(self.macs, 2 * rows)
-            self.chains = with_room(self.chains, rows)
-            kernel.decode(buffer, base, self.count, upto, self.columns, self.addresses, self.macs, self.chains)
-            self.count = upto
+        self.names = kernel.decode(buffer, base, self.count, upto, self.columns, self.names)
+        self.count = upto
 
 
 def _text_index(data: np.ndarray, offsets: np.ndarray) -> pd.Index:
@@ -95,17 +90,29 @@ def _text_index(data: np.ndarray, offsets: np.ndarray) -> pd.Index:
     return pd.Index(pd.array(texts, dtype="str"))
 
 
-def _address_columns(src: np.ndarray, dst: np.ndarray, table: Interned) -> tuple[pd.Categorical, pd.Categorical]:
-    count = int(table.count[0])
+def _address_columns(frames: Frames) -> dict[str, pd.Categorical]:
+    c, table, outer = frames.columns, frames.names.addresses, frames.names.outer
+    count, tunnels = int(table.count[0]), int(outer.count[0])
     high, low, tag = table.high[:count], table.low[:count], table.tag[:count]
     order = address_order(high, low, tag)
     lookup = np.empty(count, np.int32)
     lookup[order] = np.arange(count, dtype=np.int32)
-    remap(src, lookup)
-    remap(dst, lookup)
+    nowhere = np.full(frames.count, -1, np.int32)
+    codes = {"src_ip": c.src_ip, "dst_ip": c.dst_ip, "outer_src_ip": nowhere, "outer_dst_ip": nowhere}
+    if tunnels:
+        for name, numbers in (("outer_src_ip", outer.src_ip), ("outer_dst_ip", outer.dst_ip)):
+            codes[name] = nowhere.copy()
+            codes[name][outer.row[:tunnels]] = numbers[:tunnels]
+            remap(codes[name], lookup)
+    remap(c.src_ip, lookup)
+    remap(c.dst_ip, lookup)
     categories = _text_index(*address_texts(high[order], low[order], tag[order]))
     dtype = pd.CategoricalDtype(categories, ordered=True)
-    return tuple(pd.Categorical.from_codes(each, dtype=dtype, validate=False) for each in (src, dst))  # type: ignore[return-value]
+    made: dict[int, pd.Categorical] = {}  # what is nowhere is made once
+    for each in codes.values():
+        if id(each) not in made:
+            made[id(each)] = pd.Categorical.from_codes(each, dtype=dtype, validate=False)  # type: ignore[arg-type]
+    return {name: made[id(each)] for name, each in codes.items()}
 
 
 def _categorical(codes: np.ndarray, categories: pd.Index) -> pd.Categorical:
@@ -138,20 +145,19 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
         The `evidence` of all rows.
     """
     count = frames.count
-    frames.columns.resize(count)
-    c = frames.columns
-    src_ip, dst_ip = _address_columns(c.src_ip, c.dst_ip, frames.addresses)
-    macs = _text_index(*mac_texts(frames.macs.low[: int(frames.macs.count[0])]))
-    chains = [
-        _chain_name(int(frames.chains.low[number]) & 0xFFFFFFFFFFFFFFFF, int(frames.chains.high[number]))
-        for number in range(int(frames.chains.count[0]))
-    ]
-    layers, chains = _unique_chains(c.layers, chains)
+    frames.columns = c = frames.columns.resized(count)
+    names = frames.names
+    give_ports(c)
+    addresses = _address_columns(frames)
+    macs = _text_index(*mac_texts(names.macs.low[: int(names.macs.count[0])]))
+    met = int(names.chains.count[0])
+    layers, chains = _unique_chains(c.layers, chain_names(names.chains.high[:met], names.chains.low[:met], _layer_name))
 
     def masked(values: np.ndarray, absent: np.ndarray) -> pd.api.extensions.ExtensionArray:
         return pd.arrays.IntegerArray(values, absent, copy=False)
 
     columns = {
+        **addresses,
         "evidence": _categorical(np.zeros(count, np.int8), pd.Index([label], dtype="str")),
         "frame": np.arange(1, count + 1, dtype=np.uint32),
         "time": pd.DatetimeIndex(c.time.view("M8[ns]")).tz_localize("UTC").array,
@@ -161,9 +167,7 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
         "vlan": masked(c.vlan, c.no_vlan),
         "src_mac": _categorical(c.src_mac, macs),
         "dst_mac": _categorical(c.dst_mac, macs),
-        "src_ip": src_ip,
         "src_port": masked(c.src_port, c.no_port),
-        "dst_ip": dst_ip,
         "dst_port": masked(c.dst_port, c.no_port),
         "proto": _protocols(c.proto),
         "ttl": masked(c.ttl, c.no_ip),
@@ -185,9 +189,11 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
 
 
 def _unique_chains(codes: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]]:
-    # two chains of numbers may have one name, and names in order make the table the same for any order of packets
-    known = sorted(set(names))
+    # Two chains of numbers may have one name, and some are only the beginning of others; names in order make the table the
+    # same for any order of packets.
+    used = met(codes, len(names))
+    known = sorted({name for name, there in zip(names, used.tolist(), strict=True) if there})
     place = {name: number for number, name in enumerate(known)}
-    lookup = np.array([place[name] for name in names] or [0], np.int32)
+    lookup = np.array([place.get(name, -1) for name in names] or [0], np.int32)
     remap(codes, lookup)
     return codes, known

@@ -18,7 +18,10 @@ from nsm_nb.text import printable
 __all__ = ["Payload", "frame_bytes", "link_types", "payload_bytes"]
 
 # first name of `layers` -> LINKTYPE_ number
-_LINKS = {"eth": 1, "raw": 101, "null": 0, "sll": 113, "sll2": 276}
+_LINKS = {
+    "eth": 1, "raw": 101, "null": 0, "sll": 113, "sll2": 276, "ppp": 9, "pppoe": 51, "chdlc": 104, "wlan": 105, "prism": 119,
+    "radiotap": 127, "avs": 163, "ppi": 192, "pppdir": 204,
+}  # fmt: skip
 
 
 def frame_bytes(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLike] | None = None) -> list[bytes]:
@@ -85,20 +88,19 @@ class Payload(NamedTuple):
 
 def payload_bytes(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLike] | None = None) -> list[Payload]:
     """Return what each packet carries above TCP, UDP or ICMP, in the order of the rows; parameters as `frame_bytes`."""
-    from nsm_nb.kernels.decode import Columns, decode
-    from nsm_nb.kernels.interning import interned
+    from nsm_nb.kernels.decode import Columns, Names, decode
 
     frames = frame_bytes(packets, evidence=evidence)
     count = len(frames)
     sizes = np.fromiter(map(len, frames), np.int64, count)
-    columns = Columns.empty(count)
+    columns = Columns.empty(count, places=True)
     columns.offset[:] = np.cumsum(sizes) - sizes
     columns.captured[:] = sizes
     columns.length[:] = packets["length"].to_numpy()
     columns.link[:] = link_types(packets)
     # a bytearray, because numba compiles read-only arrays apart
     buffer = np.frombuffer(bytearray(b"".join(frames) or b"\0"), np.uint8)
-    decode(buffer, 0, 0, count, columns, interned(2 * count + 2), interned(2 * count + 2), interned(count + 1))
+    decode(buffer, 0, 0, count, columns, Names.empty())
     return [
         Payload(b"", 0) if none else Payload(frame[at : at + size], int(size))
         for frame, at, size, none in zip(

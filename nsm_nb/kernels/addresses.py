@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["address_order", "address_texts", "address_values", "mac_texts", "remap"]
+__all__ = ["address_order", "address_texts", "address_values", "mac_texts", "met", "remap"]
 
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _MAPPED = np.frombuffer(b"::ffff:", np.uint8)
@@ -253,3 +253,13 @@ def remap(codes, lookup):
     for row in range(len(codes)):
         if codes[row] >= 0:
             codes[row] = lookup[codes[row]]
+
+
+@njit(cache=True, nogil=True)
+def met(codes, count):
+    """Return for each of `count` codes whether it occurs; negative codes are none of them."""
+    found = np.zeros(count, np.bool_)
+    for row in range(len(codes)):
+        if codes[row] >= 0:
+            found[codes[row]] = True
+    return found

@@ -1,9 +1,12 @@
-"""Reading packet headers: link layer to transport, one row a frame, written in place.
+"""Reading packet headers: link layer to transport, through tunnels, one row a frame, written in place.
 
-Every read is preceded by a look at the bytes that are left; what a cut header can't tell stays absent.
+Every read is preceded by a look at the bytes that are left; what a cut header can't tell stays absent. Addresses, ports and
+all else are those of the innermost header that can be read; where there is a tunnel, the outermost addresses are kept.
 
-Source: IEEE 802.3 and 802.1Q; RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 9260 (SCTP), 792 and 4443 (ICMP);
-libpcap's link-layer header types (SLL, SLL2, raw, null).
+Frames of plain Ethernet, IPv4 and TCP or UDP, nearly all of most captures, are read here in one go. All others go down
+layer by layer (`look`), which reads those frames too, the same way.
+
+Source: IEEE 802.3; RFC 791 (IPv4), 9293 (TCP), 768 (UDP); for the others see `links`, `network`, `tunnels`, `transport`.
 """
 
 from __future__ import annotations
@@ -13,48 +16,47 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from nsm_nb.kernels.interning import intern_value
-from nsm_nb.kernels.numbers import be16, be32, be64, byte
+from nsm_nb.kernels.interning import Interned, intern_value, interned, with_room
+from nsm_nb.kernels.layers import DEEPEST, Layer, State, chain_of, deeper
+from nsm_nb.kernels.links import (
+    LINKS,
+    PROTO_ETHERTYPE,
+    PROTO_LLC,
+    PROTO_PPP,
+    Next,
+    after_ethertype,
+    ethernet,
+    first_layer,
+    llc,
+    ppp,
+)
+from nsm_nb.kernels.network import authenticated, ip4, ip6
+from nsm_nb.kernels.numbers import be16, be32, byte
+from nsm_nb.kernels.transport import transport
+from nsm_nb.kernels.tunnels import carried_by_ip, may_be_tunnel
 
 __all__ = [
-    "LAYERS",
     "LINKS",
     "NO_PROTO",
     "PROTO_ETHERTYPE",
     "PROTO_LLC",
+    "PROTO_PPP",
     "Columns",
+    "Names",
     "decode",
 ]
 
-# The layers that `decode` tells apart; a frame's chain of them is one number, eight bits a layer.
-LAYERS = (
-    "", "eth", "vlan", "ip", "ipv6", "tcp", "udp", "icmp", "icmpv6", "arp", "sctp", "sll", "sll2", "raw", "null", "llc",
-    "ethertype", "ipv6.fragment", "ipv6.extension", "ipproto", "fragment", "cut", "linktype", "...",
-)  # fmt: skip
-_ETH, _VLAN, _IP, _IP6, _TCP, _UDP, _ICMP, _ICMP6, _ARP, _SCTP, _SLL, _SLL2, _RAW, _NULL, _LLC = range(1, 16)
-_ETHERTYPE, _FRAGMENT6, _EXTENSION, _IPPROTO, _FRAGMENT, _CUT, _LINKTYPE, _DEEPER = range(16, 24)
-
-# Link types that are decoded, by their LINKTYPE_ number.
-LINKS = {
-    0: "null",
-    1: "eth",
-    12: "raw",
-    14: "raw",
-    101: "raw",
-    108: "null",
-    113: "sll",
-    228: "raw",
-    229: "raw",
-    276: "sll2",
-}
-
-PROTO_ETHERTYPE = 0x10000  # proto numbers below 256 are IP's; then ethertypes; then LLC service access points
-PROTO_LLC = 0x20000
 NO_PROTO = -1
+_RECENT = 1024  # addresses met last, and MACs: nearly every frame has some of these
+_STAGGER = 192  # bytes; see `Columns.empty`
 
 
 class Columns(NamedTuple):
-    """The columns that `decode` writes, one row a frame. `no_*` are True where the columns named after it are absent."""
+    """The columns that `decode` writes, one row a frame. `no_*` are True where the columns named after it are absent.
+
+    Tunnels are few: their outermost addresses are in `Names.outer`, not here. `payload_at` and `ip_at` are written only
+    where they have room, for those who go back to the frames.
+    """
 
     time: np.ndarray
     length: np.ndarray
@@ -90,6 +92,7 @@ class Columns(NamedTuple):
     no_icmp: np.ndarray
     layers: np.ndarray
     payload_at: np.ndarray  # where the payload starts in the frame
+    ip_at: np.ndarray  # where the innermost IP header starts in the frame
 
     @staticmethod
     def dtypes() -> dict[str, str]:
@@ -100,308 +103,301 @@ class Columns(NamedTuple):
         return {name: "?" if name.startswith("no_") else widths.get(name, "u4") for name in Columns._fields}
 
     @classmethod
-    def empty(cls, room: int) -> Columns:
-        """Return columns with room for `room` rows, not yet written."""
-        return cls(*(np.empty(room, dtype) for dtype in cls.dtypes().values()))
+    def empty(cls, room: int, *, places: bool = False) -> Columns:
+        """Return columns with room for `room` rows, not yet written; `places` asks for `payload_at` and `ip_at`."""
+        return cls(
+            *(
+                _staggered(room if places or not name.endswith("_at") else 0, dtype, number)
+                for number, (name, dtype) in enumerate(cls.dtypes().items())
+            )
+        )
 
-    def resize(self, room: int) -> None:
-        """Give every column room for `room` rows, in place."""
-        for column in self:
-            column.resize(room, refcheck=False)
-
-
-@njit(inline="always")
-def _deeper(chain, layer):
-    # eight layers fit; a ninth and later ones are told by the last place, "..."
-    if chain >> 56:
-        return (chain & 0x00FFFFFFFFFFFFFF) | (np.int64(_DEEPER) << 56)
-    if chain >> 48:
-        return chain | (np.int64(layer) << 56)
-    shift = 0
-    while (chain >> shift) & 0xFF:
-        shift += 8
-    return chain | (np.int64(layer) << shift)
+    def resized(self, room: int) -> Columns:
+        """Return columns with room for `room` rows that begin as these do."""
+        columns = []
+        for number, column in enumerate(self):
+            if len(column) and room > len(column):
+                larger = _staggered(room, column.dtype, number)
+                larger[: len(column)] = column
+                column = larger
+            columns.append(column[:room])
+        return Columns(*columns)
 
 
-@njit(cache=True, nogil=True)
-def decode(buffer, base, first, last, c, addresses, macs, chains):
+def _staggered(room: int, dtype: str | np.dtype, number: int) -> np.ndarray:
+    # Large arrays begin at the start of a page, all of them: the same row of thirty columns would fall into the same few
+    # lines of the cache. So each column starts some lines later than the one before.
+    skip = number * _STAGGER % 4096 // np.dtype(dtype).itemsize
+    return np.empty(room + skip, dtype)[skip:] if room else np.empty(0, dtype)
+
+
+class Outer(NamedTuple):
+    """The outermost addresses of the rows that are tunnels, as they are met."""
+
+    row: np.ndarray
+    src_ip: np.ndarray
+    dst_ip: np.ndarray
+    count: np.ndarray  # one int64: how many there are
+
+
+class Names(NamedTuple):
+    """What the numbers in `src_ip`, `src_mac` and `layers` mean, and the rows that are tunnels."""
+
+    addresses: Interned
+    macs: Interned
+    chains: Interned  # the chain before, and the layer (see `layers`)
+    outer: Outer
+
+    @classmethod
+    def empty(cls, room: int = 256) -> Names:
+        """Return names with room for some; `decode` makes more where it needs it."""
+        outer = Outer(np.empty(64, np.int64), np.empty(64, np.int32), np.empty(64, np.int32), np.zeros(1, np.int64))
+        return cls(interned(room), interned(64), interned(256), outer)
+
+    def with_room(self) -> Names:
+        """Return the same names with room for at least one more row."""
+        outer = self.outer
+        if outer.count[0] == len(outer.row):
+            outer = Outer(*(np.concatenate([each, np.empty_like(each)]) for each in outer[:3]), outer.count)
+        return Names(
+            with_room(self.addresses, _PER_ROW), with_room(self.macs, _PER_ROW), with_room(self.chains, DEEPEST), outer
+        )
+
+
+_PER_ROW = 4  # addresses of one row: innermost and outermost
+
+
+def decode(buffer: np.ndarray, base: int, first: int, last: int, c: Columns, names: Names) -> Names:
     """Decode the frames of rows ``first`` to ``last - 1``, whose offset, captured, length and link are written.
 
     Parameters
     ----------
     buffer : uint8 array
         Holds all of these frames.
-    base : int
+    base
         Where ``buffer[0]`` stands in the evidence.
-    first, last : int
+    first, last
         Rows.
-    c : Columns
+    c
         Written.
-    addresses, macs, chains : Interned
-        The numbers that `src_ip`, `src_mac`, `layers` mean; the caller has made room for two more (one more chain) a row.
+    names
+        What was met so far; not to be used any more.
+
+    Returns
+    -------
+    Names
+        With what is new.
     """
+    recent = np.full((2, _RECENT), -1, np.int64)
+    numbers = np.empty((2, _RECENT), np.int32)
+    room_for = (np.empty(State.LAYERS + DEEPEST, np.int64), recent[0], numbers[0], recent[1], numbers[1])
+    while True:
+        first = _decode(buffer, base, first, last, c, names, room_for)
+        if first >= last:
+            return names
+        names = names.with_room()
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _decode(buffer, base, first, last, c, names, room_for):
+    """Decode rows until there is no more room for names; return the first row that was not decoded."""
+    addresses, macs, chains, outer = names.addresses, names.macs, names.chains, names.outer
+    room, mac_room = len(addresses.high) - _PER_ROW, len(macs.high) - _PER_ROW
+    chain_room, outer_room = len(chains.high) - DEEPEST, len(outer.row)
+    # the numbers of values met last, by some of their bits: spares most of the looks into the large tables
+    s, recent_value, recent_number, recent_mac, recent_mac_number = room_for
+    tcp_chain = udp_chain = np.int32(-1)
+    places = len(c.payload_at) > 0
     for row in range(first, last):
-        at_row = np.uintp(row)
-        start = c.offset[at_row] - base
-        end = start + np.int64(c.captured[at_row])
-        at = start
-        chain = np.int64(0)
-        other = np.int64(0)
-        proto = np.int64(NO_PROTO)
-        ethertype = np.int64(-1)
-
-        src_mac = dst_mac = src_ip = dst_ip = np.int32(-1)
-        vlan = ttl = octets = ip_id = fragment = np.int64(0)
-        src_port = dst_port = payload = payload_at = np.int64(0)
-        tcp_flags = seq = ack = window = icmp_type = icmp_code = np.int64(0)
-        no_vlan = no_ip = no_ip_id = no_fragment = no_port = no_payload = no_tcp = no_icmp = True
-
-        # --- link layer: leaves `at` behind it and `ethertype` of what follows, -1 where nothing is known
-        link = c.link[at_row]
-        if link == 1:
-            chain = np.int64(_ETH)
-            if end - at >= 14:
-                dst_mac = intern_value(macs, 0, be64(buffer, at) >> 16 & 0xFFFFFFFFFFFF, 0)
-                src_mac = intern_value(macs, 0, (be32(buffer, at + 6) << 16) | be16(buffer, at + 10), 0)
-                ethertype = be16(buffer, at + 12)
-                at += 14
-            else:
-                chain = _deeper(chain, _CUT)
-        elif link == 113:
-            chain = np.int64(_SLL)
-            if end - at >= 16:
-                if be16(buffer, at + 4) == 6:
-                    src_mac = intern_value(macs, 0, (be32(buffer, at + 6) << 16) | be16(buffer, at + 10), 0)
-                ethertype = be16(buffer, at + 14)
-                at += 16
-            else:
-                chain = _deeper(chain, _CUT)
-        elif link == 276:
-            chain = np.int64(_SLL2)
-            if end - at >= 20:
-                if byte(buffer, at + 11) == 6:
-                    src_mac = intern_value(macs, 0, (be32(buffer, at + 12) << 16) | be16(buffer, at + 16), 0)
-                ethertype = be16(buffer, at)
-                at += 20
-            else:
-                chain = _deeper(chain, _CUT)
-        elif link == 101 or link == 12 or link == 14 or link == 228 or link == 229:
-            chain = np.int64(_RAW)
-            if end > at:
-                ethertype = 0x86DD if byte(buffer, at) >> 4 == 6 else 0x0800
-        elif link == 0 or link == 108:
-            chain = np.int64(_NULL)
-            if end - at >= 4:
-                # the address family in the byte order of the machine that captured; AF_INET6 is 10, 24, 28 or 30
-                family = be32(buffer, at) if byte(buffer, at) == 0 and byte(buffer, at + 1) == 0 else byte(buffer, at)
-                if family == 2:
-                    ethertype = 0x0800
-                elif family == 10 or family == 24 or family == 28 or family == 30:
-                    ethertype = 0x86DD
-                at += 4
-            else:
-                chain = _deeper(chain, _CUT)
-        else:
-            chain = np.int64(_LINKTYPE)
-            other = np.int64(link)
-
-        # --- 802.1Q and 802.1ad tags
-        while ethertype == 0x8100 or ethertype == 0x88A8 or ethertype == 0x9100:
-            chain = _deeper(chain, _VLAN)
-            if end - at < 4:
-                chain = _deeper(chain, _CUT)
-                ethertype = -1
-                break
-            if no_vlan:
-                vlan = be16(buffer, at) & 0x0FFF
-                no_vlan = False
-            ethertype = be16(buffer, at + 2)
-            at += 4
-
-        # --- IEEE 802.2 under an 802.3 length (up to 1500)
-        if 0 <= ethertype <= 1500 and (link == 1 or ethertype == 4):
-            chain = _deeper(chain, _LLC)
-            if (
-                end - at >= 8
-                and byte(buffer, at) == 0xAA
-                and byte(buffer, at + 1) == 0xAA
-                and byte(buffer, at + 2) == 3
-            ):
-                ethertype = be16(buffer, at + 6)
-                at += 8
-            else:
-                if end > at:
-                    proto = PROTO_LLC + byte(buffer, at)
-                ethertype = -1
-
-        # --- network layer: leaves `at`, `proto` and `ip_end`, the end of the datagram by its header
-        ip_end = np.int64(-1)
-        transport = False
-        if ethertype == 0x0800:
-            chain = _deeper(chain, _IP)
-            if end - at >= 20 and byte(buffer, at) >> 4 == 4 and (byte(buffer, at) & 15) >= 5:
-                size = (byte(buffer, at) & 15) * 4
-                total = be16(buffer, at + 2)
-                if total == 0:  # segmentation offload: the length was not known yet when the frame was copied
-                    total = max(np.int64(c.length[at_row]) - (at - start), size)
-                ttl = byte(buffer, at + 8)
-                octets = total
-                no_ip = False
-                ip_id = be16(buffer, at + 4)
-                no_ip_id = False
-                src_ip = intern_value(addresses, 0, be32(buffer, at + 12), 4)
-                dst_ip = intern_value(addresses, 0, be32(buffer, at + 16), 4)
-                proto = byte(buffer, at + 9)
-                place = be16(buffer, at + 6)
-                if place & 0x3FFF:  # more fragments, or an offset
-                    fragment = (place & 0x1FFF) * 8
-                    no_fragment = False
-                ip_end = at + total
-                transport = (place & 0x1FFF) == 0 and total >= size and end - at >= size
-                at += size
-                if not transport:
-                    chain = _deeper(chain, _FRAGMENT if place & 0x1FFF else _CUT)
-            else:
-                chain = _deeper(chain, _CUT)
-        elif ethertype == 0x86DD:
-            chain = _deeper(chain, _IP6)
-            if end - at >= 40 and byte(buffer, at) >> 4 == 6:
-                size = be16(buffer, at + 4)
-                if size == 0:
-                    size = max(np.int64(c.length[at_row]) - (at - start) - 40, 0)
-                ttl = byte(buffer, at + 7)
-                octets = size + 40
-                no_ip = False
-                src_ip = intern_value(addresses, be64(buffer, at + 8), be64(buffer, at + 16), 6)
-                dst_ip = intern_value(addresses, be64(buffer, at + 24), be64(buffer, at + 32), 6)
-                proto = byte(buffer, at + 6)
-                ip_end = at + 40 + size
-                at += 40
-                transport = True
-                # extension headers: hop-by-hop, routing, fragment, authentication, destination, mobility
-                for _ in range(16):
-                    if not (proto == 0 or proto == 43 or proto == 44 or proto == 51 or proto == 60 or proto == 135):
-                        break
-                    if min(end, ip_end) - at < 8:
-                        chain = _deeper(chain, _CUT)
-                        transport = False
-                        break
-                    following = byte(buffer, at)
-                    if proto == 44:
-                        chain = _deeper(chain, _FRAGMENT6)
-                        place = be16(buffer, at + 2)
-                        fragment = place & 0xFFF8
-                        no_fragment = False
-                        ip_id = be32(buffer, at + 4)
-                        no_ip_id = False
-                        at += 8
-                        proto = following
-                        if place & 0xFFF8:
-                            chain = _deeper(chain, _FRAGMENT)
-                            transport = False
-                            break
-                    else:
-                        chain = _deeper(chain, _EXTENSION)
-                        at += (byte(buffer, at + 1) + 2) * 4 if proto == 51 else (byte(buffer, at + 1) + 1) * 8
-                        proto = following
-            else:
-                chain = _deeper(chain, _CUT)
-        elif ethertype == 0x0806:
-            chain = _deeper(chain, _ARP)
-            proto = PROTO_ETHERTYPE + ethertype
-            # Ethernet and IPv4: hardware type 1, protocol type 0x0800, sizes 6 and 4 (RFC 826)
-            if end - at >= 28 and be32(buffer, at) == 0x00010800 and be16(buffer, at + 4) == 0x0604:
-                src_ip = intern_value(addresses, 0, be32(buffer, at + 14), 4)
-                dst_ip = intern_value(addresses, 0, be32(buffer, at + 24), 4)
-        elif ethertype >= 0:
-            chain = _deeper(chain, _ETHERTYPE)
-            other = ethertype
-            proto = PROTO_ETHERTYPE + ethertype
-
-        # --- transport layer; `left` bytes are in the file, `size` bytes belong to it by the IP header
-        if transport:
-            left = min(end, ip_end) - at
-            size = ip_end - at
-            head = np.int64(-1)
+        if (
+            addresses.count[0] > room
+            or macs.count[0] > mac_room
+            or chains.count[0] > chain_room
+            or outer.count[0] >= outer_room
+        ):
+            return row
+        r = np.uintp(row)
+        at = c.offset[r] - base
+        size = np.int64(c.captured[r])
+        length = np.int64(c.length[r])
+        proto = total = sport = dport = head = np.int64(0)
+        plain = False
+        # Ethernet, IPv4 without options, no fragment, no length beyond the frame's end
+        if (
+            c.link[r] == 1
+            and size >= 42
+            and be32(buffer, at + 12) >> 8 == 0x080045
+            and be16(buffer, at + 20) & 0x3FFF == 0
+            and be16(buffer, at + 16) <= max(length, size) - 14
+        ):
+            proto, total = byte(buffer, at + 23), be16(buffer, at + 16)
+            sport, dport = be16(buffer, at + 34), be16(buffer, at + 36)
             if proto == 6:
-                chain = _deeper(chain, _TCP)
-                if left >= 4:
-                    src_port = be16(buffer, at)
-                    dst_port = be16(buffer, at + 2)
-                    no_port = False
-                if left >= 16:
-                    seq = be32(buffer, at + 4)
-                    ack = be32(buffer, at + 8)
-                    tcp_flags = be16(buffer, at + 12) & 0x01FF
-                    window = be16(buffer, at + 14)
-                    no_tcp = False
-                    head = (byte(buffer, at + 12) >> 4) * 4
-                    if head < 20 or head > size:
-                        head = -1
-            elif proto == 17 or proto == 136:  # UDP and UDP-Lite
-                chain = _deeper(chain, _UDP)
-                if left >= 4:
-                    src_port = be16(buffer, at)
-                    dst_port = be16(buffer, at + 2)
-                    no_port = False
-                if left >= 8:
-                    head = 8
-                    said = be16(buffer, at + 4)
-                    if proto == 17 and 8 <= said < size:  # what stands behind the datagram is not its payload
-                        size = said
-                if head > size:
-                    head = -1
-            elif proto == 132:
-                chain = _deeper(chain, _SCTP)
-                if left >= 4:
-                    src_port = be16(buffer, at)
-                    dst_port = be16(buffer, at + 2)
-                    no_port = False
-                if left >= 12:
-                    head = 12
-            elif proto == 1 or proto == 58:
-                chain = _deeper(chain, _ICMP if proto == 1 else _ICMP6)
-                if left >= 2:
-                    icmp_type = byte(buffer, at)
-                    icmp_code = byte(buffer, at + 1)
-                    no_icmp = False
-                if left >= 8:
-                    head = 8
+                if size >= 54 and total >= 40:
+                    head = (byte(buffer, at + 46) >> 4) * 4
+                    plain = 20 <= head <= total - 20
+            elif proto == 17 and total >= 28:
+                plain = not (may_be_tunnel(sport) or may_be_tunnel(dport))
+        if not plain:
+            look(buffer, s, at, size, length, c.link[r])
+            _write(c, r, s, names, places)
+            if s[State.OUTER_TAG]:
+                _write_outer(r, s, names)
+            continue
+
+        value = (be32(buffer, at) << 16) | be16(buffer, at + 4)
+        slot = np.uintp((value ^ (value >> 10)) & (_RECENT - 1))
+        if recent_mac[slot] != value:
+            recent_mac[slot] = value
+            recent_mac_number[slot] = intern_value(macs, 0, value, 0)
+        c.dst_mac[r] = recent_mac_number[slot]
+        value = (be32(buffer, at + 6) << 16) | be16(buffer, at + 10)
+        slot = np.uintp((value ^ (value >> 10)) & (_RECENT - 1))
+        if recent_mac[slot] != value:
+            recent_mac[slot] = value
+            recent_mac_number[slot] = intern_value(macs, 0, value, 0)
+        c.src_mac[r] = recent_mac_number[slot]
+        value = be32(buffer, at + 26)
+        slot = np.uintp((value ^ (value >> 10) ^ (value >> 20)) & (_RECENT - 1))
+        if recent_value[slot] != value:
+            recent_value[slot] = value
+            recent_number[slot] = intern_value(addresses, 0, value, 4)
+        c.src_ip[r] = recent_number[slot]
+        value = be32(buffer, at + 30)
+        slot = np.uintp((value ^ (value >> 10) ^ (value >> 20)) & (_RECENT - 1))
+        if recent_value[slot] != value:
+            recent_value[slot] = value
+            recent_number[slot] = intern_value(addresses, 0, value, 4)
+        c.dst_ip[r] = recent_number[slot]
+
+        c.vlan[r] = 0
+        c.no_vlan[r] = True
+        c.ttl[r] = byte(buffer, at + 22)
+        c.octets[r] = total
+        c.no_ip[r] = False
+        c.ip_id[r] = be16(buffer, at + 18)
+        c.no_ip_id[r] = False
+        c.fragment[r] = 0
+        c.no_fragment[r] = True
+        c.proto[r] = proto
+        c.src_port[r] = sport
+        c.dst_port[r] = dport
+        c.no_port[r] = False
+        c.no_payload[r] = False
+        c.icmp_type[r] = 0
+        c.icmp_code[r] = 0
+        c.no_icmp[r] = True
+        if proto == 6:
+            if tcp_chain < 0:
+                tcp_chain = _plain_chain(s, chains, Layer.TCP)
+            c.layers[r] = tcp_chain
+            c.payload[r] = total - 20 - head
+            c.tcp_flags[r] = be16(buffer, at + 46) & 0x01FF
+            c.seq[r] = be32(buffer, at + 38)
+            c.ack[r] = be32(buffer, at + 42)
+            c.window[r] = be16(buffer, at + 48)
+            c.no_tcp[r] = False
+            head += 34
+        else:
+            if udp_chain < 0:
+                udp_chain = _plain_chain(s, chains, Layer.UDP)
+            c.layers[r] = udp_chain
+            said = be16(buffer, at + 38)
+            c.payload[r] = (said if 8 <= said < total - 20 else total - 20) - 8
+            c.tcp_flags[r] = 0
+            c.seq[r] = 0
+            c.ack[r] = 0
+            c.window[r] = 0
+            c.no_tcp[r] = True
+            head = 42
+        if places:
+            c.payload_at[r] = head
+            c.ip_at[r] = 14
+    return last
+
+
+@njit(_nrt=False)
+def _plain_chain(s, chains, layer):
+    s[State.DEPTH] = 0
+    deeper(s, Layer.ETH, 0)
+    deeper(s, Layer.IP, 0)
+    deeper(s, layer, 0)
+    return np.int32(chain_of(s, chains))
+
+
+@njit(_nrt=False)
+def look(b, s, at, captured, length, link):
+    """Read a frame layer by layer, as far down as there are headers that are known."""
+    for place in range(State.LAYERS):
+        s[place] = -1
+    s[State.AT] = s[State.START] = at
+    s[State.END] = at + captured
+    s[State.STOP] = at + max(length, captured)
+    s[State.DEPTH] = s[State.TAG] = s[State.OUTER_TAG] = 0
+    following = np.int64(first_layer(b, s, link))
+    while following != Next.STOP and s[State.DEPTH] < DEEPEST:
+        if following == 0x0800:
+            following = np.int64(ip4(b, s))
+        elif following == 0x86DD:
+            following = np.int64(ip6(b, s))
+        elif following < Next.PROTOCOL:
+            following = np.int64(after_ethertype(b, s, following))
+        elif following == Next.ETHERNET:
+            following = np.int64(ethernet(b, s))
+        elif following == Next.LLC:
+            following = np.int64(llc(b, s))
+        elif following == Next.PPP:
+            following = np.int64(ppp(b, s))
+        else:
+            proto = following - Next.PROTOCOL
+            if proto == 6 or proto == 17 or proto == 1 or proto == 58 or proto == 132 or proto == 136:
+                following = np.int64(transport(b, s, proto))
+            elif proto == 51:
+                following = np.int64(authenticated(b, s))
             else:
-                chain = _deeper(chain, _IPPROTO)
-                other = proto
-            if head >= 0 and size >= head:
-                payload = size - head
-                no_payload = False
-                payload_at = at + head - start
-            elif proto == 6 or proto == 17 or proto == 1 or proto == 58:
-                chain = _deeper(chain, _CUT)
-        c.vlan[at_row] = vlan
-        c.no_vlan[at_row] = no_vlan
-        c.src_mac[at_row] = src_mac
-        c.dst_mac[at_row] = dst_mac
-        c.src_ip[at_row] = src_ip
-        c.dst_ip[at_row] = dst_ip
-        c.ttl[at_row] = ttl
-        c.octets[at_row] = octets
-        c.no_ip[at_row] = no_ip
-        c.ip_id[at_row] = ip_id
-        c.no_ip_id[at_row] = no_ip_id
-        c.fragment[at_row] = fragment
-        c.no_fragment[at_row] = no_fragment
-        c.proto[at_row] = proto
-        c.src_port[at_row] = src_port
-        c.dst_port[at_row] = dst_port
-        c.no_port[at_row] = no_port
-        c.payload[at_row] = payload
-        c.no_payload[at_row] = no_payload
-        c.tcp_flags[at_row] = tcp_flags
-        c.seq[at_row] = seq
-        c.ack[at_row] = ack
-        c.window[at_row] = window
-        c.no_tcp[at_row] = no_tcp
-        c.icmp_type[at_row] = icmp_type
-        c.icmp_code[at_row] = icmp_code
-        c.no_icmp[at_row] = no_icmp
-        c.payload_at[at_row] = payload_at
-        c.layers[at_row] = intern_value(chains, other, chain, 0)
+                following = np.int64(carried_by_ip(b, s, proto))
+
+
+@njit(_nrt=False)
+def _write(c, r, s, names, places):
+    """Write a row of what `look` found; absent numbers are 0 under their mask."""
+    c.vlan[r] = max(s[State.VLAN], 0)
+    c.no_vlan[r] = s[State.VLAN] < 0
+    c.src_mac[r] = c.dst_mac[r] = -1
+    if s[State.SRC_MAC] >= 0:
+        c.src_mac[r] = intern_value(names.macs, 0, s[State.SRC_MAC], 0)
+    if s[State.DST_MAC] >= 0:
+        c.dst_mac[r] = intern_value(names.macs, 0, s[State.DST_MAC], 0)
+    c.src_ip[r] = c.dst_ip[r] = -1
+    if s[State.TAG]:
+        c.src_ip[r] = intern_value(names.addresses, s[State.SRC_HIGH], s[State.SRC_LOW], s[State.TAG])
+        c.dst_ip[r] = intern_value(names.addresses, s[State.DST_HIGH], s[State.DST_LOW], s[State.TAG])
+    c.ttl[r], c.octets[r] = max(s[State.TTL], 0), max(s[State.OCTETS], 0)
+    c.no_ip[r] = s[State.OCTETS] < 0
+    c.ip_id[r], c.no_ip_id[r] = max(s[State.IP_ID], 0), s[State.IP_ID] < 0
+    c.fragment[r], c.no_fragment[r] = max(s[State.FRAGMENT], 0), s[State.FRAGMENT] < 0
+    c.proto[r] = s[State.PROTO]
+    c.src_port[r], c.dst_port[r] = max(s[State.SRC_PORT], 0), max(s[State.DST_PORT], 0)
+    c.no_port[r] = s[State.SRC_PORT] < 0
+    c.payload[r], c.no_payload[r] = max(s[State.PAYLOAD], 0), s[State.PAYLOAD] < 0
+    c.tcp_flags[r], c.window[r] = max(s[State.TCP_FLAGS], 0), max(s[State.WINDOW], 0)
+    c.seq[r], c.ack[r] = max(s[State.SEQ], 0), max(s[State.ACK], 0)
+    c.no_tcp[r] = s[State.TCP_FLAGS] < 0
+    c.icmp_type[r], c.icmp_code[r] = max(s[State.ICMP_TYPE], 0), max(s[State.ICMP_CODE], 0)
+    c.no_icmp[r] = s[State.ICMP_TYPE] < 0
+    c.layers[r] = chain_of(s, names.chains)
+    if places:
+        c.payload_at[r], c.ip_at[r] = max(s[State.PAYLOAD_AT], 0), max(s[State.IP_AT], 0)
+
+
+@njit(_nrt=False)
+def _write_outer(r, s, names):
+    place = names.outer.count[0]
+    names.outer.row[place] = r
+    names.outer.src_ip[place] = intern_value(
+        names.addresses, s[State.OUTER_SRC_HIGH], s[State.OUTER_SRC_LOW], s[State.OUTER_TAG]
+    )
+    names.outer.dst_ip[place] = intern_value(
+        names.addresses, s[State.OUTER_DST_HIGH], s[State.OUTER_DST_LOW], s[State.OUTER_TAG]
+    )
+    names.outer.count[0] += 1

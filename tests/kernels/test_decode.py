@@ -135,7 +135,7 @@ EXTENSIONS = (0, 43, 44, 51, 60, 135)
 @example([b""])
 def test_each_column_is_what_a_plain_reading_gives(tmp_path_factory, frames):
     path = tmp_path_factory.mktemp("decode") / "x.pcap"
-    path.write_bytes(writing.pcap([(0, frame) for frame in frames]))
+    path.write_bytes(writing.pcap([(10**9, frame) for frame in frames]))
 
     table = nsm.read_packets(path, format="pcap")
 
@@ -168,7 +168,7 @@ def test_each_column_is_what_a_plain_reading_gives(tmp_path_factory, frames):
 )
 def test_other_link_types_lead_to_the_same_addresses(tmp_path, link, head, layers):
     datagram = writing.ip(writing.udp(b"hello", 53, 1053), "192.0.2.1", "192.0.2.2", 17)
-    (tmp_path / "x.pcap").write_bytes(writing.pcap([(0, head + datagram)], link=link))
+    (tmp_path / "x.pcap").write_bytes(writing.pcap([(10**9, head + datagram)], link=link))
 
     row = nsm.read_packets(tmp_path / "x.pcap").iloc[0]
 
@@ -193,8 +193,8 @@ def test_ipv6_extension_headers_and_fragments_are_walked(tmp_path):
     assert table["src_port"].astype(object).where(table["src_port"].notna(), None).tolist() == [5, None]
 
 
-def test_a_chain_deeper_than_eight_layers_says_so(tmp_path):
-    frame = writing.ethernet(b"", vlans=tuple(range(12)))
-    (tmp_path / "x.pcap").write_bytes(writing.pcap([(0, frame)]))
+def test_a_chain_deeper_than_24_layers_says_so(tmp_path):
+    frame = writing.ethernet(b"", vlans=tuple(range(30)))
+    (tmp_path / "x.pcap").write_bytes(writing.pcap([(10**9, frame)]))
 
     assert nsm.read_packets(tmp_path / "x.pcap")["layers"][0].endswith(":...")
