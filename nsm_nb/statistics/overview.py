@@ -18,6 +18,7 @@ from nsm_nb.statistics._inside import DIRECTIONS, directions
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, times_of
 from nsm_nb.statistics.part import MEASURES, Window, matching, sessions_of
 from nsm_nb.statistics.protocols import UNDECODED
+from nsm_nb.statistics.ranking import Carried, Ranking
 
 __all__ = ["INTERVALS", "Overview", "interval", "tree", "whole_intervals"]
 
@@ -60,10 +61,20 @@ class _Counts(NamedTuple):
     key: np.ndarray
     sums: tuple[np.ndarray, ...]  # the first are rows
 
-    def within(self, low: int, high: int, size: int) -> list[np.ndarray]:
-        """Return each sum for every key, of the intervals from `low` up to `high`."""
-        here = slice(int(self.bounds[low]), int(self.bounds[high]))
-        return [np.bincount(self.key[here], each[here], minlength=size).astype(np.int64) for each in self.sums]
+    def within(self, low: int, high: int, size: int, totals: list[np.ndarray] | None = None) -> list[np.ndarray]:
+        """Return each sum for every key, of the intervals from `low` up to `high`.
+
+        Where the sums of all intervals are given, and most lie within, what lies outside is taken from them.
+        """
+        begin, end = int(self.bounds[low]), int(self.bounds[high])
+        inside = totals is None or end - begin < len(self.key) // 2
+        parts = [slice(begin, end)] if inside else [slice(0, begin), slice(end, None)]
+        result = []
+        for number, each in enumerate(self.sums):
+            found = sum(np.bincount(self.key[part], each[part], minlength=size) for part in parts)
+            found = np.asarray(found).astype(np.int64)
+            result.append(found if len(parts) == 1 else totals[number] - found)  # type: ignore[index]
+        return result
 
     def by_interval(self, group: np.ndarray, groups: int, number: int) -> np.ndarray:
         """Return one sum as a table of intervals by the group of each key."""
@@ -149,9 +160,11 @@ class Overview:
         self._groups: dict[str, Any] = {}
         self._evidence = list(dict.fromkeys([*evidence_of(packets), *evidence_of(sessions)]))
         self.query = ""
+        self._whole: list[tuple[np.ndarray, np.ndarray]] | None = None
         self._kept: np.ndarray | None = None  # sessions
         self._packets_kept: np.ndarray | None = None
         self._alerts_kept = np.ones(len(self.alerts), bool)
+        self.ranking = Ranking(self.sessions, home=home)
         self.look()
 
     def _sessions_of_alerts(self) -> np.ndarray:
@@ -185,6 +198,8 @@ class Overview:
     def look(self, window: Window | None = None) -> None:
         """Count a stretch of time in intervals that suit its length; all of the time where it is None."""
         self._asked = window
+        self._last: Any = None
+        self._all: list[np.ndarray] | None = None
         first, last = self._span(window)
         every = interval((last - first) / 1e9)
         step = pd.Timedelta(every).value
@@ -281,16 +296,47 @@ class Overview:
                 "alerts": alerts}  # fmt: skip
 
     def _sessions(self, window: Window | None) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return the rows of the sessions of a window, and the sums of each session and side."""
+        """Return the rows of the sessions of a window, and the sums of each session and side; none for all of the time."""
+        places = None if self._everything(window) else self._places(window)
+        if self._last is None or self._last[0] != places:
+            self._last = (places, *self._made_sessions(places))
+        return self._last[1:]
+
+    def _made_sessions(self, places: tuple[int, int] | None) -> tuple[np.ndarray, list[np.ndarray]]:
         kept = np.ones(len(self.sessions), bool) if self._kept is None else self._kept
-        if self._everything(window):
+        if places is None:
             return np.flatnonzero(kept), []
-        low, high = self._places(window)
-        sums = self.view.sides.within(low, high, 2 * max(len(self.sessions), 1))
+        low, high = places
+        size = 2 * max(len(self.sessions), 1)
+        if self._all is None:
+            self._all = self.view.sides.within(0, self.view.intervals, size)
+        sums = self.view.sides.within(low, high, size, self._all)
         first, last = self.view.start + low * self.view.step, self.view.start + high * self.view.step
         here = (sums[0][::2] + sums[0][1::2])[: len(self.sessions)] > 0
+        if self._captured.all():
+            return np.flatnonzero(kept & here), sums
         touching = (self._start < last) & (self._end >= first) & (self._start != _NAT) & (self._end != _NAT)
         return np.flatnonzero(kept & np.where(self._captured, here, touching)), sums
+
+    def carried(self, window: Window | None = None) -> Carried:
+        """Return what each session carried in a window, for `ranking`."""
+        rows, sums = self._sessions(window)
+        count = len(self.sessions)
+        there = np.zeros(count, bool)
+        there[rows] = True
+        if self._whole is None:
+            self._whole = [_both_sides(self.sessions, *MEASURES[name]) for name in ("packets", "octets")]
+        parts = []
+        for number, (values, _) in enumerate(self._whole):
+            if sums:
+                values = sums[number][: 2 * count] if self._captured.all() else np.where(
+                    np.repeat(self._captured, 2), sums[number][: 2 * count], values
+                )  # fmt: skip
+            parts.append(values if len(rows) == count else values * np.repeat(there, 2))
+        told = [
+            None if each.all() else each | np.repeat(self._captured, 2) if sums else each for _, each in self._whole
+        ]
+        return Carried(there, *parts, *told)
 
     def of(self, window: Window | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the sessions of a window, each with what it carried in it, as `part` does.
@@ -486,6 +532,12 @@ def tree(paths: Sequence[str], packets: np.ndarray, length: np.ndarray) -> pd.Da
             "share": sizes / total if total else np.full(len(order), np.nan),
         }
     )
+
+
+def _both_sides(sessions: pd.DataFrame, src: str, dst: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return a measure of src and dst, one after the other for each session, and where it is told."""
+    (one, one_there), (other, other_there) = numbers_of(sessions[src]), numbers_of(sessions[dst])
+    return np.column_stack([one, other]).reshape(-1), np.column_stack([one_there, other_there]).reshape(-1)
 
 
 def _of_flows(sessions: pd.DataFrame) -> pd.DataFrame:

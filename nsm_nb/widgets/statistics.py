@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import pandas as pd
 
-from nsm_nb import statistics
 from nsm_nb.errors import QueryError
 from nsm_nb.statistics.overview import Overview
 from nsm_nb.statistics.quantities import amount, span
@@ -25,14 +24,11 @@ from nsm_nb.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
+    from nsm_nb.statistics.ranking import Carried
     from nsm_nb.widgets.narrowing import How
 
 __all__ = ["Statistics", "overlapping"]
 
-_COLUMNS = (
-    "src_ip", "dst_ip", "proto", "dst_port", "start", "end", "src_packets", "dst_packets", "src_octets", "dst_octets",
-    "src_payload", "dst_payload", "application", "history", "direction_known", "evidence", "source",
-)  # fmt: skip
 _KEYS = {"i": "include", "e": "exclude", "o": "only"}
 _BY = {"proto": "protocol", "host": "host", "direction": "direction"}
 _FLOWS = (
@@ -277,10 +273,10 @@ class Statistics(Frame):
         for grid in (self.talkers, self.services, self.protocols):
             grid.active = None  # another row would stand there, and would be chosen without a word
         totals = self.overview.totals(window)
-        sessions = self.overview.of(window, _COLUMNS)
+        carried = self.overview.carried(window)
         self._show_protocols(window)
-        self._show_talkers(sessions, rank)
-        self._show_services(sessions)
+        self._show_talkers(carried, rank)
+        self._show_services(carried)
         self._show_sizes(window)
         shown = self.overview.snapped(window)
         self.alerts.table = panels.alerts_of(self.overview.marks(), None if self.window is None else shown)
@@ -307,17 +303,15 @@ class Statistics(Frame):
         self._bars(self.protocols).of(table, "length")
         self.protocols.table = table
 
-    def _show_talkers(self, sessions: pd.DataFrame, rank: str) -> None:
+    def _show_talkers(self, carried: Carried, rank: str) -> None:
         of = self.of.value
-        table = statistics.talkers(sessions, of=of, by=rank, home=self.case.settings.home_networks)
+        table = self.overview.ranking.talkers(of, carried, by=rank)
         sent = "sent" if of in ("hosts", "networks") else "src"
         self._bars(self.talkers).of(table, rank, None if rank == "sessions" else f"{sent}_{rank}")
         self.talkers.show(table, columns=panels.fitted(panels.talkers_fields(of, rank), table))
 
-    def _show_services(self, sessions: pd.DataFrame) -> None:
-        table = panels.named(
-            statistics.services(sessions, answered=not self.flows, home=self.case.settings.home_networks)
-        )
+    def _show_services(self, carried: Carried) -> None:
+        table = panels.named(self.overview.ranking.services(carried, answered=not self.flows))
         self._bars(self.services).of(table, "sessions")
         self.services.show(table, columns=panels.fitted(panels.SERVICES, table))
 

@@ -55,9 +55,13 @@ def test_a_window_is_what_the_plain_way_gives(tables, overview, seconds, query):
         *(f"{side}_{what}" for side in ("src", "dst") for what in ("packets", "octets", "payload")),
     ):
         assert found[column].tolist() == plain_sessions[column].tolist()
+    carried = overview.carried(window)
     for of in ("hosts", "pairs", "ports", "networks"):
-        same(statistics.talkers(found, of=of), statistics.talkers(plain_sessions, of=of))
-    same(statistics.services(found), statistics.services(plain_sessions))
+        ranked = overview.ranking.talkers(of, carried, by="octets")
+        same(ranked, statistics.talkers(plain_sessions, of=of)[list(ranked)])
+    for answered in (True, False):
+        ranked = overview.ranking.services(carried, answered=answered)
+        same(ranked, statistics.services(plain_sessions, answered=answered)[list(ranked)])
 
 
 def test_the_whole_time_is_what_the_sessions_say(tables):
@@ -68,6 +72,24 @@ def test_the_whole_time_is_what_the_sessions_say(tables):
 
     for name in ("src_packets", "dst_packets", "src_octets", "dst_octets", "src_payload", "dst_payload"):
         assert parted[name].tolist() == sessions[name].tolist()
+
+
+@pytest.mark.parametrize("by", ["octets", "packets", "sessions"])
+@pytest.mark.parametrize("of", ["hosts", "pairs", "ports", "networks"])
+@pytest.mark.parametrize("seed", range(2))
+def test_ranking_is_what_talkers_gives_whatever_is_missing(tables, seed, of, by):
+    sessions = tables[1].sample(300, random_state=seed).reset_index(drop=True)
+    chance = np.random.default_rng(seed)
+    for name in ("src_octets", "dst_octets", "dst_packets", "dst_port", "src_ip", "proto"):
+        sessions[name] = sessions[name].mask(chance.random(300) < 0.2)
+    sessions["src_ip"] = sessions["src_ip"].where(
+        chance.random(300) < 0.9, sessions["dst_ip"]
+    )  # some talk to themselves
+    home = ["10.10.0.0/16", "10.10.20.0/24"]
+    overview = Overview(PACKETS.empty(), sessions, home=home)
+
+    found = overview.ranking.talkers(of, overview.carried(), by=by)
+    same(found, statistics.talkers(sessions, of=of, by=by, home=home)[list(found)])
 
 
 def test_windows_side_by_side_add_up_to_the_whole(overview):
