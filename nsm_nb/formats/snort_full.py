@@ -26,12 +26,13 @@ from nsm_nb.text import printable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EXTENSIONS", "NAME", "TITLE", "YEARLESS", "alerts", "detail", "recognises"]
+__all__ = ["EXTENSIONS", "NAME", "RECORD_ENDS", "TITLE", "YEARLESS", "alerts", "detail", "recognises"]
 
 NAME = "snort-full"
 TITLE = "alerts in Snort's full format"
 EXTENSIONS = (".full", ".ids", ".log", ".txt")
 YEARLESS = True
+RECORD_ENDS = (b"\n\n", b"\n\r\n")  # an alert is whole where a blank line stands behind it
 
 # The lines of one alert, each with what it tells. Ethernet's line (-e) stands before the addresses, and has the time.
 _LINES = {

@@ -1,0 +1,341 @@
+"""Alerts of a file that is still being written: each call gives those that came since the last one, whole records only.
+
+A record that is not whole yet waits for the next call. A file that was moved away is read to its end before the new one under
+its name; one that was cut and begins anew is read from its start, and a caveat says what may have been lost.
+
+The SHA-256 of a file that grows says nothing, so alerts are named by that of its beginning: all up to the end of its first
+record. The name is the same in every call, after a restart, and whoever follows.
+
+Source: logrotate(8), `create` and `copytruncate`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from nsm_nb.errors import UnknownFormat, UnreadableEvidence
+from nsm_nb.formats import FORMATS, find, reader, recognised
+from nsm_nb.formats.compressed import compression
+from nsm_nb.formats.lines import Span
+from nsm_nb.formats.source import HEAD
+from nsm_nb.schema import ALERTS, Caveat, caveats_of, with_caveats
+from nsm_nb.text import printable
+
+__all__ = ["Follower", "State", "alerts_since", "follow", "prefix"]
+
+_STEP = 1 << 20  # bytes looked at at a time
+_TRIES = 3
+
+
+class State(NamedTuple):
+    """How far a file was read. Its parts are numbers and text, so that it can be kept as JSON: ``State(*json.loads(...))``."""
+
+    format: str = ""  # empty as long as nothing tells it
+    device: int = 0
+    inode: int = 0
+    offset: int = 0  # where the first byte stands that was not read
+    record: int = 1  # number of the record that starts there
+    begins: str = ""  # SHA-256 of the file's beginning, of which alerts take their names
+    size: int = 0  # bytes of that beginning
+
+
+class Follower:
+    """A growing file of alerts, and how far it was read. Made by `follow`.
+
+    Attributes
+    ----------
+    state : State
+        Can be kept, and given to `follow` after a restart.
+    """
+
+    def __init__(self, path: str | os.PathLike, state: State | None = None, **options: Any):
+        self.path, self.state = Path(path), state or State()
+        self._options = options
+        self._told: set[str] = set()
+
+    def new(self) -> pd.DataFrame:
+        """Return the alerts that came since the last call, as ALERTS; empty where there are none.
+
+        What is true of the whole file, such as that its times name no zone, stands in the caveats of the first call only.
+
+        Raises
+        ------
+        UnknownFormat, UnreadableEvidence
+            As `alerts_since`.
+        """
+        table, self.state = alerts_since(self.path, self.state, **self._options)
+        general = {each.detail.partition(":")[2] for each in caveats_of(table) if each.record is None}
+        fresh = [
+            each
+            for each in caveats_of(table)
+            if each.record is not None or each.detail.partition(":")[2] not in self._told
+        ]
+        self._told |= general
+        table = table.copy(deep=False)
+        table.attrs = {"caveats": fresh}
+        return table
+
+
+def follow(
+    path: str | os.PathLike,
+    *,
+    state: State | None = None,
+    format: str | None = None,
+    label: str | None = None,
+    columns: Sequence[str] | Mapping[str, str] | str | None = None,
+    near: pd.Timestamp | None = None,
+) -> Follower:
+    """Return a follower of a file of alerts, whose `new` gives the alerts that came since it was last asked.
+
+    Parameters
+    ----------
+    path
+        The file; it need not be there yet.
+    state
+        Of an earlier follower, to go on from there; from the file's start where not given.
+    format, label, columns, near
+        As `nsm_nb.formats.read_alerts`.
+    """
+    options = {"format": format, "label": label, "columns": columns, "near": near}
+    return Follower(path, state, **{name: value for name, value in options.items() if value is not None})
+
+
+def alerts_since(
+    path: str | os.PathLike,
+    state: State | None = None,
+    *,
+    format: str | None = None,
+    label: str | None = None,
+    **options: Any,
+) -> tuple[pd.DataFrame, State]:
+    """Return the alerts that a file got since `state`, and the state after them.
+
+    Parameters
+    ----------
+    path
+        The file. Where it is not there, or empty, there is nothing new.
+    state
+        What the last call gave.
+    format, label
+        As `nsm_nb.formats.read_alerts`.
+    **options
+        `columns` or `near`, as there.
+
+    Raises
+    ------
+    UnknownFormat
+        Where the file has much in it that no format recognises, or its format has no alerts.
+    UnreadableEvidence
+        Where it may not be read, is a folder, or is compressed, for that does not grow record by record.
+    """
+    place, label = Path(path), os.fspath(path) if label is None else label
+    state = state or State()
+    for _ in range(_TRIES):
+        parts: list[pd.DataFrame] = []
+        after, caveats = state, []
+        now = _stat(place)
+        if now is None:
+            return ALERTS.empty(), state
+        if state.inode and (now.st_dev, now.st_ino) != (state.device, state.inode):
+            old = _moved(place, state)
+            if old is None:
+                caveats.append(_lost(label, "was replaced, and the file before it is not beside it any more", state))
+            else:
+                table, _ = _read_on(old, state, label, options)
+                parts.append(table)
+            after = State(format=state.format)
+        elif now.st_size < state.offset or (state.size and _digest(place, state.size) != state.begins):
+            caveats.append(_lost(label, "was cut and begins anew", state))
+            after = State(format=state.format)
+        if not after.format and now.st_size:
+            after = after._replace(format=_format(place, format, now.st_size))
+        if after.format and now.st_size:
+            table, after = _read_on(place, after._replace(device=now.st_dev, inode=now.st_ino), label, options)
+            parts.append(table)
+        then = _stat(place)
+        if then is not None and (then.st_dev, then.st_ino) == (now.st_dev, now.st_ino) and then.st_size >= now.st_size:
+            break
+    else:
+        # it is replaced faster than it can be read: the next call finds it at rest
+        return ALERTS.empty(), state
+    table = _together(parts)
+    return with_caveats(table, caveats), after
+
+
+def prefix(path: str | os.PathLike, format: str | None = None) -> str:
+    """Return the twelve digits with which the names of a followed file's alerts begin; empty where it has no whole record.
+
+    They tell of a file that was followed while it grew, and is evidence now, which alert is which: the numbers behind the
+    colon are the same in both names.
+    """
+    name = find(path, "alerts", format)
+    size = _beginning(Path(path), name, Path(path).stat().st_size)
+    return _digest(Path(path), size)[:12] if size else ""
+
+
+# --- one file
+
+
+def _read_on(place: Path, state: State, label: str, options: Mapping[str, Any]) -> tuple[pd.DataFrame, State]:
+    """Return the alerts of a file from where it was read to, and the state behind its last whole record."""
+    size = place.stat().st_size
+    if not state.size:
+        beginning = _beginning(place, state.format, size)
+        if not beginning:
+            return ALERTS.empty(), state
+        state = state._replace(size=beginning, begins=_digest(place, beginning))
+    module = reader(state.format)
+    end, count = _whole(place, module, state, size)
+    if end <= state.offset:
+        return ALERTS.empty(), state
+    span = Span(state.offset, state.record, end)
+    table = module.alerts(place, label=label, digest=state.begins, span=span, **options)
+    return table, state._replace(offset=end, record=state.record + count)
+
+
+def _whole(place: Path, module: ModuleType, state: State, size: int) -> tuple[int, int]:
+    """Return where the last whole record ends, and how many lines or records there are up to it."""
+    if hasattr(module, "whole_until"):
+        return module.whole_until(place, Span(state.offset, state.record, size))
+    ends = getattr(module, "RECORD_ENDS", (b"\n",))
+    end = _last(place, ends, state.offset, size)
+    with place.open("rb") as file:
+        file.seek(state.offset)
+        return end, sum(
+            part.count(b"\n") for part in iter(lambda: file.read(min(_STEP, max(end - file.tell(), 0))), b"")
+        )
+
+
+def _last(place: Path, ends: Sequence[bytes], start: int, size: int) -> int:
+    """Return the place behind the last of some endings, `start` where there is none."""
+    longest = max(map(len, ends))
+    with place.open("rb") as file:
+        at = size
+        while at > start:
+            begin = max(start, at - _STEP)
+            file.seek(begin)
+            # an ending may lie across two pieces
+            piece = file.read(min(at + longest - 1, size) - begin)
+            found = max(piece.rfind(each) + len(each) if each in piece else -1 for each in ends)
+            if found >= 0:
+                return begin + found
+            at = begin
+    return start
+
+
+def _beginning(place: Path, name: str, size: int) -> int:
+    """Return how many bytes go up to the end of the first record; 0 where it is not whole."""
+    with place.open("rb") as file:
+        if hasattr(reader(name), "whole_until"):
+            head = file.read(8)
+            length = 8 + int.from_bytes(head[4:], "big") if len(head) == 8 else 0
+            return length if 8 < length <= size else 0
+        at = 0
+        for line in _lines(file):
+            if not line.endswith(b"\n"):
+                return 0
+            at += len(line)
+            if line.strip() and not line.startswith(b"#"):
+                return at
+    return 0
+
+
+def _lines(file: Any) -> Iterator[bytes]:
+    # a first line of many megabytes names the file as well by its first one
+    return iter(lambda: file.readline(_STEP), b"")
+
+
+def _digest(place: Path, size: int) -> str:
+    digest = hashlib.sha256()
+    with place.open("rb") as file:
+        while size > 0 and (part := file.read(min(size, _STEP))):
+            digest.update(part)
+            size -= len(part)
+    return digest.hexdigest()
+
+
+def _format(place: Path, asked: str | None, size: int) -> str:
+    """Return the format, empty as long as the first bytes do not tell it.
+
+    Raises
+    ------
+    UnknownFormat
+        Where they never will.
+    UnreadableEvidence
+        Where the file is compressed.
+    """
+    with place.open("rb") as file:
+        packed = compression(file)
+        wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+    if packed or wide:
+        what = f"compressed ({packed})" if packed else "in UTF-16"
+        raise UnreadableEvidence(f"{printable(place)} is {what} and can't be followed; read it with read_alerts")
+    if asked is None and size < HEAD and not recognised(place):
+        return ""
+    name = find(place, "alerts", asked)
+    if name not in FORMATS or "span" not in _parameters(name):
+        raise UnknownFormat(f"{printable(place)} is a {reader(name).TITLE}, which can't be followed")
+    return name
+
+
+def _parameters(name: str) -> set[str]:
+    import inspect
+
+    return set(inspect.signature(reader(name).alerts).parameters)
+
+
+def _stat(place: Path) -> os.stat_result | None:
+    """Return the state of a file, None where it is not there."""
+    try:
+        found = place.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as problem:
+        raise UnreadableEvidence(
+            f"{printable(place)} can't be followed: {printable(problem.strerror or problem)}"
+        ) from None
+    if place.is_dir():
+        raise UnreadableEvidence(f"{printable(place)} is a folder; follow a file")
+    return found
+
+
+def _moved(place: Path, state: State) -> Path | None:
+    """Return where a file was moved to, within its folder."""
+    for other in place.parent.iterdir():
+        try:
+            found = other.stat()
+        except OSError:  # it went away meanwhile
+            continue
+        if (found.st_dev, found.st_ino) == (state.device, state.inode) and found.st_size >= state.offset:
+            return other
+    return None
+
+
+def _lost(label: str, what: str, state: State) -> Caveat:
+    said = (
+        f"{printable(label)} {what}: what was written to it behind byte {state.offset:,}, after record {state.record - 1:,}, "
+        "and was not read until then, is lost here"
+    )
+    return Caveat(label, state.record, state.offset, "cut", said)
+
+
+def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    some = [part for part in parts if len(part)] or parts[:1]
+    caveats = [each for part in parts for each in caveats_of(part)]
+    if not some:
+        return ALERTS.empty()
+    table = (
+        some[0]
+        if len(some) == 1
+        else ALERTS.conform(pd.concat([part.astype(object) for part in some], ignore_index=True))
+    )
+    table = table.copy(deep=False)
+    table.attrs = {"caveats": caveats}
+    return table
