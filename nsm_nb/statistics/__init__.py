@@ -9,6 +9,7 @@ from __future__ import annotations
 from nsm_nb.statistics.breakdown import breakdown
 from nsm_nb.statistics.compare import compare
 from nsm_nb.statistics.concentration import concentration, entropy
+from nsm_nb.statistics.flows import FlowSummary
 from nsm_nb.statistics.hosts import hosts
 from nsm_nb.statistics.part import part
 from nsm_nb.statistics.protocols import protocols
@@ -20,6 +21,6 @@ from nsm_nb.statistics.timeline import timeline
 from nsm_nb.statistics.vendor import vendor
 
 __all__ = [
-    "Rate", "Summary", "breakdown", "compare", "concentration", "entropy", "hosts", "part", "protocols", "services", "sizes",
-    "summary", "talkers", "timeline", "vendor",
+    "FlowSummary", "Rate", "Summary", "breakdown", "compare", "concentration", "entropy", "hosts", "part", "protocols",
+    "services", "sizes", "summary", "talkers", "timeline", "vendor",
 ]  # fmt: skip

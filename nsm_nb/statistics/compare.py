@@ -10,13 +10,13 @@ import pandas as pd
 
 from nsm_nb.schema import PACKETS, SESSIONS
 from nsm_nb.statistics import quantities
+from nsm_nb.statistics._orient import NO_PORT, oriented, serves
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, is_flows, numbers_of, times_of
 
 __all__ = ["KINDS", "STATUS", "compare"]
 
 KINDS = ("hosts", "pairs", "services", "protocols")
 STATUS = ("new", "grown", "gone", "shrunk", "same")
-_NO_PORT = 1 << 16
 
 
 def compare(
@@ -83,6 +83,7 @@ def compare(
         raise ValueError(f"factor={factor!r} must be above 1: how many times as much is grown")
     spans = _seconds(a), _seconds(b)
     notes = _notes(a, b, kinds, flows, spans, rates)
+    a, b = (oriented(table) if of_flows else table for table, of_flows in zip((a, b), flows, strict=True))
     scale = spans[0] / spans[1] if rates and min(spans) > 0 else 1.0  # NaN > 0 is False
 
     parts = []
@@ -195,12 +196,12 @@ def _asked(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, Any]:
 def _services(table: pd.DataFrame, value: str) -> Amounts:
     proto, protos = codes_of(table["proto"])
     port = _service_ports(table)
-    key = proto.astype(np.int64) * (_NO_PORT + 1) + port
-    keys, sums = _sums(np.where((proto >= 0) & (port < _NO_PORT), key, -1), _measured(table, value))
+    key = proto.astype(np.int64) * (NO_PORT + 1) + port
+    keys, sums = _sums(np.where((proto >= 0) & (port < NO_PORT), key, -1), _measured(table, value))
     words = _port_words(keys, protos)
     result = {}
     for each, amount, word in zip(keys.tolist(), sums.tolist(), words, strict=True):
-        transport, number = str(protos[each // (_NO_PORT + 1)]), each % (_NO_PORT + 1)
+        transport, number = str(protos[each // (NO_PORT + 1)]), each % (NO_PORT + 1)
         result[f"{transport}/{number}{word}", f"{transport} and dst port {number}"] = amount
     return result
 
@@ -209,30 +210,22 @@ def _port_words(keys: np.ndarray, protos: pd.Index) -> list[str]:
     from nsm_nb.sessions.ports import PORTS
 
     return [
-        f" {name}" if (name := PORTS.get(str(protos[key // (_NO_PORT + 1)]), {}).get(key % (_NO_PORT + 1))) else ""
+        f" {name}" if (name := PORTS.get(str(protos[key // (NO_PORT + 1)]), {}).get(key % (NO_PORT + 1))) else ""
         for key in keys.tolist()
     ]
 
 
 def _service_ports(table: pd.DataFrame) -> np.ndarray:
-    """Return the port of the side that was asked, `_NO_PORT` where there is none."""
+    """Return the port of the side that was asked, `NO_PORT` where there is none."""
     dst, has_dst = numbers_of(table["dst_port"])
     if is_flows(table):
-        return np.where(has_dst, dst, _NO_PORT)
+        return np.where(has_dst, dst, NO_PORT)
     src, has_src = numbers_of(table["src_port"])
-    guess = _guessed(src, dst)
+    guess = np.where(serves(src, dst), src, dst)
     if "to_dst" in table:
         known = table["to_dst"].notna().to_numpy()
         guess = np.where(known, np.where(table["to_dst"].fillna(True).to_numpy(bool), dst, src), guess)
-    return np.where(has_dst & has_src, guess, _NO_PORT)
-
-
-def _guessed(src: np.ndarray, dst: np.ndarray) -> np.ndarray:
-    from nsm_nb.sessions.ports import PORTS
-
-    named = np.zeros(_NO_PORT, bool)
-    named[[port for ports in PORTS.values() for port in ports]] = True
-    return np.where(named[src] == named[dst], np.minimum(src, dst), np.where(named[src], src, dst))
+    return np.where(has_dst & has_src, guess, NO_PORT)
 
 
 def _protocols(table: pd.DataFrame, value: str) -> Amounts:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nsm_nb.schema import PACKETS, SESSIONS, addresses
 from nsm_nb.statistics._inside import inside
+from nsm_nb.statistics._orient import NO_PORT, applications, oriented
 from nsm_nb.statistics._sides import Sides
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, is_flows, numbers_of, tally, times_of
 from nsm_nb.statistics.services import services
@@ -19,7 +20,6 @@ from nsm_nb.statistics.vendor import vendor
 __all__ = ["hosts"]
 
 _LISTED = 8  # services and names written out for each host; how many more there are is said
-_NO_PORT = 1 << 16
 _FIRST, _LAST = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
 
@@ -81,7 +81,7 @@ def hosts(
     if sessions is not None and len(sessions):
         sessions = _aligned(sessions, dtype)
         _of_sessions(sessions, seen, counted=not of_packets)
-        offers, uses = _offers(sessions, size), _uses(sessions, size)
+        offers, uses = _offers(sessions, size), _uses(oriented(sessions), size)
     else:
         limits.append("no sessions: the services that hosts offered and used are not known")
     if names is None:
@@ -259,23 +259,23 @@ def _uses(sessions: pd.DataFrame, size: int) -> np.ndarray:
     kept = (src >= 0) & there
     found = tally(
         [src[kept].astype(np.int64), proto[kept].astype(np.int64) + 1, port[kept]],
-        [max(size, 1), len(protos) + 1, _NO_PORT],
+        [max(size, 1), len(protos) + 1, NO_PORT],
     )
     order = np.lexsort((-found.counts, found.keys[0]))
     host, transport, number = (key[order] for key in found.keys)
     place = np.arange(len(host)) - np.searchsorted(host, host)
     short = place < _LISTED
     table = pd.DataFrame(
-        {"proto": pd.Categorical.from_codes(transport[short] - 1, categories=protos), "port": number[short]}
+        {"proto": pd.Categorical.from_codes(transport[short] - 1, categories=protos), "dst_port": number[short]}
     )
+    table = table.assign(application=applications(table)).rename(columns={"dst_port": "port"})
     return _listed(host[short], _service_names(table), size, np.bincount(host, minlength=size))
 
 
 def _service_names(table: pd.DataFrame) -> list[str]:
-    said = table["application"] if "application" in table else [None] * len(table)
     return [
         f"{proto}/{port}" + ("" if pd.isna(name) else f" {name}")
-        for proto, port, name in zip(table["proto"], table["port"], said, strict=True)
+        for proto, port, name in zip(table["proto"], table["port"], table["application"], strict=True)
     ]
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from nsm_nb.schema import PACKETS, SESSIONS
 from nsm_nb.statistics import quantities
+from nsm_nb.statistics._orient import applications, one_way, oriented
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, is_flows, numbers_of, tally
 
 __all__ = ["UNDECODED", "protocols"]
@@ -211,13 +212,16 @@ def _note_port(said: _Said, application: str, port: str, count: int) -> None:
 
 def _of_flows(sessions: pd.DataFrame) -> pd.DataFrame:
     """Return the hierarchy of sessions: version of IP, protocol, application."""
-    SESSIONS.require(sessions, "src_ip", "dst_ip", "proto", "src_octets", "dst_octets", "src_packets", "dst_packets")
+    SESSIONS.require(
+        sessions, "src_ip", "dst_ip", "proto", "dst_port", "src_octets", "dst_octets", "src_packets", "dst_packets"
+    )
+    alone = int(one_way(sessions).sum())
+    given, sessions = sessions, oriented(sessions)
     src, _, dtype = ends_of(sessions)
     version = np.array([*(2 if ":" in str(text) else 1 for text in dtype.categories), 0], np.int64)[src]
     proto, protos = codes_of(sessions["proto"])
-    told = sessions["application"] if "application" in sessions else pd.Series(pd.Categorical([None] * len(sessions)))
-    application, names = codes_of(told)
-    port, ports = _ports(sessions) if "dst_port" in sessions else (np.full(len(sessions), -1), [])
+    application, names = codes_of(applications(sessions))
+    port, ports = _ports(sessions)
     sizes = [3, len(protos) + 1, len(names) + 1, len(ports) + 1]
     codes = [version, *(each.astype(np.int64) + 1 for each in (proto, application, port))]
     key = codes[0]
@@ -248,7 +252,7 @@ def _of_flows(sessions: pd.DataFrame) -> pd.DataFrame:
             one = said.setdefault((*path, _MARK + name), _Said())
             one.packets, one.bytes, one.sessions = one.packets + count, one.bytes + size, one.sessions + amount
             _note_port(one, name, ports[of_port - 1] if of_port else "", amount)
-    result = _table(tree, said, int(octets.sum()), "octets", evidence_of(sessions), [], labelled=True)
+    result = _table(tree, said, int(octets.sum()), "octets", evidence_of(given), [], labelled=True)
     by_layers = {":".join(path): count for path, count in flows.items()}
     sessions_of = [
         by_layers[path] if not mine else count
@@ -261,7 +265,12 @@ def _of_flows(sessions: pd.DataFrame) -> pd.DataFrame:
     result.attrs["limits"] = [
         "sessions hold IP alone: link layers, tunnels and what is not IP are not known",
         "octets are bytes at the IP layer, without link-layer headers",
+        "an application that no content told is the name of a port",
     ]
+    if alone:
+        result.attrs["limits"].append(
+            f"{quantities.amount(alone, 'flow')} of one direction: each counts as a session of the service whose port it has"
+        )
     return result
 
 

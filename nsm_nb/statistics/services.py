@@ -6,6 +6,7 @@ Source: PADS 1.2, doc/README (asset: address, port, protocol, service, applicati
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,11 @@ import pandas as pd
 from nsm_nb.schema import SESSIONS
 from nsm_nb.statistics import quantities
 from nsm_nb.statistics._inside import inside
+from nsm_nb.statistics._orient import NO_PORT, applications, one_way, oriented
 from nsm_nb.statistics._sides import Sides
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, tally
 
 __all__ = ["services"]
-
-_NO_PORT = 1 << 16
 
 
 def services(sessions: pd.DataFrame, *, answered: bool = True, home: Sequence[str] = ()) -> pd.DataFrame:
@@ -27,7 +27,8 @@ def services(sessions: pd.DataFrame, *, answered: bool = True, home: Sequence[st
     Parameters
     ----------
     sessions
-        A table of SESSIONS, those of flow records too.
+        A table of SESSIONS, those of flow records too: a flow of one direction belongs to the end whose port has a name, or
+        is the lower one.
     answered
         Only services that sent at least one packet back in a session that was not refused; where False also ports that
         were asked and did not answer or refused, as a scan leaves them.
@@ -49,6 +50,7 @@ def services(sessions: pd.DataFrame, *, answered: bool = True, home: Sequence[st
         Where the table lacks a column of SESSIONS that is needed.
     """
     SESSIONS.require(sessions, "src_ip", "dst_ip", "proto", "dst_port", "start", "end")
+    given, sessions = sessions, oriented(sessions)
     src, dst, dtype = ends_of(sessions)
     port, with_port = numbers_of(sessions["dst_port"])
     kept = (src >= 0) & (dst >= 0) & with_port
@@ -56,15 +58,20 @@ def services(sessions: pd.DataFrame, *, answered: bool = True, home: Sequence[st
     src, dst, port = src[kept], dst[kept], port[kept]
     proto, protos = codes_of(sessions["proto"])
     proto = proto[kept].astype(np.int64) + 1
+    asked, _ = sides.measure("src_packets")
     back, _ = sides.measure("dst_packets")
     no = _refused(sessions)[kept]
+    octets, _ = sides.measure("dst_octets")
+    # A lone TCP segment without options or data in a flow of one direction is a reset: a SYN-ACK carries a segment size.
+    bare = np.where(_is_tcp(sessions)[kept], np.where(_is_ip6(src, dtype), 60, 40), 0)
+    no |= one_way(given)[kept] & (back == 1) & (octets <= bare)
 
     hosts = max(len(dtype.categories), 1)
-    key = (dst.astype(np.int64) * (len(protos) + 1) + proto) * _NO_PORT + port
+    key = (dst.astype(np.int64) * (len(protos) + 1) + proto) * NO_PORT + port
     group, keys = pd.factorize(key, sort=True)
     keys = np.asarray(keys, np.int64)
     size = len(keys)
-    rest, number = np.divmod(keys, _NO_PORT)
+    rest, number = np.divmod(keys, NO_PORT)
     host, transport = np.divmod(rest, len(protos) + 1)
     pairs = tally([group, src.astype(np.int64)], [max(size, 1), hosts]).keys
     table = pd.DataFrame(
@@ -73,7 +80,11 @@ def services(sessions: pd.DataFrame, *, answered: bool = True, home: Sequence[st
             "proto": pd.Categorical.from_codes(transport - 1, categories=protos),
             "port": pd.array(number, "UInt16"),
             "application": _most_said(sessions, kept, group, size),
-            "sessions": np.bincount(group, minlength=size),
+            # of flows of one direction, those to and those from the service are the same conversations
+            "sessions": np.maximum(
+                np.bincount(group[(asked > 0) | (back == 0)], minlength=size),
+                np.bincount(group[back > 0], minlength=size),
+            ),
             "answered": np.bincount(group[(back > 0) & ~no], minlength=size),
             "refused": np.bincount(group[no], minlength=size),
             "clients": np.bincount(pairs[0], minlength=size),
@@ -98,8 +109,16 @@ def services(sessions: pd.DataFrame, *, answered: bool = True, home: Sequence[st
     table = table.sort_values(
         ["sessions", "octets"], ascending=False, kind="stable", na_position="last", ignore_index=True
     )
-    table.attrs = {"evidence": evidence_of(sessions), "notes": notes, "limits": _limits(sessions)}
+    table.attrs = {"evidence": evidence_of(given), "notes": notes, "limits": _limits(given)}
     return table
+
+
+def _is_tcp(sessions: pd.DataFrame) -> np.ndarray:
+    return (sessions["proto"] == "tcp").fillna(False).to_numpy(bool)
+
+
+def _is_ip6(codes: np.ndarray, dtype: Any) -> np.ndarray:
+    return np.asarray(dtype.categories.astype("str").str.contains(":", regex=False), bool)[codes]
 
 
 def _refused(sessions: pd.DataFrame) -> np.ndarray:
@@ -113,9 +132,7 @@ def _refused(sessions: pd.DataFrame) -> np.ndarray:
 
 def _most_said(sessions: pd.DataFrame, kept: np.ndarray, group: np.ndarray, size: int) -> pd.Categorical:
     """Return the application that most sessions of a group are said to be; missing where none is said to be anything."""
-    if "application" not in sessions:
-        return pd.Categorical.from_codes(np.full(size, -1, np.int8), categories=pd.Index([], dtype="str"))
-    codes, names = codes_of(sessions["application"])
+    codes, names = codes_of(applications(sessions))
     codes = codes[kept].astype(np.int64)
     said = codes >= 0
     found = tally([group[said], codes[said]], [max(size, 1), max(len(names), 1)])
@@ -135,9 +152,9 @@ def _limits(sessions: pd.DataFrame) -> list[str]:
             f"who asked is a guess in {quantities.amount(guessed, 'session')}: where it is wrong, a client's port stands "
             "as a service"
         )
-    flows = (
-        sessions["source"].isin(["netflow", "argus", "nfcapd", "ft"]) if "source" in sessions else pd.Series(dtype=bool)
-    )
-    if flows.any():
-        limits.append("flow records do not carry content: their application is the name of the port")
+    alone = int(one_way(sessions).sum())
+    if alone:
+        limits.append(
+            f"{quantities.amount(alone, 'flow')} of one direction: an answer is one that a flow from the service's port shows"
+        )
     return limits

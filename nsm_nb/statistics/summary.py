@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,10 @@ import pandas as pd
 from nsm_nb.schema import PACKETS, caveats_of
 from nsm_nb.statistics import quantities
 from nsm_nb.statistics._listing import as_html, as_text
-from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, tally, times_of
+from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, is_flows, numbers_of, tally, times_of
 from nsm_nb.statistics._tcpdstat import as_tcpdstat
 from nsm_nb.statistics.breakdown import breakdown, network_of
+from nsm_nb.statistics.flows import FlowSummary, summary_of_flows
 from nsm_nb.statistics.sizes import sizes_of
 
 __all__ = ["LARGEST", "Rate", "Summary", "summary"]
@@ -150,17 +151,23 @@ class Summary:
         return as_html(self)
 
 
-def summary(packets: pd.DataFrame) -> Summary:
+@overload
+def summary(packets: pd.DataFrame) -> Summary: ...
+@overload
+def summary(packets: pd.DataFrame, *, flows: Literal[True]) -> FlowSummary: ...
+def summary(packets: pd.DataFrame, *, flows: bool | None = None) -> Summary | FlowSummary:
     """Return the figures of a capture: size, time, rate, pairs, addresses, packet sizes, protocols.
 
     Parameters
     ----------
     packets
-        A table of PACKETS, of one capture or several.
+        A table of PACKETS, of one capture or several; or one of SESSIONS, where there are flows alone.
+    flows
+        Whether the table is one of SESSIONS; told by its columns where None.
 
     Returns
     -------
-    Summary
+    Summary, or of sessions FlowSummary, which says what flows can't tell
 
     Raises
     ------
@@ -173,6 +180,8 @@ def summary(packets: pd.DataFrame) -> Summary:
     >>> summary(PACKETS.empty()).packets
     0
     """
+    if is_flows(packets) if flows is None else flows:
+        return summary_of_flows(packets)
     PACKETS.require(
         packets, "time", "length", "captured", "src_ip", "dst_ip", "src_port", "dst_port", "proto", "layers"
     )

@@ -230,3 +230,43 @@ def test_flows_of_one_direction_are_not_taken_for_unanswered_bytes(sessions_of):
     assert pd.isna(hosts.loc["10.0.0.1", "received_octets"])
     assert pd.isna(hosts.loc["10.0.0.2", "sent_octets"])
     assert np.isclose(int(hosts.loc["10.0.0.2", "received_octets"]), 500)
+
+
+def test_home_networks_part_inside_from_outside(sessions_of):
+    ends = {"proto": "tcp", "dst_port": 80, "src_packets": 1, "dst_packets": 1, "src_octets": 100, "dst_octets": 10}
+    sessions = sessions_of(
+        [
+            {**ends, "src_ip": "10.1.0.1", "dst_ip": "192.0.2.7"},
+            {**ends, "src_ip": "10.1.0.2", "dst_ip": "192.0.2.8"},
+            {**ends, "src_ip": "192.0.2.7", "dst_ip": "10.1.0.1"},
+            {**ends, "src_ip": "10.1.0.1", "dst_ip": "10.1.0.2"},
+            {**ends, "src_ip": "192.0.2.7", "dst_ip": "2001:db8::1"},
+        ]
+    )
+    home = ["10.0.0.0/8", "10.1.0.0/16"]
+
+    pairs = talkers(sessions, of="pairs", home=home)
+    told = {(row.src_ip, row.dst_ip): row.direction for row in pairs.itertuples()}
+    assert told == {
+        ("10.1.0.1", "192.0.2.7"): "outbound", ("10.1.0.2", "192.0.2.8"): "outbound", ("192.0.2.7", "10.1.0.1"): "inbound",
+        ("10.1.0.1", "10.1.0.2"): "internal", ("192.0.2.7", "2001:db8::1"): "external",
+    }  # fmt: skip
+    hosts = talkers(sessions, home=home).set_index("host")["inside"].to_dict()
+    assert hosts == {"10.1.0.1": True, "10.1.0.2": True, "192.0.2.7": False, "192.0.2.8": False, "2001:db8::1": False}
+
+    networks = talkers(sessions, of="networks", home=home).set_index("network")
+    assert networks[["octets", "sessions", "hosts", "peers", "inside"]].to_dict("index") == {
+        # the smallest home network that holds an address; what stays inside of it counts once
+        "10.1.0.0/16": {"octets": 440, "sessions": 4, "hosts": 2, "peers": 2, "inside": True},
+        "192.0.2.0/24": {"octets": 440, "sessions": 4, "hosts": 2, "peers": 2, "inside": False},
+        "2001:db8::/64": {"octets": 110, "sessions": 1, "hosts": 1, "peers": 1, "inside": False},
+    }
+
+
+def test_networks_hold_what_their_hosts_do(staged):
+    sessions, _ = assemble(staged)
+    networks, hosts = talkers(sessions, of="networks"), talkers(sessions)
+
+    assert networks["sent_octets"].sum() == hosts["sent_octets"].sum()
+    assert networks["hosts"].sum() == len(hosts)
+    assert networks.attrs["total"] == hosts.attrs["total"]

@@ -210,3 +210,36 @@ def _seconds(job):
     start = time.perf_counter()
     job()
     return time.perf_counter() - start
+
+
+def test_hosts_count_at_both_ends_and_the_smaller_ones_together(packets_of):
+    table = timeline(
+        packets_of([0, 1, 2, 3], [10, 20, 30, 40], src_ip=["10.0.0.1", "10.0.0.1", "10.0.0.3", "10.0.0.4"],
+                   dst_ip=["10.0.0.2", "10.0.0.3", "10.0.0.1", "10.0.0.4"]),
+        by="host", n=1, value="length",
+    )  # fmt: skip
+
+    assert table.iloc[0].to_dict() == {"10.0.0.1": 60, "others": 10 + 20 + 30 + 40}  # 10.0.0.4 talks to itself: once
+
+
+def test_directions_are_those_of_the_home_networks(packets_of):
+    packets = packets_of(
+        [0, 0, 0, 0, 0], src_ip=["10.0.0.1", "192.0.2.1", "10.0.0.1", "192.0.2.1", None],
+        dst_ip=["192.0.2.1", "10.0.0.1", "10.0.0.2", "192.0.2.2", "10.0.0.1"],
+    )  # fmt: skip
+
+    told = timeline(packets, by="direction", home=["10.0.0.0/8"])
+    assert told.iloc[0].to_dict() == {"outbound": 1, "inbound": 1, "internal": 1, "external": 1, "none": 1}
+    with pytest.raises(ValueError, match="needs the home networks"):
+        timeline(packets, by="direction")
+
+
+def test_a_value_called_others_is_not_the_others():
+    table = pd.DataFrame({"time": pd.to_datetime([0] * 4, unit="s", utc=True), "what": ["others", "others", "a", "b"]})
+
+    assert timeline(table, by="what", n=2).iloc[0].to_dict() == {"others": 2, "a": 1, "(others)": 1}
+
+
+def test_a_table_without_times_is_refused_in_a_sentence():
+    with pytest.raises(MissingColumn, match="no column 'time' of times"):
+        timeline(pd.DataFrame({"length": [1]}))
