@@ -11,6 +11,7 @@ from nsm_nb.widgets.alerts import Alerts
 from nsm_nb.widgets.evidence import Evidence
 from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.lines import with_fallback
+from nsm_nb.widgets.packet import Packet
 from nsm_nb.widgets.report import Report
 from nsm_nb.widgets.sessions import Sessions
 from nsm_nb.widgets.statistics import Statistics
@@ -27,12 +28,13 @@ _TABS: dict[str, Callable[..., Frame]] = {
     "Sessions": Sessions,
     "Alerts": Alerts,
     "Transcript": Transcript,
+    "Packet": Packet,
     "Report": Report,
 }
 
 
 class Console(ipywidgets.Tab):
-    """Evidence, statistics, sessions, alerts, transcript and report of a case in tabs.
+    """Evidence, statistics, sessions, alerts, transcript, packets and report of a case in tabs.
 
     A tab is made when it is first looked at, and looks at what the case has chosen each time it is come back to.
 
@@ -70,12 +72,19 @@ class Console(ipywidgets.Tab):
             self.children[list(_TABS).index(name)].children = (widget,)
             if isinstance(widget, (Alerts, Sessions)):
                 widget.on_open(lambda session: self._go("Transcript"))
+            if isinstance(widget, Transcript):
+                widget.on_packet(self._to_packet)
             if isinstance(widget, Evidence):
                 widget.observe(lambda change: self._other_case(change["new"]), "case")
         return self._made[name]
 
     def _go(self, name: str) -> None:
         self.tab = name
+
+    def _to_packet(self, evidence: str, frame: int) -> None:
+        self._go("Packet")
+        shown = self["Packet"]
+        shown.guard(shown.show)(frame, evidence)
 
     def _look(self) -> None:
         fresh = self.tab not in self._made
@@ -108,6 +117,6 @@ def console(case: Case, *, tab: str = "Alerts") -> Console:
     case
         An open case.
     tab
-        The tab to begin with: Evidence, Statistics, Sessions, Alerts, Transcript or Report.
+        The tab to begin with: Evidence, Statistics, Sessions, Alerts, Transcript, Packet or Report.
     """
     return Console(case, tab=tab)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from nsm_nb.transcripts import Transcript as Conversation
 
 __all__ = ["Transcript"]
+
+_FRAME = re.compile(r"(?:SRC|DST) [\d:.]+ frames? (\d+)")  # how a turn is marked
 
 
 class Transcript(Frame):
@@ -52,7 +56,13 @@ class Transcript(Frame):
         self._carve = ipywidgets.Button(description="carve", tooltip="Write its packets to a capture of their own")
         self._find = Entry(label="find", placeholder="Enter finds the next")
         self._find.layout.flex = "1 1 200px"
-        bar = ipywidgets.HBox([self._number, self._chosen, self._view, self._find, self._all, self._carve])
+        self._packet = ipywidgets.Button(
+            description="packet", tooltip="Show the packet of the marked line, else the first that carries anything"
+        )
+        self._on_packet: list[Callable[[str, int], object]] = []
+        bar = ipywidgets.HBox(
+            [self._number, self._chosen, self._view, self._find, self._all, self._packet, self._carve]
+        )
         bar.add_class("nsm-bar")
         self.top = Lines(boxed=True, code=True, height=230, label="header and caveats")
         self.text = Lines(boxed=True, code=True, height=460, label="transcript")
@@ -61,6 +71,7 @@ class Transcript(Frame):
         self._chosen.on_click(self.guard(lambda button: self.refresh()))
         self._view.observe(self.guard(lambda change: self._show()), "value")
         self._all.on_click(self.guard(lambda button: self._show(most=None)))
+        self._packet.on_click(self.guard(lambda button: self.to_packet()))
         self._carve.on_click(self.guard(lambda button: self._carve_it()))
         self._find.on_submit(self.guard(lambda words: self.find(words)))
         self.guard(self.show)(case.selection.session if session is None else session)
@@ -106,7 +117,7 @@ class Transcript(Frame):
 
     def _show(self, most: int | None = conversation.MOST) -> None:
         said = self._said
-        self._all.disabled = self._carve.disabled = said is None
+        self._all.disabled = self._carve.disabled = self._packet.disabled = said is None
         self.text.at = None
         if said is None:
             self.note = ""
@@ -152,3 +163,20 @@ class Transcript(Frame):
     def _carve_it(self) -> None:
         if self.session is not None:
             self.status = f"its packets are in {printable(self.case.carve(self.session))}"
+
+    def on_packet(self, callback: Callable[[str, int], object]) -> None:
+        """Have a function called with the capture and the frame of the packet that is asked for."""
+        self._on_packet.append(callback)
+
+    def to_packet(self) -> None:
+        """Ask for the packet of the marked line's turn, else of the first turn."""
+        if self._said is None or self.session is None:
+            return
+        above = self.text.lines[: None if self.text.at is None else self.text.at + 1]
+        marks = [_FRAME.match(each["spans"][0][0]) for each in above if each["spans"]]
+        frames = [int(mark[1]) for mark in marks if mark]
+        packets = self.case.packets_of(self.session)
+        frame = int(packets["frame"].iloc[0]) if not frames else frames[0 if self.text.at is None else -1]
+        self.status = f"frame {frame} is shown by nsm.widgets.Packet(case, {frame})"
+        for callback in self._on_packet:
+            callback(str(packets["evidence"].iloc[0]), frame)

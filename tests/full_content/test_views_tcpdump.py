@@ -100,7 +100,7 @@ def test_every_packet_of_the_bundled_capture_is_as_tcpdump_prints_it(evidence, t
 
 # capture: why packets of TCP, UDP, ICMP or ARP in it are printed otherwise, and how many
 KNOWN = {
-    "log4shell_cve2021_44228_java_serialized_2022-05-13045800.pcapng": ("a total length of 0: segmentation offload", 2),
+    "pcap_log4shell_cve2021_44228_java_serialized_2022-05-13045800.pcapng": ("a total length of 0: segmentation offload", 2),
     "ip4_fragments.pcap": ("NFS is printed in place of the checksum", 3),
     "arp-oobr.pcap": ("an ARP of an unknown hardware type, which tcpdump takes for ATM", 1),
     "decode-sll2-01/input.pcap": ("tcpdump names the interface after those of the machine it runs on", 5),

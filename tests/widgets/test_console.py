@@ -6,7 +6,7 @@ def test_all_of_a_case_is_in_tabs(case):
     console = nsm.console(case)
 
     assert isinstance(console, Console)
-    assert console.titles == ("Evidence", "Statistics", "Sessions", "Alerts", "Transcript", "Report")
+    assert console.titles == ("Evidence", "Statistics", "Sessions", "Alerts", "Transcript", "Packet", "Report")
     assert console.tab == "Alerts" and isinstance(console["Alerts"], Alerts)
 
 
@@ -55,3 +55,16 @@ def test_a_saved_notebook_shows_the_tab_as_a_table(case):
     data, _ = nsm.console(case)._repr_mimebundle_()
 
     assert "event message" in data["text/html"]
+
+
+def test_the_transcript_leads_to_the_packet_of_the_marked_line(case):
+    case.selection.session = int(case.sessions.loc[case.sessions["dst_port"] == 31337, "session"].iloc[0])
+    console = nsm.console(case, tab="Transcript")
+    console["Transcript"].find("uid=")
+
+    console["Transcript"]._packet.click()
+
+    assert console.tab == "Packet" and b"uid=33" in case.frame("staged.pcap", console["Packet"].frame)
+    console.tab = "Sessions"
+    console.tab = "Packet"
+    assert b"uid=33" in case.frame("staged.pcap", console["Packet"].frame), "what was looked at is kept"
