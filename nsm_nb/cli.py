@@ -114,6 +114,19 @@ def parser() -> argparse.ArgumentParser:
     table(alerts, query="priority <= 2")
     alerts.add_argument("--groups", action="store_true", help="folded as the queue folds them")
 
+    stats = command("stats", _stats, "print the statistics of a case or of one file, or compare two",
+                    "  nsm-nb stats my-case\n  nsm-nb stats gateway.pcap --style tcpdstat\n"
+                    "  nsm-nb stats my-case --show hosts -f csv -o hosts.csv\n"
+                    "  nsm-nb stats monday.pcap --compare tuesday.pcap", case=False)  # fmt: skip
+    stats.add_argument("case", nargs="?", default=os.environ.get("NSM_CASE", "."), help="a case, a capture or flows")
+    stats.add_argument("--show", choices=_SHOWN, default="summary", help="which table (default: summary)")
+    stats.add_argument("--style", choices=("plain", "tcpdstat"), default="plain", help="how the summary is laid out")
+    stats.add_argument("--as-printed", action="store_true", help="as tcpdstat, with its own figures, faults included")
+    stats.add_argument("--compare", metavar="OTHER", help="what is new, grown, gone or shrunk in this case or file")
+    stats.add_argument("-f", "--format", choices=_FORMATS, default="text", help="how to write tables (default: text)")
+    stats.add_argument("-o", "--out", type=Path, help="the file to write instead of stdout; parquet needs one")
+    stats.set_defaults(query="")
+
     transcript = command("transcript", _transcript, "print the transcript of a session",
                          "  nsm-nb transcript my-case 4657181179822775\n"
                          "  nsm-nb transcript my-case 4657181179822775 --style hex | less", case=False)  # fmt: skip
@@ -264,6 +277,74 @@ def _alerts(chosen: argparse.Namespace) -> None:
         "message",
     ]
     _write(table, chosen, columns, case=case)
+
+
+def _stats(chosen: argparse.Namespace) -> None:
+    from nsm_nb import statistics
+
+    case, table = _counted(chosen.case)
+    style = "tcpdstat" if chosen.as_printed else chosen.style
+    if chosen.compare is not None:
+        _, other = _counted(chosen.compare)
+        found = statistics.compare(table, other)
+        for note in found.attrs["notes"]:
+            print(f"  {printable(note)}", file=sys.stderr)
+        _write(found, chosen, ["status", "kind", "name", "a", "b", "change", "factor", "query"], case=case)
+        return
+    if chosen.show == "summary":
+        told = statistics.summary(table)
+        if isinstance(told, statistics.Summary):
+            file = None if case is not None else chosen.case
+            options = {"as_printed": chosen.as_printed, "file": file} if style == "tcpdstat" else {}
+            text = told.text(style, **options)
+        elif style == "tcpdstat":
+            raise NsmError(f"{printable(chosen.case)} holds flows and no packets, which tcpdstat does not read")
+        else:
+            text = told.text()
+        if chosen.out is None:
+            sys.stdout.write(text)
+        else:
+            _deliver(chosen.out if case is None else case.spare(chosen.out), text.encode())
+        return
+    shown = _shown(chosen.show, table, case)
+    _write(shown, chosen, [name for name in shown if name not in ("why", "limits")], case=case)
+
+
+_SHOWN = ("summary", "protocols", "sizes", "hosts", "services", "talkers", "pairs", "ports", "networks")
+
+
+def _counted(place: str) -> tuple[Case | None, pd.DataFrame]:
+    """Return the packets of a case or file, or its sessions where it has no packets; and the case, if it is one."""
+    import nsm_nb as nsm
+
+    if not Path(place).is_file() or Path(place).name == "case.toml":
+        case = nsm.open_case(place)
+        case.index(progress=_Progress() if sys.stderr.isatty() else None)
+        return case, case.packets if len(case.packets) else case.sessions
+    names = nsm.formats.recognised(place)
+    if names and not hasattr(nsm.formats.reader(names[0]), "packets"):
+        return None, nsm.read_sessions(place)
+    return None, nsm.sessions.assemble(nsm.read_packets(place))[1]
+
+
+def _shown(what: str, table: pd.DataFrame, case: Case | None) -> pd.DataFrame:
+    """Return one of the tables of statistics."""
+    from nsm_nb import sessions, statistics
+
+    home = () if case is None else case.settings.home_networks
+    flows = "src_octets" in table
+    if what in ("protocols", "sizes"):
+        if what == "sizes" and flows:
+            raise NsmError("flows do not tell the sizes of packets; there are none to show")
+        return statistics.protocols(table) if what == "protocols" else statistics.sizes(table)
+    if what == "hosts":
+        return (
+            case.hosts if case is not None else statistics.hosts(table, None if flows else sessions.assemble(table)[0])
+        )
+    rows = table if flows else case.sessions if case is not None else sessions.assemble(table)[0]
+    if what == "services":
+        return statistics.services(rows, home=home)
+    return statistics.talkers(rows, of="hosts" if what == "talkers" else what, home=home)  # type: ignore[arg-type]
 
 
 def _transcript(chosen: argparse.Namespace) -> None:

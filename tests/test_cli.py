@@ -126,3 +126,42 @@ def test_no_escape_reaches_the_terminal(tmp_path, capsys):
     said = capsys.readouterr()
     assert not set(said.out + said.err) & {"\x1b", "\x07", "\x9b"}
     assert "\\x1b[31mred" in said.err
+
+
+@pytest.mark.parametrize("show", ["protocols", "sizes", "hosts", "services", "talkers", "pairs", "ports", "networks"])
+def test_statistics_are_shown_of_a_case_and_of_a_file_alike(place, capsys, show):
+    assert run("stats", place, "--show", show, "-f", "csv") == 0
+    of_case = capsys.readouterr().out
+    assert run("stats", place / "evidence" / "a.pcap", "--show", show, "-f", "csv") == 0
+
+    assert len(of_case.splitlines()) == len(capsys.readouterr().out.splitlines()) > 1
+
+
+def test_a_listing_is_laid_out_as_tcpdstat_does(place, tmp_path, capsys):
+    capture = place / "evidence" / "a.pcap"
+
+    assert run("stats", capture, "--as-printed") == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"\nDumpFile:  {capture}\nFileSize: 0.00MB\nId: ")
+    assert "### Protocol Breakdown ###" in out
+
+    assert run("stats", place, "--style", "tcpdstat", "-o", tmp_path / "out") == 0
+    assert "AvgRate" in (tmp_path / "out").read_text()
+    assert run("stats", place, "-o", capture) == 1
+    assert "among the evidence" in capsys.readouterr().err
+
+
+def test_two_files_are_compared(place, capsys):
+    capture = place / "evidence" / "a.pcap"
+
+    assert run("stats", capture, "--compare", place, "-f", "csv") == 0
+    assert capsys.readouterr().out.splitlines() == ["kind,name,status,a,b,change,factor,query"]
+
+
+def test_flows_have_statistics_and_no_listing_of_tcpdstat(bundled, capsys):
+    flows = bundled / "evidence" / "netflow-export.pcap"
+
+    assert run("stats", flows) == 0
+    assert "What sessions can't tell" in capsys.readouterr().out
+    assert run("stats", flows, "--style", "tcpdstat") == 1
+    assert "holds flows and no packets" in capsys.readouterr().err
