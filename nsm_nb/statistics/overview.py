@@ -61,8 +61,10 @@ class _Counts(NamedTuple):
     key: np.ndarray
     sums: tuple[np.ndarray, ...]  # the first are rows
 
-    def within(self, low: int, high: int, size: int, totals: list[np.ndarray] | None = None) -> list[np.ndarray]:
-        """Return each sum for every key, of the intervals from `low` up to `high`.
+    def within(
+        self, low: int, high: int, size: int, totals: list[np.ndarray] | None = None, first: int | None = None
+    ) -> list[np.ndarray]:
+        """Return each sum (or the `first` of them) for every key, of the intervals from `low` up to `high`.
 
         Where the sums of all intervals are given, and most lie within, what lies outside is taken from them.
         """
@@ -70,7 +72,7 @@ class _Counts(NamedTuple):
         inside = totals is None or end - begin < len(self.key) // 2
         parts = [slice(begin, end)] if inside else [slice(0, begin), slice(end, None)]
         result = []
-        for number, each in enumerate(self.sums):
+        for number, each in enumerate(self.sums[:first]):
             found = sum(np.bincount(self.key[part], each[part], minlength=size) for part in parts)
             found = np.asarray(found).astype(np.int64)
             result.append(found if len(parts) == 1 else totals[number] - found)  # type: ignore[index]
@@ -302,6 +304,10 @@ class Overview:
             self._last = (places, *self._made_sessions(places))
         return self._last[1:]
 
+    def _payload(self, window: Window | None) -> np.ndarray:
+        low, high = self._places(window)
+        return self.view.sides.within(low, high, 2 * max(len(self.sessions), 1))[2]
+
     def _made_sessions(self, places: tuple[int, int] | None) -> tuple[np.ndarray, list[np.ndarray]]:
         kept = np.ones(len(self.sessions), bool) if self._kept is None else self._kept
         if places is None:
@@ -309,8 +315,10 @@ class Overview:
         low, high = places
         size = 2 * max(len(self.sessions), 1)
         if self._all is None:
-            self._all = self.view.sides.within(0, self.view.intervals, size)
-        sums = self.view.sides.within(low, high, size, self._all)
+            self._all = self.view.sides.within(0, self.view.intervals, size, first=2)
+        sums = self.view.sides.within(
+            low, high, size, self._all, first=2
+        )  # packets and octets: payload is asked for seldom
         first, last = self.view.start + low * self.view.step, self.view.start + high * self.view.step
         here = (sums[0][::2] + sums[0][1::2])[: len(self.sessions)] > 0
         if self._captured.all():
@@ -356,7 +364,7 @@ class Overview:
             return found
         found = found.copy(deep=False)
         here = self._captured[rows]
-        for total, sides in zip(sums, MEASURES.values(), strict=True):
+        for total, sides in zip([*sums, self._payload(window)], MEASURES.values(), strict=True):
             for number, column in enumerate(sides):
                 if column in found:
                     values, there = numbers_of(found[column])

@@ -95,9 +95,8 @@ class Ranking:
 
     def talkers(self, of: str, carried: Carried, *, by: str) -> pd.DataFrame:
         """Return what `talkers` gives for a part of the sessions: those of its columns that are sums and counts."""
-        table = {"hosts": self._hosts, "networks": self._networks, "pairs": self._pairs, "ports": self._ports}[of](
-            carried
-        )
+        made = {"hosts": self._hosts, "networks": self._networks, "pairs": self._pairs, "ports": self._ports}[of]
+        table = made(carried, ("packets",) if by == "packets" else ("octets",))
         table = _sorted(table, by)
         table.attrs = {"by": by, "of": of}
         return table
@@ -114,7 +113,7 @@ class Ranking:
         keep = np.flatnonzero(answers if answered else counts)
         asked = clients.codes[0][clients.seen(rows)]
         host, proto, port = groups.codes
-        amounts = self._amounts(groups, carried, rows)
+        amounts = self._amounts(groups, carried, rows, ("octets",))
         table = pd.DataFrame(
             {
                 "host": pd.Categorical.from_codes(host[keep], dtype=self._dtype),
@@ -133,14 +132,14 @@ class Ranking:
 
     # --- ends: hosts and networks ---
 
-    def _hosts(self, carried: Carried) -> pd.DataFrame:
+    def _hosts(self, carried: Carried, names: Sequence[str]) -> pd.DataFrame:
         ends = self._once("hosts", lambda: _Ends(self._src, self._dst, len(self._dtype.categories)))
-        seen, columns = ends.sums(carried)
+        seen, columns = ends.sums(carried, names)
         return pd.DataFrame({"host": pd.Categorical.from_codes(seen, dtype=self._dtype), **columns})
 
-    def _networks(self, carried: Carried) -> pd.DataFrame:
+    def _networks(self, carried: Carried, names: Sequence[str]) -> pd.DataFrame:
         ends, lookup, dtype = self._once("networks", self._make_networks)
-        seen, columns = ends.sums(carried)
+        seen, columns = ends.sums(carried, names)
         table = pd.DataFrame({"network": pd.Categorical.from_codes(seen, dtype=dtype), **columns})
         hosts = np.zeros(len(lookup), bool)
         for codes in (self._src, self._dst):
@@ -163,19 +162,19 @@ class Ranking:
 
     # --- groups: pairs, ports, services ---
 
-    def _pairs(self, carried: Carried) -> pd.DataFrame:
+    def _pairs(self, carried: Carried, names: Sequence[str]) -> pd.DataFrame:
         size = len(self._dtype.categories)
         groups = self._once("pairs", lambda: _grouped((self._src, size), (self._dst, size)))
-        seen, columns = self._of_groups(groups, carried)
+        seen, columns = self._of_groups(groups, carried, names)
         ends = {
             name: pd.Categorical.from_codes(codes[seen], dtype=self._dtype)
             for name, codes in zip(("src_ip", "dst_ip"), groups.codes, strict=True)
         }
         return pd.DataFrame({**ends, **columns})
 
-    def _ports(self, carried: Carried) -> pd.DataFrame:
+    def _ports(self, carried: Carried, names: Sequence[str]) -> pd.DataFrame:
         groups, clients, servers = self._once("ports", self._make_ports)
-        seen, columns = self._of_groups(groups, carried)
+        seen, columns = self._of_groups(groups, carried, names)
         proto, port = (codes[seen] for codes in groups.codes)
         rows = np.flatnonzero(carried.there)
         for name, ends in (("clients", clients), ("servers", servers)):
@@ -219,21 +218,25 @@ class Ranking:
         )
         return groups, clients, applications, _refused(self._sessions)
 
-    def _of_groups(self, groups: _Grouped, carried: Carried) -> tuple[np.ndarray, dict[str, Any]]:
+    def _of_groups(self, groups: _Grouped, carried: Carried, names: Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
         rows = np.flatnonzero(carried.there & (groups.group >= 0))
         group = groups.group[rows]
         counts = np.bincount(group, minlength=groups.size)
         seen = np.flatnonzero(counts)
-        columns: dict[str, Any] = {name: each[seen] for name, each in self._amounts(groups, carried, rows).items()}
+        columns: dict[str, Any] = {
+            name: each[seen] for name, each in self._amounts(groups, carried, rows, names).items()
+        }
         columns["sessions"] = counts[seen]
         back = carried.packets[1::2][rows] > 0
         columns["answered"] = np.bincount(group[back], minlength=groups.size)[seen]
         return seen, columns
 
-    def _amounts(self, groups: _Grouped, carried: Carried, rows: np.ndarray) -> dict[str, pd.arrays.IntegerArray]:
+    def _amounts(
+        self, groups: _Grouped, carried: Carried, rows: np.ndarray, names: Sequence[str]
+    ) -> dict[str, pd.arrays.IntegerArray]:
         group = groups.group[rows]
         result = {}
-        for name in ("octets", "packets"):
+        for name in names:
             amounts, told = carried.of(name)
             sides = amounts.reshape(-1, 2)[rows]
             sums = [np.bincount(group, sides[:, side], minlength=groups.size).astype(np.int64) for side in (0, 1)]
@@ -261,7 +264,7 @@ class _Ends:
         low, high = np.minimum(self._src, self._dst), np.maximum(self._src, self._dst)
         self._pairs = _grouped((np.where(self._kept, low, -1), size + 1), (high, size + 1))
 
-    def sums(self, carried: Carried) -> tuple[np.ndarray, dict[str, Any]]:
+    def sums(self, carried: Carried, names: Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
         """Return the codes that are there, and what each sent and received."""
         size = self._size + 1
         there = carried.there & self._kept
@@ -270,7 +273,7 @@ class _Ends:
         seen = np.flatnonzero((opened + asked)[:-1])
         columns: dict[str, Any] = {}
         own = np.flatnonzero(self._itself & there)
-        for name in ("octets", "packets"):
+        for name in names:
             amounts, told = carried.of(name)
             sent = np.bincount(self._sender, amounts, minlength=size).astype(np.int64)
             received = np.bincount(self._receiver, amounts, minlength=size).astype(np.int64)
