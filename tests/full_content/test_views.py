@@ -1,5 +1,6 @@
 import re
 import subprocess
+from importlib import import_module
 
 import pandas as pd
 import pytest
@@ -84,8 +85,6 @@ def test_tethereal_is_the_tree_and_the_bytes(staged, tshark):
 
 
 def test_without_tshark_the_others_work(staged, monkeypatch):
-    from importlib import import_module
-
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(
         import_module("nsm_nb.full_content.dissect"), "_MACOS", import_module("pathlib").Path("/nothing")
@@ -96,6 +95,13 @@ def test_without_tshark_the_others_work(staged, monkeypatch):
         assert view(staged.iloc[[3619]], style)
     with pytest.raises(MissingTool, match="apt install tshark"):
         view(staged.iloc[[3619]], "tethereal")
+
+
+def test_a_selection_is_read_in_pieces_and_its_conversations_go_on(staged, monkeypatch):
+    whole = view(staged.head(300))
+    monkeypatch.setattr(import_module("nsm_nb.full_content.views"), "_AT_ONCE", 4_000)
+
+    assert view(staged.head(300)) == whole
 
 
 def test_packets_come_in_their_order_and_of_any_evidence(staged, evidence, tmp_path):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,9 @@ from nsm_nb.full_content.views.tcpdump import tcpdump
 from nsm_nb.schema import PACKETS
 from nsm_nb.text import printable
 
-__all__ = ["STYLES", "view"]
+__all__ = ["STYLES", "texts", "view"]
+
+_AT_ONCE = 1 << 25  # bytes of frames in memory
 
 STYLES = ("tcpdump", "snort", "hex", "tethereal")
 
@@ -51,27 +52,42 @@ def view(
     -----
     docs/differences.md tells where the text differs from the tools' own.
     """
+    return "".join(texts(packets, style, evidence=evidence))
+
+
+def texts(
+    packets: pd.DataFrame, style: str = "tcpdump", *, evidence: Mapping[str, str | os.PathLike] | None = None
+) -> Iterator[str]:
+    """Return what `view` does, a packet at a time: for selections that are larger than memory; parameters as there."""
     if style not in STYLES:
         raise NsmError(f"packets are not shown in a style {printable(style)!r}; there is {', '.join(STYLES)}")
     if not len(packets):
-        return ""
+        return iter(())
     if style == "tethereal":
-        return dissect_packets(packets, evidence=evidence, octets=True)
-    frames = frame_bytes(packets, evidence=evidence)
+        return iter([dissect_packets(packets, evidence=evidence, octets=True)])
     if style == "hex":
-        return "".join(hexdump(frames))
+        return hexdump(data for _, _, data, _ in _frames(packets, evidence))
     PACKETS.require(packets, "time", "length", "layers")
-    printer: Any = tcpdump if style == "tcpdump" else snort
-    text = "".join(
-        printer(zip(_times(packets), packets["length"].tolist(), frames, link_types(packets).tolist(), strict=True))
-    )
-    return (
-        text
-        or f"[snort -dve shows IP alone, and none of these {len(packets):,} packets is; see them as tcpdump or hex]\n"
-    )
+    if style == "snort":
+        return _or_a_sentence(snort(_frames(packets, evidence)), len(packets))
+    return tcpdump(_frames(packets, evidence))
 
 
-def _times(packets: pd.DataFrame) -> list[int | None]:
-    """Return nanoseconds since 1970, None where there is no time."""
+def _or_a_sentence(told: Iterator[str], count: int) -> Iterator[str]:
+    first = next(told, "")
+    yield first or f"[snort -dve shows IP alone, and none of these {count:,} packets is; see them as tcpdump or hex]\n"
+    yield from told
+
+
+def _frames(
+    packets: pd.DataFrame, evidence: Mapping[str, str | os.PathLike] | None
+) -> Iterator[tuple[int | None, int, bytes, int]]:
+    """Return time in nanoseconds since 1970 (None where there is none), length, bytes and link type of each packet."""
     stamps = packets["time"].dt.tz_localize(None).to_numpy().astype("M8[ns]").view(np.int64).tolist()
-    return [None if gone else stamp for stamp, gone in zip(stamps, packets["time"].isna().tolist(), strict=True)]
+    times = [None if gone else stamp for stamp, gone in zip(stamps, packets["time"].isna().tolist(), strict=True)]
+    lengths, links = packets["length"].tolist(), link_types(packets).tolist()
+    pieces = np.cumsum(packets["captured"].to_numpy(np.int64)) // _AT_ONCE
+    ends = [*np.flatnonzero(np.diff(pieces)) + 1, len(packets)]
+    for begin, end in zip([0, *ends], ends, strict=False):
+        frames = frame_bytes(packets.iloc[begin:end], evidence=evidence)
+        yield from zip(times[begin:end], lengths[begin:end], frames, links[begin:end], strict=True)
