@@ -135,11 +135,11 @@ def _what(alerts: pd.DataFrame) -> np.ndarray:
         )
         ends.append((address + 1) << 17 | (port + 1))
     columns = [gid, sid, message, _codes(alerts["proto"]), np.minimum(*ends), np.maximum(*ends)]
-    number = np.zeros(len(alerts), np.int64)
+    key = np.zeros(len(alerts), np.int64)
     for column in columns:
-        dense = pd.factorize(column)[0].astype(np.int64)
-        number = pd.factorize(number * (int(dense.max(initial=0)) + 1) + dense)[0].astype(np.int64)
-    return number
+        dense = np.asarray(pd.factorize(column)[0], np.int64)
+        key = np.asarray(pd.factorize(key * (int(dense.max(initial=0)) + 1) + dense)[0], np.int64)
+    return key
 
 
 def _codes(column: pd.Series) -> np.ndarray:

@@ -10,9 +10,10 @@ from nsm_nb.schema import Caveat
 from nsm_nb.text import printable
 from nsm_nb.transcripts.datagrams import Broken, Datagram
 from nsm_nb.transcripts.reassembly import Conflict
-from nsm_nb.transcripts.tcp import Side
+from nsm_nb.transcripts.segments import Segments
+from nsm_nb.transcripts.tcp import Side, Stray
 
-__all__ = ["MOST", "of_connections", "of_datagrams", "of_fragments", "of_session"]
+__all__ = ["MOST", "of_connections", "of_cut", "of_datagrams", "of_fragments", "of_session"]
 
 MOST = 20  # conflicts that are told one by one
 _SHOWN = 64  # bytes of each version
@@ -33,12 +34,14 @@ def of_session(session: pd.Series | None, from_src: Sequence[bool], label: str) 
     return told
 
 
-def of_connections(pairs: Sequence[tuple[Side, Side]], label: str, frames: Sequence[int]) -> list[Caveat]:
+def of_connections(
+    pairs: Sequence[tuple[Side, Side]], these: Segments, label: str, frames: Sequence[int]
+) -> list[Caveat]:
     """Return the doubts about the streams of a TCP conversation."""
     told = []
     for number, pair in enumerate(pairs):
         if number:
-            rows = [piece.arrival for side in pair for piece in side.stream.pieces[:1]]
+            rows = [int(these.part_row[side.part[0]]) for side in pair if len(side.part)]
             since = f" from frame {frames[min(rows)]} on" if rows else ""
             told.append(
                 Caveat(
@@ -50,56 +53,56 @@ def of_connections(pairs: Sequence[tuple[Side, Side]], label: str, frames: Seque
                 )
             )
         for side in pair:
-            told += _of_side(side, label, frames)
+            told += _of_side(side, these, label, frames)
     return told
 
 
-def _of_side(side: Side, label: str, frames: Sequence[int]) -> list[Caveat]:
+def _of_side(side: Side, these: Segments, label: str, frames: Sequence[int]) -> list[Caveat]:
     told = _gaps(side, label)
     name = side.name
-    if side.stream.again:
+    if side.again:
         told.append(
             Caveat(
                 label,
                 None,
                 None,
                 "retransmission",
-                f"{side.stream.again:,} bytes of {name} were sent again, alike; shown once",
+                f"{side.again:,} bytes of {name} were sent again, alike; shown once",
             )
         )
-    told += _conflicts(side.stream.conflicts, label, frames, f"{name} sent byte", "")
+    told += _conflicts(side.conflicts, label, frames, f"{name} sent byte", "")
     if side.garbage:
         first = side.garbage[0]
         told.append(
             Caveat(
                 label,
-                frames[first.datagram.row],
+                frames[these.row[first.segment]],
                 None,
                 "keep-alive",
                 f"{len(side.garbage)} keep-alives of {name} hold a byte that is not the stream's and were left out: "
-                + _named([each.datagram for each in side.garbage], frames),
+                + _named(side.garbage, these, frames),
             )
         )
     if side.strays:
         told.append(
             Caveat(
                 label,
-                frames[side.strays[0].datagram.row],
+                frames[these.row[side.strays[0].segment]],
                 None,
                 "stray",
                 f"{len(side.strays)} segments of {name} have sequence numbers far outside the stream and were left out: "
-                + _named([each.datagram for each in side.strays], frames),
+                + _named(side.strays, these, frames),
             )
         )
     if side.ignored:
         told.append(
             Caveat(
                 label,
-                frames[side.ignored[0].row],
+                frames[these.row[side.ignored[0]]],
                 None,
                 "stray",
                 f"{len(side.ignored)} SYNs of {name} begin elsewhere than its stream and were not answered "
-                f"(first is frame {frames[side.ignored[0].row]})",
+                f"(first is frame {frames[these.row[side.ignored[0]]]})",
             )
         )
     return told
@@ -107,16 +110,11 @@ def _of_side(side: Side, label: str, frames: Sequence[int]) -> list[Caveat]:
 
 def _gaps(side: Side, label: str) -> list[Caveat]:
     told = []
-    missing = holes = 0
-    pieces = side.stream.pieces
-    expected = min(pieces[0].position, 0) if pieces else 0
-    for piece in pieces:
-        if piece.position > expected:
-            missing += piece.position - expected
-            holes += 1
-        expected = piece.position + len(piece.data)
-    if side.stream.reach > expected:
-        missing += side.stream.reach - expected
+    gaps = side.gaps()
+    missing, holes = int(gaps.sum()), int((gaps > 0).sum())
+    end = int(side.position[-1] + side.length[-1]) if len(gaps) else side.start
+    if side.reach > end:
+        missing += side.reach - end
         holes += 1
     if missing:
         told.append(
@@ -128,15 +126,14 @@ def _gaps(side: Side, label: str) -> list[Caveat]:
                 f"{missing:,} bytes of {side.name} are missing in {holes} places; each is marked",
             )
         )
-    unseen = side.unseen()
-    if unseen:
+    if side.unseen:
         told.append(
             Caveat(
                 label,
                 None,
                 None,
                 "gap",
-                f"{unseen:,} bytes of {side.name} were acknowledged and are not in the evidence",
+                f"{side.unseen:,} bytes of {side.name} were acknowledged and are not in the evidence",
             )
         )
     return told
@@ -180,13 +177,12 @@ def _apart(conflict: Conflict) -> tuple[bytes, bytes, int]:
     return kept[skipped:], other[skipped:], skipped
 
 
-def _named(datagrams: Sequence[Datagram], frames: Sequence[int]) -> str:
+def _named(strays: Sequence[Stray], these: Segments, frames: Sequence[int]) -> str:
     words = [
-        f"frame {frames[each.row]} says {_short(b''.join(part.data for part in each.parts))}"
-        for each in datagrams[:_FEW]
+        f"frame {frames[these.row[each.segment]]} says {_short(these.data(each.segment))}" for each in strays[:_FEW]
     ]
-    if len(datagrams) > _FEW:
-        words.append(f"and {len(datagrams) - _FEW:,} more")
+    if len(strays) > _FEW:
+        words.append(f"and {len(strays) - _FEW:,} more")
     return ", ".join(words) + "; .strays has all"
 
 
@@ -232,21 +228,19 @@ def of_fragments(broken: Sequence[Broken], label: str, frames: Sequence[int]) ->
     return told
 
 
-def of_datagrams(datagrams: Sequence[Datagram], proto: str, label: str) -> list[Caveat]:
+def of_datagrams(datagrams: Sequence[Datagram], label: str) -> list[Caveat]:
     """Return the doubt about what was captured in part; give the datagrams whose frames may have been."""
     cut = [each for each in datagrams if each.size and _held(each) < each.size]
-    if not cut:
+    return of_cut(len(cut), sum(map(_held, cut)), sum(each.size for each in cut), "datagrams", label)
+
+
+def of_cut(count: int, got: int, sent: int, what: str, label: str) -> list[Caveat]:
+    """Return the doubt about what was captured in part."""
+    if not count:
         return []
-    got, sent = sum(map(_held, cut)), sum(each.size for each in cut)
-    what = "segments" if proto == "tcp" else "datagrams"
-    return [
-        Caveat(
-            label, None, None, "snaplen", f"{len(cut)} {what} were captured in part: captured {got:,} of {sent:,} bytes"
-        )
-    ]
+    said = f"{count} {what} were captured in part: captured {got:,} of {sent:,} bytes"
+    return [Caveat(label, None, None, "snaplen", said)]
 
 
 def _held(datagram: Datagram) -> int:
-    if len(datagram.parts) == 1:
-        return len(datagram.parts[0].data)
     return sum(len(part.data) for part in datagram.parts)

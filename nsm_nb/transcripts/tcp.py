@@ -1,243 +1,331 @@
-"""Both sides of a TCP conversation, walked in the order of arrival: which segments belong to its streams and which do not.
+"""Both sides of a TCP conversation: which bytes belong to its streams, in which order, and what stands beside them.
 
-Source: RFC 9293 3.4 and 3.10.7 (what a receiver accepts), RFC 9293 3.8.4 (keep-alives), RFC 7323 2.3 (windows).
+Source: RFC 9293 3.4 and 3.10.7 (what a receiver accepts), 3.8.4 (keep-alives). What a host keeps where segments overlap is
+its own choice: U. Shankar and V. Paxson, "Active Mapping" (2003); J. Novak and S. Sturges, "Target-Based TCP Stream
+Reassembly" (2007); Suricata's `stream-tcp-list.c` agrees on the policies below.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import NamedTuple
 
-from nsm_nb.transcripts.datagrams import Datagram
-from nsm_nb.transcripts.reassembly import Piece, Segment, Stream, unwrapped
+import numpy as np
 
-__all__ = ["Placed", "Side", "Stray", "connections", "placed"]
+from nsm_nb.errors import UnknownName
+from nsm_nb.kernels import streams
+from nsm_nb.text import printable
+from nsm_nb.transcripts.reassembly import Conflict
+from nsm_nb.transcripts.segments import Segments
 
-_TH_FIN, _TH_SYN, _TH_RST, _TH_ACK = 0x01, 0x02, 0x04, 0x10
-_FAR = 1 << 30  # further than any window reaches (RFC 7323 2.3)
-_AHEAD = 16 << 20  # how far a segment may stand ahead of what the other side acknowledged or what was seen
+__all__ = ["POLICIES", "Pieces", "Side", "connections", "placed"]
+
+_BATCH = 16 << 20  # bytes that are compared at once
+
+# Whose bytes count where segments overlap.
+POLICIES = {
+    "first": "the segment that came first",
+    "last": "the segment that came last",
+    "bsd": "the segment that begins first; of those that begin alike the one that came first",
+    "windows": "as bsd",
+    "linux": "the segment that begins first; of those that begin alike the longest, then the one that came first",
+}
 
 
 class Stray(NamedTuple):
     """A segment that is not in the stream."""
 
-    datagram: Datagram
-    position: int
+    segment: int  # of the session's Segments
+    position: int  # where it would stand
 
 
 @dataclass
 class Side:
-    """One side of one connection.
+    """One side of one connection: pieces that never overlap, in the order of its stream.
 
     Attributes
     ----------
-    base
-        The position of the stream's byte 0; positions are sequence numbers that do not wrap. None where nothing was sent.
-    stream
-        Its bytes.
+    part, position, skip, length : int64 arrays
+        Of each piece: the part of the session's Segments that it is from, where it stands in the stream, and which bytes of
+        the part it is.
+    reach
+        The end of the last byte sent, captured or not.
+    again
+        Bytes that were sent again, alike.
+    conflicts
+        Bytes that were sent again, not alike: one for each run of a segment that does not count.
     strays
         Segments that stand too far from the stream to belong to it.
     garbage
         Keep-alives whose byte is neither 0 nor the one of the stream.
     ignored
-        SYNs with another beginning that nobody answered.
+        SYNs with another beginning that nobody answered, by segment.
     last
-        The row of the last segment in the stream.
+        The row of the last segment in the stream, -1 where there is none.
+    unseen
+        Bytes the other side acknowledged behind the last one that was seen.
     """
 
     name: str
-    base: int | None = None
-    stream: Stream = field(default_factory=Stream)
+    part: np.ndarray
+    position: np.ndarray
+    skip: np.ndarray
+    length: np.ndarray
+    reach: int = 0
+    again: int = 0
+    conflicts: list[Conflict] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
     garbage: list[Stray] = field(default_factory=list)
-    ignored: list[Datagram] = field(default_factory=list)
+    ignored: list[int] = field(default_factory=list)
     last: int = -1
-    _answered: bool = False  # the other side acknowledged the SYN
-    _ended: bool = False
-    _first: int | None = None  # the first sequence number, while nothing was sent
-    _near: int = 0  # the end of the last segment taken
-    _edge: int = 0  # the end of what was seen without a hole, or was acknowledged
-    _acked: int | None = None
-    _last_ack: int | None = None  # as it came; kept for when the beginning is known
-    _syn: Datagram | None = None
+    unseen: int = 0
 
-    def open(self, syn: Datagram) -> None:
-        """Take the beginning from a SYN, unless there is one."""
-        if self.base is None or (not self._answered and not self.stream.reach):
-            if self._syn is not None and self._syn.seq != syn.seq:
-                self.ignored.append(self._syn)
-            self._syn, self._last_ack = syn, None
-            self._begin(syn.seq + 1)
-        elif (self.base - 1 - syn.seq) & 0xFFFFFFFF:
-            self.ignored.append(syn)
+    @property
+    def start(self) -> int:
+        """Where the stream begins: 0, or before it where something stands there."""
+        return min(int(self.position[0]), 0) if len(self.position) else 0
 
-    def renewed(self, ack: int) -> Datagram | None:
-        """Return the SYN with another beginning that `ack`, of a SYN-ACK, answers."""
-        found = [syn for syn in self.ignored if (syn.seq + 1 - ack) & 0xFFFFFFFF == 0]
-        if not found or (self.base is not None and (self.base - ack) & 0xFFFFFFFF == 0):
-            return None
-        self.ignored = [syn for syn in self.ignored if syn not in found]
-        return found[-1]
-
-    def answered(self, ack: int) -> None:
-        """Note that a SYN-ACK acknowledged `ack`."""
-        self._answered |= self.base is not None and (self.base - ack) & 0xFFFFFFFF == 0
-
-    def acknowledged(self, ack: int) -> None:
-        """Note what the other side says it has."""
-        if ack == self._last_ack and self._acked is not None:
-            return
-        if self._last_ack is None or self.base is not None or unwrapped(ack, self._last_ack) > self._last_ack:
-            self._last_ack = ack
-        if self.base is None:
-            return
-        position = unwrapped(ack, self._edge)
-        if position - self._edge <= _FAR:
-            self._acked = position if self._acked is None else max(self._acked, position)
-            self._edge = max(self._edge, position)
-
-    def take(self, segment: Datagram) -> None:
-        """Put a segment into the stream, or aside."""
-        self._ended |= bool(segment.flags & _TH_FIN)
-        seq = segment.seq + 1 if segment.flags & _TH_SYN else segment.seq
-        if self.base is None:
-            self._first = seq if self._first is None else self._first
-            if segment.size:
-                self._begin(seq)
-        if not segment.size or self.base is None:
-            return
-        # the other side's word is a firm place to count from; where it is silent, the last segment has to do
-        position = unwrapped(seq, self._near if self._acked is None else self._edge)
-        if not self._reaches(position):
-            if self._answered or self.stream.reach:
-                self.strays.append(Stray(segment, position))
-                return
-            self._begin(seq)  # the SYN that was seen is not the one of this connection
-            position = seq
-        if segment.size == 1 and self._acked == self._edge == position + 1:
-            self._keep_alive(segment, position)
-            return
-        if self._answered and position + segment.size <= self.base:
-            self.strays.append(Stray(segment, position))  # before the first byte there is nothing
-            return
-        self._near = position + segment.size
-        if position <= self._edge:
-            self._edge = max(self._edge, self._near)
-        self._add(segment, position)
-
-    def finish(self) -> None:
-        """Take what stood too far away when it came, and was acknowledged in the end."""
-        left = []
-        for stray in self.strays:
-            position = unwrapped(stray.datagram.seq, self._edge)
-            if self._acked is not None and self.base is not None and self.base <= position < self._acked:
-                self._add(stray.datagram, position)
-            else:
-                left.append(stray)
-        self.strays = left
-
-    def unseen(self) -> int:
-        """Return how many bytes the other side acknowledged behind the last one that was seen."""
-        if self.base is None:
-            if self._last_ack is None or self._first is None:
-                return 0
-            ahead = unwrapped(self._last_ack, self._first) - self._first
-        elif self._acked is None:
-            return 0
-        else:
-            ahead = self._acked - self.base - self.stream.reach
-        # a FIN takes a number too, seen or not
-        ahead -= 1 if self._ended or ahead == 1 else 0
-        return ahead if 0 < ahead < _FAR else 0
-
-    def _begin(self, base: int) -> None:
-        self.base = self._near = self._edge = base
-        self._acked = None
-        if self._last_ack is not None:
-            self.acknowledged(self._last_ack)
-
-    def _reaches(self, position: int) -> bool:
-        if self._acked is None:
-            return abs(position - self._near) <= _FAR
-        return position - self._edge >= -_FAR and position <= max(self._edge, self._near) + _AHEAD
-
-    def _keep_alive(self, segment: Datagram, position: int) -> None:
-        """Leave out a byte that the other side has had already: it is sent to be answered (RFC 9293 3.8.4)."""
-        kept = self.stream.at(position - (self.base or 0))
-        if not segment.parts or segment.parts[0].data in (b"\0", kept):
-            return
-        if kept or position < (self.base or 0):
-            self.garbage.append(Stray(segment, position))
-
-    def _add(self, segment: Datagram, position: int) -> None:
-        at = position - (self.base or 0)
-        self.last = segment.row
-        for row, place, data in segment.parts:
-            self.stream.add(Segment(row, at + place, data, len(data)))
-        self.stream.reach = max(self.stream.reach, at + segment.size)
+    def gaps(self) -> np.ndarray:
+        """Return how many bytes are missing before each piece."""
+        ends = np.concatenate([[self.start], self.position + self.length])
+        return self.position - ends[:-1]
 
 
-def connections(datagrams: Iterable[Datagram], from_src: Sequence[bool]) -> list[tuple[Side, Side]]:
-    """Return the two sides, src first; more than one pair where the ports were used again within the session."""
-    found = [(Side("src"), Side("dst"))]
-    for each in datagrams:
-        if each.flags < 0:
+def connections(these: Segments, *, policy: str = "first") -> list[tuple[Side, Side]]:
+    """Return the two sides, src first; more than one pair where the ports were used again within the session.
+
+    Parameters
+    ----------
+    these
+        What the packets of the session carry.
+    policy
+        Whose bytes count where segments overlap: a name of `POLICIES`.
+
+    Raises
+    ------
+    UnknownName
+        Where there is no such policy.
+    """
+    if policy not in POLICIES:
+        raise UnknownName(f"there is no policy {printable(policy)!r}; there are {', '.join(POLICIES)}")
+    entries, words = streams.walked(these.from_src, these.seq, these.ack, these.flags, these.size)
+    group = entries.connection * 2 + entries.side
+    order = np.argsort(group, kind="stable")
+    cuts = np.searchsorted(group[order], np.arange(2 * len(words) + 1))
+    sides = []
+    for number in range(2 * len(words)):
+        rows = order[cuts[number] : cuts[number + 1]]
+        own = streams.Entries(*(each[rows] for each in entries))
+        sides.append(_side(these, own, words[number // 2, number % 2], ("src", "dst")[number % 2], policy))
+    return list(zip(sides[::2], sides[1::2], strict=True))
+
+
+def _side(these: Segments, entries: streams.Entries, words: np.ndarray, name: str, policy: str) -> Side:
+    """Return one side of one connection of its entries."""
+    kept = np.flatnonzero((entries.kind == streams.STREAM) | (entries.kind == streams.LATE))
+    # what was accepted in the end came after all others
+    kept = kept[np.argsort(entries.kind[kept] == streams.LATE, kind="stable")]
+    number, owner = _parts(these, entries.row[kept])
+    begin = entries.position[kept][owner] + these.place[number]
+    length = these.held[number]
+    which, position, run = streams.swept(begin, length, _rank(begin, length, policy))
+    side = Side(
+        name,
+        number[which],
+        position,
+        position - begin[which],
+        run,
+        reach=int(words[streams.REACH]),
+        last=int(words[streams.LAST]),
+    )
+    if side.last >= 0:
+        side.last = int(these.row[side.last])
+    side.unseen = _unseen(words)
+    side.strays = [Stray(row, at) for row, at in _of_kind(entries, streams.STRAY)]
+    side.ignored = [row for row, _ in _of_kind(entries, streams.IGNORED)]
+    _keep_alives(these, side, _of_kind(entries, streams.KEEP_ALIVE))
+    if int(side.length.sum()) < int(length.sum()):
+        _lost(these, side, number, begin, length, which)
+    return side
+
+
+def _parts(these: Segments, segment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the parts of segments, and of each part the place of its segment among those given."""
+    if len(these.segment) == len(these.row) and (these.segment == np.arange(len(these.row))).all():
+        return segment, np.arange(len(segment))
+    first, last = np.searchsorted(these.segment, [segment, segment + 1])
+    owner = np.repeat(np.arange(len(segment)), last - first)
+    inside = np.arange(len(owner)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+    return first[owner] + inside, owner
+
+
+def _rank(begin: np.ndarray, length: np.ndarray, policy: str) -> np.ndarray:
+    """Return for each part, in the order in which they came, its rank: the lowest counts."""
+    came = np.arange(len(begin))
+    if policy == "first":
+        return came
+    if policy == "last":
+        return came[::-1]
+    order = np.lexsort((came, -length, begin) if policy == "linux" else (came, begin))
+    rank = np.empty(len(begin), np.int64)
+    rank[order] = came
+    return rank
+
+
+def _of_kind(entries: streams.Entries, kind: int) -> list[tuple[int, int]]:
+    rows = entries.kind == kind
+    return list(zip(entries.row[rows].tolist(), entries.position[rows].tolist(), strict=True))
+
+
+def _keep_alives(these: Segments, side: Side, found: Sequence[tuple[int, int]]) -> None:
+    """Leave out bytes that the other side has had already: they are sent to be answered (RFC 9293 3.8.4)."""
+    if not found:
+        return
+    number, position = np.array(found, np.int64).T
+    part = np.searchsorted(these.segment, number)
+    known = np.flatnonzero(np.append(these.held, 0)[part] == 1)  # not where snaplen cut the byte off
+    number, position, part = number[known], position[known], part[known]
+    sent = these.source.read(part, np.zeros(len(part), np.int64), np.ones(len(part), np.int64))
+    place = np.searchsorted(side.position, position, "right") - 1
+    there = (place >= 0) & (position < (np.append(side.position + side.length, 0))[place])
+    away = (position - np.append(side.position, 0)[place] + np.append(side.skip, 0)[place])[there]
+    kept = iter(these.source.read(side.part[place[there]], away, np.ones(int(there.sum()), np.int64)))
+    lost: dict[int, int] = {}
+    for each, at, byte, held in zip(number.tolist(), position.tolist(), sent, there.tolist(), strict=True):
+        other = next(kept) if held else None
+        if byte in (0, other):
             continue
-        src, dst = found[-1]
-        mine, other = (src, dst) if from_src[each.row] else (dst, src)
-        if each.flags & _TH_SYN:
-            if each.flags & _TH_ACK:
-                syn = other.renewed(each.ack)
-                if syn is not None:
-                    if not any(side.stream.reach or side.strays for side in found[-1]):
-                        found.pop()  # it never came to anything
-                    found.append((Side("src"), Side("dst")))
-                    src, dst = found[-1]
-                    mine, other = (src, dst) if from_src[each.row] else (dst, src)
-                    other.open(syn)
-                    other.take(syn)
-                other.answered(each.ack)
-            mine.open(each)
-        if each.flags & (_TH_ACK | _TH_RST) == _TH_ACK:
-            other.acknowledged(each.ack)
-        mine.take(each)
-    for pair in found:
-        for side in pair:
-            side.finish()
-    return found
+        if held or at < 0:
+            side.garbage.append(Stray(each, at))
+        else:
+            lost.setdefault(at, each)  # the byte itself was never seen: this is it
+    for at, each in lost.items():
+        place = np.searchsorted(side.position, at)
+        side.part = np.insert(side.part, place, np.searchsorted(these.segment, each))
+        side.position, side.skip, side.length = (
+            np.insert(values, place, value) for values, value in ((side.position, at), (side.skip, 0), (side.length, 1))
+        )
+        side.reach, side.last = max(side.reach, at + 1), max(side.last, int(these.row[each]))
 
 
-class Placed(NamedTuple):
-    """A piece of one side in the order of the conversation."""
+class _Run(NamedTuple):
+    """Bytes of a part that do not count."""
 
-    delivered: int  # the row with which all before it was there, as far as it came
-    side: str
-    piece: Piece  # its position counts through all connections of the session
-    gap: int  # bytes missing before it
-    connection: int  # of those of the session
+    part: int
+    begin: int  # in the stream
+    end: int
+    skip: int  # in the part
 
 
-def placed(pairs: Sequence[tuple[Side, Side]]) -> list[Placed]:
-    """Return the pieces of both sides in the order in which they were complete at the sensor."""
-    found: list[Placed] = []
-    before = {"src": 0, "dst": 0}
+def _lost(
+    these: Segments, side: Side, number: np.ndarray, begin: np.ndarray, length: np.ndarray, which: np.ndarray
+) -> None:
+    """Compare what does not count with what does."""
+    runs = _runs(side, number, begin, length, which)
+    batch: list[_Run] = []
+    size = 0
+    for run in runs:
+        batch.append(run)
+        size += run.end - run.begin
+        if size >= _BATCH:
+            _compared(these, side, batch)
+            batch, size = [], 0
+    _compared(these, side, batch)
+
+
+def _runs(side: Side, number: np.ndarray, begin: np.ndarray, length: np.ndarray, which: np.ndarray) -> Iterator[_Run]:
+    """Yield the runs of each part that are not its own, in the order in which the parts came."""
+    own = np.bincount(which, side.length, len(begin)).astype(np.int64)
+    order = np.argsort(which, kind="stable")
+    cuts = np.searchsorted(which[order], np.arange(len(begin) + 1))
+    for each in np.flatnonzero(own < length).tolist():
+        start, end = int(begin[each]), int(begin[each] + length[each])
+        at = start
+        for piece in order[cuts[each] : cuts[each + 1]].tolist():
+            stop = int(side.position[piece])
+            if at < stop:
+                yield _Run(int(number[each]), at, stop, at - start)
+            at = stop + int(side.length[piece])
+        if at < end:
+            yield _Run(int(number[each]), at, end, at - start)
+
+
+def _compared(these: Segments, side: Side, runs: Sequence[_Run]) -> None:
+    if not runs:
+        return
+    part, begin, end, skip = np.array(runs, np.int64).T
+    other = these.source.read(part, skip, end - begin)
+    first = np.searchsorted(side.position, begin, "right") - 1
+    last = np.searchsorted(side.position, end)
+    many = last - first
+    piece = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many) + np.repeat(first, many)
+    low = np.maximum(side.position[piece], np.repeat(begin, many))
+    high = np.minimum(side.position[piece] + side.length[piece], np.repeat(end, many))
+    kept = these.source.read(side.part[piece], side.skip[piece] + low - side.position[piece], high - low)
+    at = 0
+    for run in runs:
+        size = run.end - run.begin
+        ours, theirs = kept[at : at + size], other[at : at + size]
+        at += size
+        if ours == theirs:
+            side.again += size
+        else:
+            side.conflicts.append(Conflict(run.begin, ours, theirs, int(these.part_row[run.part])))
+
+
+def _unseen(words: np.ndarray) -> int:
+    if not words[streams.HAS_BASE]:
+        if not (words[streams.HAS_LAST_ACK] and words[streams.HAS_FIRST]):
+            return 0
+        ahead = streams.unwrapped(int(words[streams.LAST_ACK]), int(words[streams.FIRST])) - int(words[streams.FIRST])
+    elif not words[streams.HAS_ACKED]:
+        return 0
+    else:
+        ahead = int(words[streams.ACKED] - words[streams.BASE] - words[streams.REACH])
+    # a FIN takes a number too, seen or not
+    ahead -= 1 if words[streams.ENDED] or ahead == 1 else 0
+    return ahead if 0 < ahead < 1 << 30 else 0
+
+
+class Pieces(NamedTuple):
+    """The pieces of all connections in the order in which they were complete at the sensor; one row a piece.
+
+    A row with length 0 says that what was sent last is missing.
+    """
+
+    side: np.ndarray  # int64; 0 for src, 1 for dst
+    connection: np.ndarray
+    gap: np.ndarray  # bytes missing before it
+    position: np.ndarray  # counts through all connections of the session
+    row: np.ndarray  # the packet
+    part: np.ndarray
+    skip: np.ndarray
+    length: np.ndarray
+
+
+def placed(these: Segments, pairs: Sequence[tuple[Side, Side]]) -> Pieces:
+    """Return the pieces of both sides in the order of the conversation."""
+    before = [0, 0]
+    found, delivered = [], []
     for number, pair in enumerate(pairs):
-        for side in pair:
-            delivered = -1
-            pieces = side.stream.pieces
-            expected = min(pieces[0].position, 0) if pieces else 0
-            shift = before[side.name] - expected if before[side.name] else 0
-            for piece in pieces:
-                delivered = max(delivered, piece.arrival)
-                gap = piece.position - expected
-                expected = piece.position + len(piece.data)
-                moved = piece._replace(position=piece.position + shift) if shift else piece
-                found.append(Placed(delivered, side.name, moved, gap, number))
-            if side.stream.reach > expected:
-                end = Piece(side.stream.reach + shift, b"", side.last)
-                found.append(Placed(max(delivered, side.last), side.name, end, side.stream.reach - expected, number))
-            before[side.name] = max(side.stream.reach, expected) + shift
-    found.sort(key=itemgetter(0))
-    return found
+        for which, side in enumerate(pair):
+            shift = before[which] - side.start if before[which] else 0
+            row = these.part_row[side.part]
+            complete = np.maximum.accumulate(row) if len(row) else row
+            piece = [side.gaps(), side.position + shift, row, side.part, side.skip, side.length]
+            end = int(side.position[-1] + side.length[-1]) if len(row) else side.start
+            if side.reach > end:
+                piece = [
+                    np.append(each, value)
+                    for each, value in zip(
+                        piece, (side.reach - end, side.reach + shift, side.last, 0, 0, 0), strict=True
+                    )
+                ]
+                complete = np.append(complete, max(int(complete[-1]) if len(complete) else -1, side.last))
+            many = len(complete)
+            found.append([np.full(many, which), np.full(many, number), *piece])
+            delivered.append(complete)
+            before[which] = max(side.reach, end) + shift
+    order = np.argsort(np.concatenate(delivered), kind="stable")
+    return Pieces(*(np.concatenate(each)[order] for each in zip(*found, strict=True)))

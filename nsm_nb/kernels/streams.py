@@ -1,0 +1,343 @@
+"""Both sides of a TCP conversation by numbers alone: which segment stands where, and whose bytes count where they overlap.
+
+No payload is looked at but where segments overlap, so that a conversation of any size has its index in memory.
+
+Source: RFC 9293 3.4 and 3.10.7 (what a receiver accepts), 3.8.4 (keep-alives); RFC 7323 2.3 (windows).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+__all__ = [
+    "ACKED", "BASE", "ENDED", "FIRST", "HAS_ACKED", "HAS_BASE", "HAS_FIRST", "HAS_LAST_ACK", "IGNORED", "KEEP_ALIVE", "LAST",
+    "LAST_ACK", "LATE", "REACH", "STRAY", "STREAM", "Entries", "scattered", "swept", "unwrapped", "walked",
+]  # fmt: skip
+
+TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10
+_FAR = 1 << 30  # further than any window reaches (RFC 7323 2.3)
+_AHEAD = 16 << 20  # how far a segment may stand ahead of what the other side acknowledged or what was seen
+
+# What an entry is
+STREAM = 1  # bytes of the stream
+STRAY = 2  # too far from the stream to belong to it
+KEEP_ALIVE = 3  # one byte that the other side has had already
+IGNORED = 4  # a SYN with another beginning that nobody answered
+LATE = 5  # bytes of the stream that stood too far from it when they came, and were acknowledged in the end
+
+# What is known of a side, one word each
+(
+    BASE, HAS_BASE, ANSWERED, ENDED, FIRST, HAS_FIRST, NEAR, EDGE, ACKED, HAS_ACKED, LAST_ACK, HAS_LAST_ACK, SYN, REACH, LAST,
+) = range(15)  # fmt: skip
+_WORDS = 15
+
+
+class Entries(NamedTuple):
+    """What became of the segments: one entry for each that carries something or is told of; in the order of arrival."""
+
+    row: np.ndarray  # int64
+    connection: np.ndarray  # int64; of those that used the ports one after the other
+    side: np.ndarray  # int64; 0 for src, 1 for dst
+    kind: np.ndarray  # int64
+    position: np.ndarray  # int64; of its first byte in the stream of its side and connection, from 0
+
+
+@njit(cache=True)
+def unwrapped(seq, near):
+    """Return the 64-bit position whose lower 32 bits are `seq` and which lies nearest to `near` (RFC 9293 3.4)."""
+    ahead = (seq - near) & 0xFFFFFFFF
+    if ahead >= 0x80000000:
+        return near + ahead - 0x100000000
+    return near + ahead
+
+
+@njit(cache=True)
+def _acknowledged(mine, ack):
+    """Note what the other side says it has."""
+    if mine[HAS_LAST_ACK] and ack == mine[LAST_ACK] and mine[HAS_ACKED]:
+        return
+    if not mine[HAS_LAST_ACK] or mine[HAS_BASE] or unwrapped(ack, mine[LAST_ACK]) > mine[LAST_ACK]:
+        mine[LAST_ACK], mine[HAS_LAST_ACK] = ack, 1
+    if not mine[HAS_BASE]:
+        return
+    position = unwrapped(ack, mine[EDGE])
+    if position - mine[EDGE] <= _FAR:
+        mine[ACKED] = max(mine[ACKED], position) if mine[HAS_ACKED] else position
+        mine[HAS_ACKED] = 1
+        mine[EDGE] = max(mine[EDGE], position)
+
+
+@njit(cache=True)
+def _begin(mine, base):
+    mine[BASE] = mine[NEAR] = mine[EDGE] = base
+    mine[HAS_BASE], mine[HAS_ACKED] = 1, 0
+    if mine[HAS_LAST_ACK]:
+        _acknowledged(mine, mine[LAST_ACK])
+
+
+@njit(cache=True)
+def _reaches(mine, position):
+    if not mine[HAS_ACKED]:
+        return abs(position - mine[NEAR]) <= _FAR
+    return position - mine[EDGE] >= -_FAR and position <= max(mine[EDGE], mine[NEAR]) + _AHEAD
+
+
+@njit(cache=True)
+def _placed(mine, entries, count, row, connection, side, kind, position, size):
+    entries[0][count], entries[1][count], entries[2][count] = row, connection, side
+    entries[3][count], entries[4][count] = kind, position - (mine[BASE] if mine[HAS_BASE] else 0)
+    if kind == STREAM:
+        mine[REACH] = max(mine[REACH], position - mine[BASE] + size)
+        mine[LAST] = row
+    return count + 1
+
+
+@njit(cache=True)
+def _take(mine, entries, count, row, connection, side, seq, flags, size):
+    """Put a segment into the stream, or aside; return how many entries there are."""
+    if flags & TH_FIN:
+        mine[ENDED] = 1
+    if flags & TH_SYN:
+        seq += 1
+    if not mine[HAS_BASE]:
+        if not mine[HAS_FIRST]:
+            mine[FIRST], mine[HAS_FIRST] = seq, 1
+        if size:
+            _begin(mine, seq)
+    if not size or not mine[HAS_BASE]:
+        return count
+    # the other side's word is a firm place to count from; where it is silent, the last segment has to do
+    position = unwrapped(seq, mine[EDGE] if mine[HAS_ACKED] else mine[NEAR])
+    if not _reaches(mine, position):
+        if mine[ANSWERED] or mine[REACH]:
+            return _placed(mine, entries, count, row, connection, side, STRAY, position, size)
+        _begin(mine, seq)  # the SYN that was seen is not the one of this connection
+        position = seq
+    if size == 1 and mine[HAS_ACKED] and mine[ACKED] == mine[EDGE] and mine[EDGE] == position + 1:
+        return _placed(mine, entries, count, row, connection, side, KEEP_ALIVE, position, size)
+    if mine[ANSWERED] and position + size <= mine[BASE]:
+        return _placed(mine, entries, count, row, connection, side, STRAY, position, size)  # before the first byte
+    mine[NEAR] = position + size
+    if position <= mine[EDGE]:
+        mine[EDGE] = max(mine[EDGE], mine[NEAR])
+    return _placed(mine, entries, count, row, connection, side, STREAM, position, size)
+
+
+@njit(cache=True)
+def _open(mine, entries, count, row, connection, side, seq, syn_seq):
+    """Take the beginning from a SYN, unless there is one; return how many entries there are."""
+    if not mine[HAS_BASE] or (not mine[ANSWERED] and not mine[REACH]):
+        if mine[SYN] >= 0 and syn_seq != seq:
+            count = _placed(mine, entries, count, mine[SYN], connection, side, IGNORED, syn_seq, 0)
+        mine[SYN], mine[HAS_LAST_ACK] = row, 0
+        _begin(mine, seq + 1)
+    elif (mine[BASE] - 1 - seq) & 0xFFFFFFFF:
+        count = _placed(mine, entries, count, row, connection, side, IGNORED, seq, 0)
+    return count
+
+
+@njit(cache=True)
+def _renewed(mine, entries, begin, count, side, ack, seq):
+    """Return the row of the SYN with another beginning that `ack`, of a SYN-ACK, answers; -1 where there is none."""
+    if mine[HAS_BASE] and (mine[BASE] - ack) & 0xFFFFFFFF == 0:
+        return -1
+    found = -1
+    for place in range(begin, count):
+        ours = entries[3][place] == IGNORED and entries[2][place] == side
+        if ours and (seq[entries[0][place]] + 1 - ack) & 0xFFFFFFFF == 0:
+            found = entries[0][place]
+            entries[3][place] = 0
+    return found
+
+
+@njit(cache=True)
+def _finish(words, entries, begin, count, seq, flags, size):
+    """Take what stood too far away when it came, and was acknowledged in the end."""
+    for place in range(begin, count):
+        mine = words[entries[2][place]]
+        if entries[3][place] == STRAY and mine[HAS_ACKED] and mine[HAS_BASE]:
+            row = entries[0][place]
+            position = unwrapped(seq[row], mine[EDGE])
+            if mine[BASE] <= position < mine[ACKED]:
+                entries[3][place], entries[4][place] = LATE, position - mine[BASE]
+                mine[REACH] = max(mine[REACH], position - mine[BASE] + size[row])
+                mine[LAST] = row
+
+
+@njit(cache=True)
+def _walk(from_src, seq, ack, flags, size, words, entries):
+    connection = begin = count = 0
+    words[0, :, SYN] = -1
+    words[0, :, LAST] = -1
+    ignored = np.zeros(2, np.int64)  # SYNs of each side of this connection that are kept aside
+    for row in range(len(seq)):
+        if flags[row] < 0:
+            continue
+        side = 0 if from_src[row] else 1
+        other = 1 - side
+        if flags[row] & TH_SYN:
+            if flags[row] & TH_ACK:
+                syn = -1
+                if ignored[other]:
+                    syn = _renewed(words[connection, other], entries, begin, count, other, ack[row], seq)
+                if syn >= 0:
+                    carried = False
+                    for place in range(begin, count):
+                        carried |= 0 < entries[3][place] < IGNORED
+                    if carried:
+                        _finish(words[connection], entries, begin, count, seq, flags, size)
+                        connection += 1
+                    else:  # it never came to anything
+                        for place in range(begin, count):
+                            entries[3][place] = 0
+                        words[connection] = 0
+                    begin = count
+                    ignored[:] = 0
+                    words[connection, :, SYN] = -1
+                    words[connection, :, LAST] = -1
+                    count = _open(words[connection, other], entries, count, syn, connection, other, seq[syn], 0)
+                    count = _take(
+                        words[connection, other],
+                        entries,
+                        count,
+                        syn,
+                        connection,
+                        other,
+                        seq[syn],
+                        flags[syn],
+                        size[syn],
+                    )
+                answered = words[connection, other]
+                if answered[HAS_BASE] and (answered[BASE] - ack[row]) & 0xFFFFFFFF == 0:
+                    answered[ANSWERED] = 1
+            mine = words[connection, side]
+            before = count
+            count = _open(
+                mine, entries, count, row, connection, side, seq[row], seq[mine[SYN]] if mine[SYN] >= 0 else 0
+            )
+            ignored[side] += count - before
+        if flags[row] & (TH_ACK | TH_RST) == TH_ACK:
+            _acknowledged(words[connection, other], ack[row])
+        count = _take(words[connection, side], entries, count, row, connection, side, seq[row], flags[row], size[row])
+    _finish(words[connection], entries, begin, count, seq, flags, size)
+    return connection + 1, count
+
+
+def walked(
+    from_src: np.ndarray, seq: np.ndarray, ack: np.ndarray, flags: np.ndarray, size: np.ndarray
+) -> tuple[Entries, np.ndarray]:
+    """Return what became of the segments of a conversation, in the order of their arrival.
+
+    Parameters
+    ----------
+    from_src : bool array
+    seq, ack, flags, size : int64 arrays
+        Of each segment; `flags` is negative where there is no TCP header, `size` what it carried on the wire.
+
+    Returns
+    -------
+    entries : Entries
+    words : int64 array, (connections, 2, words)
+        What was known of each side of each connection in the end, by the names above.
+    """
+    many = len(seq)
+    opened = int(((flags > 0) & (flags & TH_SYN > 0) & (flags & TH_ACK > 0)).sum())
+    words = np.zeros((opened + 1, 2, _WORDS), np.int64)
+    entries = tuple(np.zeros(3 * many + 2, np.int64) for _ in range(5))
+    connections, count = _walk(from_src, seq, ack, flags, size, words, entries)
+    known = np.flatnonzero(entries[3][:count])
+    return Entries(*(each[known] for each in entries)), words[:connections]
+
+
+@njit(cache=True)
+def _push(heap, size, rank, value):
+    at = size
+    heap[at] = value
+    while at and rank[heap[(at - 1) // 2]] > rank[heap[at]]:
+        heap[at], heap[(at - 1) // 2] = heap[(at - 1) // 2], heap[at]
+        at = (at - 1) // 2
+    return size + 1
+
+
+@njit(cache=True)
+def _pop(heap, size, rank):
+    size -= 1
+    heap[0] = heap[size]
+    at = 0
+    while 2 * at + 1 < size:
+        child = 2 * at + 1
+        if child + 1 < size and rank[heap[child + 1]] < rank[heap[child]]:
+            child += 1
+        if rank[heap[at]] <= rank[heap[child]]:
+            break
+        heap[at], heap[child] = heap[child], heap[at]
+        at = child
+    return size
+
+
+@njit(cache=True)
+def _sweep(order, start, end, rank, owner, position, stop):
+    """Walk the stream once; at each place the segment of the lowest rank that covers it is on top of the heap."""
+    many = len(order)
+    heap = np.empty(many, np.int64)
+    size = next_ = count = 0
+    at = start[order[0]] if many else 0
+    while True:
+        if size == 0:
+            if next_ == many:
+                return count
+            at = start[order[next_]]
+        while next_ < many and start[order[next_]] <= at:
+            size = _push(heap, size, rank, order[next_])
+            next_ += 1
+        while size and end[heap[0]] <= at:
+            size = _pop(heap, size, rank)
+        if size == 0:
+            continue
+        best = heap[0]
+        until = end[best]
+        if next_ < many:
+            until = min(until, start[order[next_]])
+        if count and owner[count - 1] == best and stop[count - 1] == at:
+            stop[count - 1] = until
+        else:
+            owner[count], position[count], stop[count] = best, at, until
+            count += 1
+        at = until
+
+
+def swept(start: np.ndarray, size: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return whose bytes count where segments overlap: runs in the order of the stream that never overlap.
+
+    Parameters
+    ----------
+    start, size : int64 arrays
+        Where each segment stands in the stream, and how many bytes of it there are.
+    rank : int64 array
+        Of two segments the one of the lower rank counts.
+
+    Returns
+    -------
+    owner, position, length : int64 arrays
+        The segment of each run, where the run begins and how long it is. A segment may own several.
+    """
+    known = np.flatnonzero(size > 0)
+    order = known[np.argsort(start[known], kind="stable")]
+    end = start + size
+    if len(order) < 2 or (start[order[1:]] >= end[order[:-1]]).all():
+        return order, start[order], size[order]
+    owner, position, stop = (np.empty(2 * len(order) + 1, np.int64) for _ in range(3))
+    count = _sweep(order, start, end, rank, owner, position, stop)
+    return owner[:count], position[:count], stop[:count] - position[:count]
+
+
+@njit(cache=True)
+def scattered(buffer, begin, length, into, at):
+    """Copy pieces of a buffer to where they belong; the caller has checked all bounds."""
+    for number in range(len(begin)):
+        here, there = begin[number], at[number]
+        for place in range(length[number]):
+            into[there + place] = buffer[here + place]
