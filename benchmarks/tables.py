@@ -25,3 +25,23 @@ def measure_statistics(this: Run) -> Iterator[Result]:
     for name, job in jobs.items():
         seconds, share = times(job, this.runs)
         yield of_samples(name, seconds, "s", "small.pcap, decoded", share=share)
+
+    def overview() -> None:
+        nsm.statistics.summary(packets)
+        nsm.statistics.timeline(packets, every="1min", by="proto")
+        nsm.statistics.talkers(sessions)
+
+    seconds, share = times(overview, this.runs)
+    how = "small.pcap, decoded: one after the other"
+    yield of_samples(f"summary, timeline and talkers of {of_packets}", seconds, "s", how, asked="< 1.0", share=share)
+    more = {
+        f"statistics.hosts of {of_packets} and {of_sessions}": lambda: nsm.statistics.hosts(packets, sessions),
+        f"statistics.services of {of_sessions}": lambda: nsm.statistics.services(sessions),
+        f"statistics.protocols with applications of {of_packets}": lambda: nsm.statistics.protocols(packets, sessions),
+        f"statistics.compare of the halves of {of_packets}": lambda: nsm.statistics.compare(
+            packets.iloc[: len(packets) // 2], packets.iloc[len(packets) // 2 :]
+        ),
+    }
+    for name, job in more.items():
+        seconds, share = times(job, this.runs)
+        yield of_samples(name, seconds, "s", "small.pcap, decoded", share=share)
