@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
+import operator
 import os
 import sys
 import time
@@ -141,6 +143,18 @@ def parser() -> argparse.ArgumentParser:
     packet.add_argument("evidence", help="the capture, as `nsm-nb evidence` names it")
     packet.add_argument("frame", type=int, help="the frame's number, as Wireshark counts")
     packet.add_argument("--tree", action="store_true", help="all that tshark can tell of it")
+
+    packets = command("packets", _packets, "print packets as tcpdump, snort or tshark do",
+                      "  nsm-nb packets my-case --session 4657181179822775\n"
+                      "  nsm-nb packets staged.pcap --frames 3160-3170,3620 --style snort\n"
+                      "  nsm-nb packets my-case --evidence staged.pcap --frames 3620 --style tethereal | less",
+                      case=False)  # fmt: skip
+    packets.add_argument("place", metavar="CASE_OR_FILE", help="a case, a folder of evidence, or one capture")
+    packets.add_argument("--style", choices=("tcpdump", "snort", "hex", "tethereal"), default="tcpdump",
+                         help="whose layout (default: tcpdump -n -e -vvv -X, in UTC)")  # fmt: skip
+    packets.add_argument("--session", type=int, help="those of this session")
+    packets.add_argument("--frames", help="those of these numbers, as Wireshark counts: 7 or 5-9,12")
+    packets.add_argument("--evidence", help="those of this capture, as `nsm-nb evidence` names it")
 
     carve = command("carve", _carve, "write the packets of sessions to a new capture",
                     "  nsm-nb carve my-case 4657181179822775 -o shell.pcap", case=False)  # fmt: skip
@@ -367,6 +381,50 @@ def _packet(chosen: argparse.Namespace) -> None:
     for title, values in fields(frame, link=int(link_types(row)[0])):
         print(f"{title:<8} " + ", ".join(f"{name} {value}" for name, value in values))
     print("".join(f"{each}\n" for each in hex_rows(frame)), end="")
+
+
+def _packets(chosen: argparse.Namespace) -> None:
+    from nsm_nb.full_content.views import texts
+
+    packets, paths = _chosen_packets(chosen)
+    for text in texts(packets, chosen.style, evidence=paths):
+        sys.stdout.write(text)
+
+
+def _chosen_packets(chosen: argparse.Namespace) -> tuple[pd.DataFrame, dict[str, Path] | None]:
+    """Return the packets that are asked for, and where their evidence lies (None where its name is its path)."""
+    import nsm_nb as nsm
+
+    place, paths = Path(chosen.place), None
+    if place.is_file() and place.name != "case.toml":
+        packets = nsm.read_packets(place)
+        if chosen.session is not None:
+            packets = nsm.sessions.assemble(packets)[1]
+            packets = packets[(packets["session"] == chosen.session).fillna(value=False)]
+    else:
+        case = nsm.open_case(place)
+        case.index(progress=_Progress() if sys.stderr.isatty() else None)
+        packets, paths = case.packets if chosen.session is None else case.packets_of(chosen.session), case.paths
+    if chosen.evidence is not None:
+        packets = packets[packets["evidence"] == chosen.evidence]
+    if chosen.frames is not None:
+        wanted = [packets["frame"].between(*each) for each in _ranges(chosen.frames)]
+        packets = packets[functools.reduce(operator.or_, wanted)]
+    if not len(packets):
+        raise NsmError("there is no such packet; nsm-nb evidence and nsm-nb sessions say what there is")
+    return packets, paths
+
+
+def _ranges(text: str) -> list[tuple[int, int]]:
+    """Return first and last number of each part of a list such as 5-9,12."""
+    ranges = []
+    for part in text.split(","):
+        first, dash, last = (each.strip() for each in part.partition("-"))
+        last = last if dash else first
+        if not all(each.isascii() and each.isdecimal() and len(each) < 19 for each in (first, last)):
+            raise NsmError(f"{printable(text)!r} is no list of frames; write 7, or 5-9,12")
+        ranges.append((int(first), int(last)))
+    return ranges
 
 
 def _carve(chosen: argparse.Namespace) -> None:

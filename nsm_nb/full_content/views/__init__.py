@@ -65,9 +65,9 @@ def texts(
         return iter(())
     if style == "tethereal":
         return iter([dissect_packets(packets, evidence=evidence, octets=True)])
+    PACKETS.require(packets, "time", "length", "layers")
     if style == "hex":
         return hexdump(data for _, _, data, _ in _frames(packets, evidence))
-    PACKETS.require(packets, "time", "length", "layers")
     if style == "snort":
         return _or_a_sentence(snort(_frames(packets, evidence)), len(packets))
     return tcpdump(_frames(packets, evidence))
