@@ -25,6 +25,7 @@ from nsm_nb.errors import CaseError, NsmError, UnknownName
 from nsm_nb.formats import netflow
 from nsm_nb.formats.source import read_head
 from nsm_nb.formats.stamps import yearless
+from nsm_nb.full_content import faults
 from nsm_nb.schema import ALERTS, SESSIONS, Caveat, caveats_of, with_caveats
 from nsm_nb.sessions import assemble
 from nsm_nb.sessions.identity import uncovered, with_community_id, with_numbers
@@ -395,6 +396,7 @@ class Holdings:
             tables["packets"] = formats.reader("pcap").packets(file.path, label=file.label)
         if "packets" in tables:
             records = tables.get("sessions", SESSIONS.empty())
+            tables["packets"] = with_caveats(tables["packets"], faults(tables["packets"], file.path))
             found, tables["packets"] = assemble(tables["packets"], idle=self._settings.idle)
             tables["sessions"] = with_caveats(
                 together(SESSIONS, [found, records]) if len(records) else found,

@@ -142,7 +142,9 @@ class _Blocks:
         self.drops()
         self.section = section
         self.sections += 1
-        self._keep_comments(body[16:], "the file" if self.sections == 1 else f"section {self.sections}")
+        for code, value in self._options(body[16:]):
+            if code == _OPT_COMMENT:
+                self._comment(value, "the file" if self.sections == 1 else f"section {self.sections}")
 
     def _interface(self, body: bytes) -> None:
         section = self.section
@@ -151,22 +153,35 @@ class _Blocks:
             raise _Damage("an interface block that is too short, or one too many")
         link, _, snaplen = struct.unpack_from(section.order + "HHI", body)
         exponent, shift, epoch, name = 6, 0, 0, ""
-        for code, value in _options(body[8:], section.order):
+        for code, value in self._options(body[8:]):
             if code == _IF_TSRESOL and len(value) >= 1:
                 exponent, shift = (-1, value[0] & 0x7F) if value[0] & 0x80 else (value[0], 0)
             elif code == _IF_TSOFFSET and len(value) >= 8:
                 (epoch,) = struct.unpack_from(section.order + "q", value)
             elif code == _IF_NAME:
                 name = value[:100].rstrip(b"\0").decode("utf-8", "backslashreplace")
-        self._keep_comments(body[8:], f"interface {len(section.names)}")
+            elif code == _OPT_COMMENT:
+                self._comment(value, f"interface {len(section.names)}")
         section.add(link, (exponent, shift, epoch), snaplen, name)
 
-    def _keep_comments(self, options: bytes, whose: str) -> None:
-        for code, value in _options(options, self.section.order):
-            if code == _OPT_COMMENT:
-                self.other_comments += 1
-                if self.other_comments <= _COMMENTS_TOLD:
-                    self.reading.tell("comment", f"{whose} has the comment {_quoted(value)}")
+    def _options(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Yield code and value of each option, as far as they are whole."""
+        at = 0
+        while at + 4 <= len(data):
+            code, size = struct.unpack_from(self.section.order + "HH", data, at)
+            value = data[at + 4 : at + 4 + size]
+            if code == _OPT_END:
+                return
+            if len(value) < size:
+                self.reading.seen[Seen.OVERRUN] += 1
+                return
+            yield code, value
+            at += 4 + size + (-size % 4)
+
+    def _comment(self, text: bytes, whose: str) -> None:
+        self.other_comments += 1
+        if self.other_comments <= _COMMENTS_TOLD:
+            self.reading.tell("comment", f"{whose} has the comment {_quoted(text)}")
 
     def _names(self, body: bytes) -> None:
         self.reading.seen[Seen.NAMES] += 1
@@ -241,7 +256,7 @@ class _Blocks:
         for what, words in (
             (Seen.SECRETS, "decryption secrets blocks (not used)"),
             (Seen.UNKNOWN, f"blocks of kinds that are not read (the first is of type {int(seen[Seen.UNKNOWN_KIND])})"),
-            (Seen.OVERRUN, "packets whose options run over the end of their block; these options were not read"),
+            (Seen.OVERRUN, "blocks whose options run over their end; these options were not read"),
         ):
             if seen[what]:
                 reading.tell("pcapng", f"holds {int(seen[what]):,} {words}")
@@ -305,18 +320,6 @@ def _claims(source: Source, section: _Section) -> str:
         return ""
     kind, size = struct.unpack_from(section.order + "II", source.buffer.data, source.start)
     return "" if kind == _SECTION else f", which claims {size:,} bytes,"  # a section may change the byte order
-
-
-def _options(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """Yield code and value of each option, as far as they are whole."""
-    at = 0
-    while at + 4 <= len(data):
-        code, size = struct.unpack_from(order + "HH", data, at)
-        value = data[at + 4 : at + 4 + size]
-        if code == _OPT_END or len(value) < size:
-            return
-        yield code, value
-        at += 4 + size + (-size % 4)
 
 
 def _quoted(text: bytes) -> str:
