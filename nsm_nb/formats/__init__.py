@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -23,12 +23,16 @@ from nsm_nb.formats.source import is_set, read_head
 from nsm_nb.schema import caveats_of
 from nsm_nb.text import printable
 
+if TYPE_CHECKING:
+    from nsm_nb.formats.following import Follower
+
 __all__ = [
     "FORMATS",
     "TABLES",
     "alert_columns",
     "event_types",
     "find",
+    "follow",
     "formats",
     "read_alerts",
     "read_events",
@@ -312,6 +316,13 @@ def read_events(
 def event_types(path: str | os.PathLike, *, format: str | None = None) -> pd.Series:
     """Return how many events of each type a file has, the most frequent first; parameters and errors as `read_events`."""
     return reader(find(path, "events", format)).event_types(path)
+
+
+def follow(path: str | os.PathLike, **options: Any) -> Follower:
+    """Return a follower of a growing file of alerts; see `nsm_nb.formats.following.follow`, which this is."""
+    from nsm_nb.formats import following
+
+    return following.follow(path, **options)
 
 
 class _Formats(ModuleType):

@@ -209,7 +209,7 @@ def _room(path: str | os.PathLike, block: int) -> int:
             size = os.fstat(file.fileno()).st_size
     except (OSError, ValueError):
         return block  # Source says in words why it can't be opened
-    return block if packed else min(block, 2 * size + 2)
+    return block if packed else min(block, 3 * size + 8)  # UTF-16 becomes up to half as long again
 
 
 def _line_starts(buffer: np.ndarray, start: int, end: int) -> np.ndarray:
@@ -288,7 +288,7 @@ def line_at(path: str | os.PathLike, record: int, *, longest: int = LONGEST) -> 
     """
     name = printable(Path(path).name)
     with Lines(path, block=2 * longest, longest=longest) as lines:
-        if not lines.packed:
+        if not lines.packed and not lines.wide:
             state = Path(path).stat()
             records, offsets = _landmarks(os.fspath(path), state.st_size, state.st_mtime_ns)
             place = max(int(np.searchsorted(records, record, "right")) - 1, 0)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from nsm_nb.errors import DamagedEvidence, UnknownFormat, UnknownName
 from nsm_nb.formats.json_lines import Fields, event_at, json_paths, read_events
-from nsm_nb.formats.lines import Fingerprint, Span
+from nsm_nb.formats.lines import Fingerprint, Span, as_utf8
 from nsm_nb.formats.patterns import Found
 from nsm_nb.formats.printed import alert_table
 from nsm_nb.formats.source import read_head
@@ -161,7 +161,7 @@ def check(columns: Any) -> None:
 
 def _chosen(path: str | os.PathLike, columns: Mapping[str, str] | str | None) -> tuple[str, Mapping[str, str]]:
     if columns is None:
-        columns = _map_of(read_head(path))
+        columns = _map_of(as_utf8(read_head(path)))
         if not columns:
             raise UnknownFormat(
                 f"{printable(path)} fits no map of columns; give one, such as "

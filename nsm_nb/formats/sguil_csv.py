@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.formats import separated
-from nsm_nb.formats.lines import Fingerprint, Span, whole_text
+from nsm_nb.formats.lines import Fingerprint, Span, as_utf8, whole_text
 from nsm_nb.formats.printed import alert_table
 from nsm_nb.formats.source import read_head
 from nsm_nb.schema import Caveat
@@ -52,13 +52,13 @@ def recognises(head: bytes) -> bool:
 
 
 def _layout(path: str | os.PathLike) -> separated.Layout:
-    names, separator = _header(read_head(path, 4096)) or (list(COLUMNS), ",")
+    names, separator = _header(as_utf8(read_head(path, 4096))) or (list(COLUMNS), ",")
     return separated.Layout(
         "event of Sguil",
         names,
         lambda row: bool(_TIME.fullmatch(row["Date/Time"].strip())),
         separator,
-        header=_header(read_head(path, 4096)) is not None,
+        header=_header(as_utf8(read_head(path, 4096))) is not None,
     )
 
 

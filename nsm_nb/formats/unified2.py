@@ -200,6 +200,7 @@ class _Walk:
             self._source.base = self._source._file.seek(span.offset)
         self.whole = self._source.at  # where the last whole record ends
         self._trouble = ""
+        self._left = self._unread = 0  # bytes of a record that breaks off; bytes behind one that can't be
 
     def __enter__(self) -> _Walk:
         return self
@@ -232,14 +233,14 @@ class _Walk:
             self.whole = source.base + at
             if self._trouble or not more or (self._stop is not None and source.base + source.end >= self._stop):
                 self._left = end - at
+                self._unread = source.rest() if self._trouble else 0
                 return
 
     def caveats(self, label: str) -> list[Caveat]:
         """Return what there is to say of the end of the file."""
         name, place = printable(label), f"record {self._before + self.count + 1:,} (byte {self.whole:,})"
         if self._trouble:
-            unread = self._source.rest()
-            said = f"{name}: at {place} {self._trouble}; {unread:,} bytes were not read"
+            said = f"{name}: at {place} {self._trouble}; {self._unread:,} bytes were not read"
             return [Caveat(label, self._before + self.count + 1, self.whole, "damage", said)]
         if self._source.trouble:
             return [Caveat(label, self._before + self.count, self.whole, "cut", f"{name}: {self._source.trouble}")]

@@ -19,7 +19,7 @@ import pandas as pd
 
 from nsm_nb.errors import DamagedEvidence, UnknownName
 from nsm_nb.formats.json_lines import Fields, event_at, read_events
-from nsm_nb.formats.lines import Block, Lines, Noted, Span, line_at, whole_text
+from nsm_nb.formats.lines import Block, Lines, Noted, Span, as_utf8, line_at, whole_text
 from nsm_nb.formats.patterns import Found, ending, texts_of
 from nsm_nb.formats.source import read_head
 from nsm_nb.formats.stamps import epoch_times
@@ -86,7 +86,7 @@ def keys_of_json(head: bytes) -> set[str]:
 
 def is_json(path: str | os.PathLike) -> bool:
     """Return True where a log is JSON lines."""
-    return read_head(path, 4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    return as_utf8(read_head(path, 4096)).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
 
 
 def read(path: str | os.PathLike, label: str, wanted: Sequence[str], *, span: Span | None = None) -> Found:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsm_nb.errors import UnknownName, UnreadableEvidence
-from nsm_nb.formats.lines import Fingerprint, Lines, Noted, line_at
+from nsm_nb.formats.compressed import compression
+from nsm_nb.formats.lines import Fingerprint, Lines, Noted, Span, as_utf8, line_at
 
 
 def _split(data: bytes) -> list[bytes]:
@@ -31,7 +33,7 @@ def read(path, **sizes):
 @given(st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=60), st.booleans())
 def test_numbers_and_bytes_of_lines_agree_with_the_slow_way(tmp_path_factory, texts, ended):
     data = b"\n".join(texts) + (b"\n" if ended else b"")
-    if not data or data.startswith(b"\x1f\x8b"):  # empty, or gzip
+    if not data or compression(io.BytesIO(data)) or as_utf8(data) != data:
         return
     path = tmp_path_factory.mktemp("lines") / "text"
     path.write_bytes(data)
@@ -152,3 +154,30 @@ def test_many_notes_become_a_few_caveats_and_a_count():
     assert caveats[0].detail == "log: line 1 (byte 10) is odd"
     assert "997 more" in caveats[3].detail
     assert "1,000 in all" in caveats[3].detail
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=30), st.data())
+def test_a_part_of_a_file_has_the_numbers_and_bytes_of_the_whole(tmp_path_factory, sizes, data):
+    path = tmp_path_factory.mktemp("span") / "text"
+    path.write_bytes(b"".join(b"x" * size + b"\n" for size in sizes))
+    expected, _ = read(path)
+    first = data.draw(st.integers(0, len(expected)))
+    last = data.draw(st.integers(first, len(expected)))
+    ends = [at for _, at, _ in expected] + [path.stat().st_size]
+    for block in (128, 1 << 16):
+        found, lines = read(path, block=block, longest=62, span=Span(ends[first], first + 1, ends[last]))
+        assert found == expected[first:last]
+        assert lines.count == last
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_as_utf_8(tmp_path, encoding):
+    texts = ["caf\u00e9", "\u4e2d" * 50_000, "\U0001f600", "", "end"]
+    path = tmp_path / "text"
+    path.write_bytes("\ufeff".encode(encoding) + "\n".join(texts).encode(encoding) + b"\xd8"[: encoding == "utf-16-be"])
+    found, lines = read(path)
+    lines = [line.decode() for _, _, line in found]
+    assert lines[:4] == texts[:4]
+    assert lines[4].startswith("end")
+    assert line_at(path, 3).decode() == texts[2]
