@@ -8,6 +8,7 @@ import json
 import logging
 import operator
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["main", "parser"]
 
 _FORMATS = ("text", "csv", "jsonl", "parquet")
+_EXPORTS = ("detail", "summary", "sanitised", "csv", "jsonl", "eml")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,9 +114,16 @@ def parser() -> argparse.ArgumentParser:
                        "  nsm-nb sessions my-case -f csv -o sessions.csv")  # fmt: skip
     table(sessions, query="dst port 445 and octets > 1e6")
     alerts = command("alerts", _alerts, "list the alerts of a case with their categories",
-                     "  nsm-nb alerts my-case -q 'priority <= 2'\n  nsm-nb alerts my-case --groups")  # fmt: skip
+                     "  nsm-nb alerts my-case -q 'priority <= 2'\n  nsm-nb alerts my-case --groups\n"
+                     "  nsm-nb alerts my-case -q 'src 203.0.113.66' --export eml --sanitised -o draft.eml")  # fmt: skip
     table(alerts, query="priority <= 2")
     alerts.add_argument("--groups", action="store_true", help="folded as the queue folds them")
+    alerts.add_argument("--export", metavar="STYLE", choices=_EXPORTS, help=f"to hand on: {', '.join(_EXPORTS)}")
+    alerts.add_argument("--sanitised", action="store_true", help="without payload and secrets, words for addresses")
+    alerts.add_argument("--to", action="append", default=[], help="of the mail's draft; may be given again")
+    alerts.add_argument("--cc", action="append", default=[], help="of the mail's draft; may be given again")
+    alerts.add_argument("--from", dest="sender", default="", help="of the mail's draft, which is never sent")
+    alerts.add_argument("--subject", default="", help="of the mail's draft")
 
     stats = command("stats", _stats, "print the statistics of a case or of one file, or compare two",
                     "  nsm-nb stats my-case\n  nsm-nb stats gateway.pcap --style tcpdstat\n"
@@ -156,18 +165,41 @@ def parser() -> argparse.ArgumentParser:
     packets.add_argument("--frames", help="those of these numbers, as Wireshark counts: 7 or 5-9,12")
     packets.add_argument("--evidence", help="those of this capture, as `nsm-nb evidence` names it")
 
-    carve = command("carve", _carve, "write the packets of sessions to a new capture",
-                    "  nsm-nb carve my-case 4657181179822775 -o shell.pcap", case=False)  # fmt: skip
+    carve = command("carve", _carve, "write packets to a new capture: those of sessions, or that a filter finds",
+                    "  nsm-nb carve my-case 4657181179822775 -o shell.pcapng\n"
+                    "  nsm-nb carve my-case --filter 'host 203.0.113.66 and tcp port 445' -o smb.pcapng\n"
+                    "  nsm-nb carve my-case 4657181179822775 --filter 'tcp[tcpflags] & tcp-rst != 0'", case=False)  # fmt: skip
     carve.add_argument("case", help="the case")
-    carve.add_argument("session", type=int, nargs="+", help="the sessions' numbers")
-    carve.add_argument("-o", "--out", type=Path, help="the file to write (default: in the case's carved folder)")
+    carve.add_argument("session", type=int, nargs="*", help="the sessions' numbers")
+    carve.add_argument("--filter", default="", help="which packets, in tcpdump's language: 'udp port 53 or 5353'")
+    carve.add_argument(
+        "-o", "--out", type=Path, help="the file: .pcapng, or .pcap (default: in the case's carved folder)"
+    )
+
+    live = command("capture", _capture, "capture whole packets from an interface until Ctrl-C, with a manifest of hashes",
+                   "  nsm-nb capture --list\n"
+                   "  nsm-nb capture -i eth0 --dir /srv/captures/monday --size 1G --every 1h --files 48\n"
+                   "  nsm-nb capture -i eth0 --dir monday --filter 'net 10.0.0.0/8 and not port 22' --for 30m",
+                   case=False)  # fmt: skip
+    live.add_argument("-i", "--interface", default="", help="where to capture; --list shows the names")
+    live.add_argument("--list", action="store_true", help="list the interfaces and capture nothing")
+    live.add_argument("--dir", type=Path, help="the folder for the files and their manifest; made if it is not there")
+    live.add_argument("--filter", default="", help="which packets, in tcpdump's language (default: all)")
+    live.add_argument("--size", type=_bytes, help="begin a new file after so many bytes: 500M, 1G")
+    live.add_argument("--every", type=_seconds, help="begin a new file after so long: 60s, 5m, 1h")
+    live.add_argument("--files", type=_count, help="keep so many files, the latest (default: all)")
+    live.add_argument("--for", dest="seconds", type=_seconds, help="stop after so long (default: at Ctrl-C)")
 
     judge = command("judge", _judge, "write a verdict on alerts to the ledger",
-                    "  nsm-nb judge my-case I c536ee6a9d96:17 --comment 'root shell, see session 4657181179822775'",
+                    "  nsm-nb judge my-case I c536ee6a9d96:17 --comment 'root shell, see session 4657181179822775'\n"
+                    "  nsm-nb judge my-case NA -q 'sid 2200075 and category NEW' --comment 'offloaded checksums'",
                     case=False)  # fmt: skip
     judge.add_argument("case", help="the case")
     judge.add_argument("category", help="I ... VII, NA, ESC (needs a comment), NEW")
-    judge.add_argument("alert", nargs="+", help="the alerts' names")
+    judge.add_argument("alert", nargs="*", help="the alerts' names")
+    judge.add_argument(
+        "-q", "--query", default="", help="instead of names: every alert that matches, such as 'sid 2100498'"
+    )
     judge.add_argument("--comment", default="", help="why")
     judge.add_argument("--analyst", help="who (default: NSM_ANALYST, else the log-in name)")
 
@@ -258,6 +290,9 @@ def _sessions(chosen: argparse.Namespace) -> None:
 
 def _alerts(chosen: argparse.Namespace) -> None:
     case = _indexed(chosen)
+    if chosen.export:
+        _hand_on(case, chosen)
+        return
     if chosen.groups:
         columns = [
             "status",
@@ -361,6 +396,23 @@ def _shown(what: str, table: pd.DataFrame, case: Case | None) -> pd.DataFrame:
     return statistics.talkers(rows, of="hosts" if what == "talkers" else what, home=home)  # type: ignore[arg-type]
 
 
+def _hand_on(case: Case, chosen: argparse.Namespace) -> None:
+    from nsm_nb.case.handing_on import export
+    from nsm_nb.query import query
+
+    table = case.alerts
+    table = table.assign(category=table["alert"].map(case.status()).astype("str").fillna("NEW"))
+    data = export(
+        case, query(table, chosen.query), chosen.export, sanitised=chosen.sanitised, to=chosen.to, cc=chosen.cc,
+        sender=chosen.sender, subject=chosen.subject,
+    )  # fmt: skip
+    if chosen.out is not None:
+        _deliver(case.spare(chosen.out), data)
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+
+
 def _transcript(chosen: argparse.Namespace) -> None:
     sys.stdout.write(_indexed(chosen).transcript(chosen.session).text(chosen.style))
 
@@ -428,12 +480,67 @@ def _ranges(text: str) -> list[tuple[int, int]]:
 
 
 def _carve(chosen: argparse.Namespace) -> None:
-    print(printable(_indexed(chosen).carve(chosen.session, chosen.out)))
+    if not chosen.session and not chosen.filter.strip():
+        raise NsmError("say which packets: numbers of sessions, or --filter 'tcp port 445'")
+    case = _indexed(chosen)
+    path = case.carve(chosen.session or chosen.filter, chosen.out, filter=chosen.filter if chosen.session else "")
+    print(printable(path))
+
+
+def _capture(chosen: argparse.Namespace) -> None:
+    from nsm_nb.full_content.capture import Asked, capture, interfaces
+
+    if chosen.list:
+        for name, words in interfaces():
+            print(f"{name:<16} {words}".rstrip())
+        return
+    if not chosen.interface or chosen.dir is None:
+        raise NsmError(
+            "say where to capture and where to: nsm-nb capture -i eth0 --dir monday; --list shows the interfaces"
+        )
+    if chosen.files is not None and chosen.size is None and chosen.every is None:
+        raise NsmError("--files keeps the latest of several files: say with --size or --every when a new one begins")
+
+    def stopped(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stopped)
+    print(f"capturing on {printable(chosen.interface)} to {printable(chosen.dir)}; Ctrl-C ends it", file=sys.stderr)
+    asked = Asked(chosen.interface, chosen.dir, chosen.filter, chosen.size, chosen.every, chosen.files, chosen.seconds)
+    path = capture(
+        asked, told=lambda file: print(f"{file['name']}  {file['size']:,} bytes  {file['sha256']}", file=sys.stderr)
+    )
+    print(printable(path))
+
+
+def _bytes(text: str) -> int:
+    return _amount(text, {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}, "a size such as 500M or 1G")
+
+
+def _seconds(text: str) -> int:
+    return _amount(text, {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}, "a time such as 60s, 5m or 1h")
+
+
+def _count(text: str) -> int:
+    return _amount(text, {"": 1}, "a number from 1 on")
+
+
+def _amount(text: str, units: dict[str, int], wanted: str) -> int:
+    number, unit = (text[:-1], text[-1:].lower()) if text[-1:].isalpha() else (text, "")
+    if not (number.isascii() and number.isdecimal() and len(number) < 13 and int(number)) or unit not in units:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return int(number) * units[unit]
 
 
 def _judge(chosen: argparse.Namespace) -> None:
-    added = _indexed(chosen).judge(chosen.alert, chosen.category, comment=chosen.comment, analyst=chosen.analyst)
-    print(f"{len(added)} verdicts written, the last is record {added['id'].iloc[-1]}", file=sys.stderr)
+    from nsm_nb import query
+
+    if bool(chosen.alert) == bool(chosen.query.strip()):
+        raise NsmError("name the alerts to judge, or say with --query which; not both")
+    subjects = query.compile(chosen.query) if chosen.query.strip() else chosen.alert
+    added = _indexed(chosen).judge(subjects, chosen.category, comment=chosen.comment, analyst=chosen.analyst)
+    print(f"{len(added):,} verdicts written, the last is record {added['id'].iloc[-1]}", file=sys.stderr)
 
 
 def _report(chosen: argparse.Namespace) -> None:
@@ -447,7 +554,7 @@ def _report(chosen: argparse.Namespace) -> None:
 
 def _verify(chosen: argparse.Namespace) -> int:
     case = _open(chosen)
-    found = case.ledger.verify(head=chosen.head) if chosen.head else case.verify()
+    found = case.verify(head=chosen.head or None)
     print(f"ledger: {'fine' if found.ok else 'BAD'}, {found.count:,} records, head {found.head}")
     if not found.ok:
         print(f"  {printable(found.reason)}")

@@ -16,14 +16,14 @@ import pandas as pd
 from nsm_nb import alerts as alert_room
 from nsm_nb import formats, full_content, statistics
 from nsm_nb.case import settings
+from nsm_nb.case.carved import carved
 from nsm_nb.case.current import current
 from nsm_nb.case.holdings import Holdings
 from nsm_nb.case.inventory import Progress
 from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
-from nsm_nb.full_content import carve, frame_bytes, view
-from nsm_nb.full_content.carving import carving_order
+from nsm_nb.full_content import frame_bytes, view
 from nsm_nb.schema import PACKETS, caveat_table
 from nsm_nb.text import printable
 from nsm_nb.transcripts import Transcript, transcript
@@ -336,28 +336,28 @@ class Case:
         """Return the other alerts that share a session, hosts, a host or the signature with one, and `how`."""
         return alert_room.related(self.alert(alert), self.alerts, self.joins)
 
-    def carve(self, sessions: int | Iterable[int], path: str | os.PathLike | None = None) -> Path:
-        """Write the packets of sessions to a new pcap, by default in the case's ``carved`` folder; return its path.
+    def carve(
+        self,
+        what: int | Iterable[int] | pd.DataFrame | str,
+        path: str | os.PathLike | None = None,
+        *,
+        filter: str = "",
+    ) -> Path:
+        """Write packets to a new capture, by default a pcapng in the case's ``carved`` folder; return its path.
 
+        `what` is a session or several, rows of PACKETS, or a filter in tcpdump's language; `filter` narrows the first two.
         Frames stand as in their capture; those of several captures in the order of time.
 
         Raises
         ------
         CaseError
             Where `path` is evidence, or lies among it.
+        QueryError
+            Where the filter can't be understood.
         NsmError
             As `nsm_nb.full_content.carve`.
         """
-        numbers = [sessions] if isinstance(sessions, (int, np.integer)) else list(sessions)
-        packets = together(PACKETS, [self.packets_of(number) for number in numbers])
-        if path is None:
-            name = (
-                f"session-{numbers[0]}.pcap" if len(numbers) == 1 else f"sessions-{len(numbers)}-from-{numbers[0]}.pcap"
-            )
-            path = self._work / "carved" / name
-        else:
-            path = self.spare(path)
-        return carve(carving_order(packets), path, evidence=self.paths)
+        return carved(self, what, path, filter=filter)
 
     # --- judging
 

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-import struct
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from nsm_nb.errors import NsmError
-from nsm_nb.full_content.frames import frame_bytes, link_types
+from nsm_nb.formats.source import open_evidence
+from nsm_nb.full_content.frames import frame_bytes
+from nsm_nb.full_content.interfaces import Interface, interfaces
+from nsm_nb.full_content.writing import Frame, pcap_parts, pcapng_parts, write_whole
 from nsm_nb.text import printable
 
 __all__ = ["carve", "carving_order", "pcap_parts"]
 
 log = logging.getLogger(__name__)
 
-
-def pcap_parts(frames: Iterable[tuple[int, int, bytes]], link: int) -> Iterator[bytes]:
-    """Return a pcap with nanosecond times in parts: its header, then a record for each frame.
-
-    Parameters
-    ----------
-    frames
-        Nanoseconds since 1970, bytes on the wire, the bytes captured.
-    link
-        LINKTYPE_ number.
-    """
-    yield struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, link)
-    for time, length, frame in frames:
-        seconds, rest = divmod(max(time, 0), 1_000_000_000)
-        yield struct.pack("<IIII", seconds & 0xFFFFFFFF, rest, len(frame), length) + frame
+_BATCH = 32 * 1024 * 1024  # bytes of frames held at a time
+_NO_TIME = np.iinfo(np.int64).min
+_NAMED = 100  # evidence named in the comment
 
 
 def carving_order(packets: pd.DataFrame) -> pd.DataFrame:
@@ -58,47 +48,132 @@ def _nanoseconds(packets: pd.DataFrame) -> np.ndarray:
 
 
 def carve(
-    packets: pd.DataFrame, path: str | os.PathLike, *, evidence: Mapping[str, str | os.PathLike] | None = None
+    packets: pd.DataFrame,
+    path: str | os.PathLike,
+    *,
+    evidence: Mapping[str, str | os.PathLike] | None = None,
+    comment: str = "",
+    sha256: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write the packets to a new pcap with nanosecond times; return its path.
+    """Write the packets to a new capture with nanosecond times; return its path.
+
+    A name that ends in ``.pcapng`` gives pcapng, which holds several link types and interfaces, and says in its comment
+    which evidence the frames are from; any other name gives pcap, which can do neither.
 
     Parameters
     ----------
     packets
-        Rows of PACKETS, of one link type; written in their order. Where a time is missing, it is written as 0.
+        Rows of PACKETS; written in their order. Where a time is missing, it is written as 0.
     path
         The file to write; made under a temporary name and moved into place. Never one of the evidence.
     evidence
         As in `frame_bytes`.
+    comment
+        Which packets these are, for pcapng: the sessions, or the filter.
+    sha256
+        The SHA-256 of each evidence, for pcapng's comment; found by reading it where not given.
 
     Raises
     ------
     NsmError
-        Where there are no packets, their link types differ (pcap holds one), or the file can't be written.
+        Where there are no packets, a pcap would have several link types or a time that it can't hold, or the file can't be
+        written.
 
     Notes
     -----
-    *Source*: draft-ietf-opsawg-pcap.
+    *Source*: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
     """
     path = Path(path)
     if not len(packets):
-        raise NsmError("there are no packets to carve; choose a session that has some")
+        raise NsmError("there are no packets to carve; choose sessions that have some, or another filter")
     _refuse_evidence(path, packets, evidence)
-    links = np.unique(link_types(packets))
-    if len(links) > 1:
-        raise NsmError(f"the packets have link types {', '.join(map(str, links))}; pcap holds one: carve each apart")
     times = _nanoseconds(packets)
-    if packets["time"].isna().any():
-        log.warning("%d frames have no time; they are written with 0, which is 1970", packets["time"].isna().sum())
-    frames = frame_bytes(packets, evidence=evidence)
+    if (times == _NO_TIME).any():
+        log.warning("%d frames have no time; they are written with 0, which is 1970", (times == _NO_TIME).sum())
+    if ((times < 0) & (times != _NO_TIME)).any():
+        log.warning(
+            "%d frames have a time before 1970; they are written with 0", ((times < 0) & (times != _NO_TIME)).sum()
+        )
+    known, which = interfaces(packets, evidence=evidence)
+    frames = _frames(packets, times, which, evidence)
+    if path.suffix.lower() == ".pcapng":
+        hashes = _hashes(packets, evidence, sha256)
+        described = [(each, _described(each, hashes[each.evidence])) for each in known]
+        parts = pcapng_parts(frames, described, comment=_comment(packets, comment, hashes), application=_application())
+    else:
+        links = sorted({each.link for each in known})
+        if len(links) > 1:
+            raise NsmError(f"the packets have link types {', '.join(map(str, links))}, and pcap holds one: "
+                           f"name the file {printable(path.stem)}.pcapng, or carve each apart")  # fmt: skip
+        if (times >= 2**32 * 10**9).any():
+            raise NsmError(
+                f"pcap has no times after 2106, and some packets claim such: name the file {printable(path.stem)}.pcapng"
+            )
+        parts = pcap_parts(frames, links[0])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, pcap_parts(zip(times.tolist(), packets["length"].tolist(), frames, strict=True), int(links[0])))
+        write_whole(path, parts)
     except OSError as problem:
         raise NsmError(
             f"{printable(path)} could not be written: {printable(problem)}; free some space or choose another place"
         ) from problem
     return path
+
+
+def _frames(
+    packets: pd.DataFrame,
+    times: np.ndarray,
+    which: np.ndarray,
+    evidence: Mapping[str, str | os.PathLike] | None,
+) -> Iterator[Frame]:
+    """Yield the frames in their order, of which few are held at a time."""
+    lengths = packets["length"].to_numpy()
+    filled = np.cumsum(packets["captured"].to_numpy(np.int64))
+    first = 0
+    while first < len(packets):
+        done = filled[first - 1] if first else 0
+        last = max(int(np.searchsorted(filled, done + _BATCH, "right")), first + 1)
+        data = frame_bytes(packets.iloc[first:last], evidence=evidence)
+        for row, frame in zip(range(first, last), data, strict=True):
+            time = int(times[row])
+            yield None if time == _NO_TIME else max(time, 0), int(lengths[row]), frame, int(which[row])
+        first = last
+
+
+def _application() -> str:
+    from nsm_nb import __version__
+
+    return f"nsm-nb {__version__}"
+
+
+def _comment(packets: pd.DataFrame, comment: str, hashes: Mapping[str, str]) -> str:
+    named = [f"evidence {printable(label)}, SHA-256 {found}" for label, found in list(hashes.items())[:_NAMED]]
+    if len(hashes) > _NAMED:
+        named.append(f"and {len(hashes) - _NAMED:,} more, each named with its interface")
+    what = f": {printable(comment)}" if comment else ""
+    return "\n".join([f"{len(packets):,} packets{what}; frames as they were captured", *named])
+
+
+def _described(interface: Interface, found: str) -> str:
+    words = f" ({interface.description})" if interface.description else ""
+    return f"from {printable(interface.evidence)}, SHA-256 {found}{words}"
+
+
+def _hashes(
+    packets: pd.DataFrame,
+    evidence: Mapping[str, str | os.PathLike] | None,
+    sha256: Mapping[str, str] | None,
+) -> dict[str, str]:
+    found = {}
+    for label in sorted(set(packets["evidence"].astype(str))):
+        if sha256 is not None and label in sha256:
+            found[label] = sha256[label]
+            continue
+        path = Path(evidence[label] if evidence is not None and label in evidence else label)
+        open_evidence(path).close()  # says what is wrong with it
+        with path.open("rb") as file:
+            found[label] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _refuse_evidence(path: Path, packets: pd.DataFrame, evidence: Mapping[str, str | os.PathLike] | None) -> None:
@@ -107,16 +182,3 @@ def _refuse_evidence(path: Path, packets: pd.DataFrame, evidence: Mapping[str, s
         raise NsmError(f"{printable(path)} is evidence, which is never written to; choose another place")
     if path.exists() and not path.is_file():
         raise NsmError(f"{printable(path)} is no file that could be replaced; choose another place")
-
-
-def _write(path: Path, parts: Iterable[bytes]) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except OSError:
-            Path(file.name).unlink(missing_ok=True)
-            raise
