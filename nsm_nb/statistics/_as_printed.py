@@ -264,9 +264,10 @@ def _is_group(address: str) -> bool:
 
 
 def _is_tunnel(path: str) -> bool:
+    """Return True where anything stands above TCP or UDP."""
     above = path.split(":")[1:]
     at = next((place for place, name in enumerate(above) if name in ("tcp", "udp")), len(above))
-    return any(name in ("ip", "ipv6") for name in above[at + 1 :])
+    return bool(set(above[at + 1 :]) - _BETWEEN)
 
 
 def _from_cache(

@@ -125,6 +125,61 @@ def test_what_is_not_shown_by_tcpdstat_has_lines_of_its_own(known):
     assert "AvgRate: 66.63bps  stddev:412.57   PeakRate: 5.86Kbps" in told or "AvgRate: 49.25Kbps" in told
 
 
+# Each of tcpdstat's faults by hand: packets, the line as it prints it, the line that is true.
+FAULTS = {
+    "the first second is left out of the peak": (
+        {"times": [0, SECOND, 2 * SECOND, 3 * SECOND, 4 * SECOND], "lengths": [1500, 60, 60, 60, 60]},
+        r"PeakRate: 480\.00bps", r"PeakRate: 12\.00Kbps",
+    ),
+    "silent seconds are counted but not their zeros": (
+        {"times": [each * SECOND for each in (1, 2, 3, 1000, 1001)], "lengths": 1000},
+        r"AvgRate: 8\.00Kbps  stddev:0\.00K", r"AvgRate: 40\.00bps  stddev:564\.",
+    ),
+    "the mean of packets a flow has ARP in it": (
+        {"times": [0, 0, 0], "layers": ["eth:ip:tcp", "eth:ip:tcp", "eth:arp"]},
+        r"avg\. 3\.00 pkts/flow", r"avg\. 2\.00 pkts/flow",
+    ),
+    "a host that talks to itself counts twice": (
+        {"times": [0, 0], "src_ip": ["10.0.0.1"] * 2, "dst_ip": ["10.0.0.1", "10.0.0.2"]},
+        r"\n 150\.0% 50\.0%", r"\n 100\.0% 50\.0%",
+    ),
+    "IPv6 is in the total alone": (
+        {"times": [0], "layers": ["eth:ipv6:tcp"], "src_ip": ["2001:db8::1"], "dst_ip": ["2001:db8::2"]},
+        r"\[0\] total .*\n>>>>", r"\[1\] ip6 ",
+    ),
+    "what is behind a VLAN tag is in the total alone": (
+        {"times": [0], "layers": ["eth:vlan:ip:tcp"]}, r"\[0\] total .*\n>>>>", r"\[3\]   http\(c\) ",
+    ),
+    "fragments of ICMP are none": (
+        {"times": [0, 0], "layers": ["eth:ip:icmp", "eth:ip:fragment"], "proto": ["icmp"] * 2, "fragment": [0, 1480]},
+        r"\[2\]  icmp +2 .*\n>>>>", r"\[2\]  frag +2 ",
+    ),
+    "a fragment before its first one has no service": (
+        {"times": [0, 1], "layers": ["eth:ip:fragment", "eth:ip:udp"], "proto": ["udp"] * 2, "fragment": [1480, 0],
+         "ip_id": [7, 7], "dst_port": [53, 53]},
+        r"\[3\]   dns +1 ", r"\[3\]   dns +2 ",
+    ),
+    "a slip of the pen": ({"times": [0], "dst_port": [1214]}, r"\[3\]   kasaa ", r"\[3\]   kazaa "),
+    "what is larger than 65,535 bytes is in the last row": (
+        {"times": [0], "lengths": 200_000}, r"\[32768-65535\]: +1", r"\[131072-262143\]: +1",
+    ),
+    "nanoseconds are cut off": (
+        {"times": [SECOND, 6_005_000_900]}, r"TotalTime: 5\.00 seconds", r"TotalTime: 5\.01 seconds",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_of_tcpdstat_is_in_its_listing_and_not_in_ours(packets_of, fault):
+    columns, wrong, right = FAULTS[fault]
+    columns = dict(columns)
+    told = summary(packets_of(columns.pop("times"), columns.pop("lengths", 60), **columns))
+
+    assert re.search(wrong, told.text("tcpdstat", as_printed=True))
+    assert not re.search(wrong, told.text("tcpdstat"))
+    assert re.search(right, told.text("tcpdstat"))
+
+
 def test_tcpdstat_forgets_a_datagram_whose_last_fragment_came_and_we_do_not(packets_of):
     packets = packets_of(
         range(3), layers=["eth:ip:udp", "eth:ip:fragment", "eth:ip:fragment"], proto=["udp"] * 3, ip_id=[7] * 3,
