@@ -11,7 +11,7 @@ from pathlib import Path
 # before numpy and arrow ask how many cores there are
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from benchmarks import brush, cases, measuring, reading, starting, tables, writing
+from benchmarks import brush, cases, measuring, reading, rows, starting, tables, writing
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = {
@@ -24,6 +24,7 @@ PARTS = {
     "memory": cases.measure_memory,
     "statistics": tables.measure_statistics,
     "brush": brush.measure_brush,
+    "rows": rows.measure_rows,
 }
 
 

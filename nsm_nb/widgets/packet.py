@@ -135,7 +135,7 @@ class Packet(Frame):
     @property
     def row(self) -> pd.DataFrame:
         """The packet's row of PACKETS, as a table of one row; empty where none is shown."""
-        return self._near.head(0) if self._place is None else self._near.iloc[[self._place]]
+        return self._near.head(0) if self._place is None else self._near.iloc[self._place : self._place + 1]
 
     def refresh(self) -> None:
         """Go to what the case has chosen meanwhile: the alert's packet, else the session's first that carries anything."""
