@@ -225,11 +225,14 @@ def mpls(b, s):
         return 0x86DD
     if first == 1:  # RFC 4385 5: an associated channel
         return Next.STOP
-    if first == 0 and plausible_ethernet(b, at + 4, end):
+    bare, behind = plausible_ethernet(b, at, end), 0
+    if first == 0:
+        behind = plausible_ethernet(b, at + 4, end)
+    if behind > 0 and behind >= bare:
         deeper(s, Layer.PW, 0)  # the control word (RFC 4385 3)
         s[State.AT] = at + 4
         return Next.ETHERNET
-    if plausible_ethernet(b, at, end):
+    if bare > 0:
         return Next.ETHERNET
     if first == 4:
         return 0x0800
@@ -251,16 +254,17 @@ def plausible_ip(b, at, end, stop):
 
 @njit(_nrt=False)
 def plausible_ethernet(b, at, end):
-    """Return True where the header of an Ethernet frame at `at` announces something that is known, or a length."""
+    """Return how well an Ethernet header stands at `at`: 2 where an ethertype is known, 1 where a length fits, else 0."""
     if end - at < 14:
-        return False
+        return 0
     kind = be16(b, at + 12)
     if kind <= 1500:
-        return kind <= end - at - 14 and end - at >= 17
-    return (
+        return 1 if 3 <= kind <= end - at - 14 else 0  # IEEE 802.2 has three bytes at the least
+    known = (
         kind == 0x0800 or kind == 0x86DD or kind == 0x0806 or kind == 0x8100 or kind == 0x88A8 or kind == 0x8847
         or kind == 0x8863 or kind == 0x8864 or kind == 0x88CC or kind == 0x8902 or kind == 0x9000
     )  # fmt: skip
+    return 2 if known else 0
 
 
 @njit(_nrt=False)

@@ -111,6 +111,8 @@ def erspan(b, s, kind, bits):
     if left < size:
         return cut(s)
     s[State.AT] = at + size
+    if kind == 0x22EB and (be16(b, at + 10) >> 10) & 31 == 2:  # type III says whether it mirrors frames or datagrams
+        return 0x86DD if left > size and byte(b, at + size) >> 4 == 6 else 0x0800
     return Next.ETHERNET
 
 
@@ -143,7 +145,7 @@ def in_datagram(b, s, at, end, stop):
         inner = _teredo(b, at, end)
         if inner >= at and _is_teredos(b, inner, end, stop):
             found = 0x86DD
-    if found == Next.ETHERNET and not plausible_ethernet(b, inner, end):
+    if found == Next.ETHERNET and plausible_ethernet(b, inner, end) == 0:
         return Next.STOP
     if (found == 0x0800 or found == 0x86DD) and not plausible_ip(b, inner, end, stop):
         return Next.STOP
