@@ -17,7 +17,7 @@ from nsm_nb import query as _query
 from nsm_nb.statistics._inside import DIRECTIONS, directions
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, times_of
 from nsm_nb.statistics.part import MEASURES, Window, matching, sessions_of
-from nsm_nb.statistics.protocols import UNDECODED
+from nsm_nb.statistics.protocols import UNDECODED, protocols
 from nsm_nb.statistics.ranking import Carried, Ranking
 
 __all__ = ["INTERVALS", "Overview", "interval", "tree", "whole_intervals"]
@@ -211,7 +211,7 @@ class Overview:
         packets = self.packets if isinstance(rows, slice) and rows == slice(None) else self.packets.iloc[rows]
         length, octets, payload = (numbers_of(packets[name])[0] for name in ("length", "octets", "payload"))
         layers, self._paths = codes_of(packets["layers"])
-        protocols, self._protocols = codes_of(packets["proto"])
+        by_protocol, self._protocols = codes_of(packets["proto"])
         self._longest = int(length.max(initial=0)) + 1
         owner = self._place[rows]
         counts = self._counts_for[rows]
@@ -224,7 +224,7 @@ class Overview:
             start, step, count, every,
             _counted(place, layers.astype(np.int64) + 1, len(self._paths) + 1, count, length),
             _counted(place, length, self._longest, count),
-            _counted(place, protocols.astype(np.int64) + 1, len(self._protocols) + 1, count, octets),
+            _counted(place, by_protocol.astype(np.int64) + 1, len(self._protocols) + 1, count, octets),
             _counted(place_of_side, side, 2 * max(len(self.sessions), 1), count, octets_of_side, payload),
         )  # fmt: skip
 
@@ -374,11 +374,13 @@ class Overview:
         return found
 
     def protocols(self, window: Window | None = None) -> pd.DataFrame:
-        """Return the hierarchy of protocols of a window, as `nsm_nb.statistics.protocols` does."""
+        """Return the hierarchy of protocols of a window, as `nsm_nb.statistics.protocols` does; of flows without packets."""
         rows, length = self.view.layers.within(*self._places(window), len(self._paths) + 1)
         seen = np.flatnonzero(rows)
         paths = [str(self._paths[int(each) - 1]) if each else UNDECODED for each in seen]
-        table = tree(paths, rows[seen], length[seen]) if len(self.packets) else _of_flows(self.of(window))
+        if not len(self.packets) and len(self.sessions):
+            return protocols(self.of(window))
+        table = tree(paths, rows[seen], length[seen])
         table.attrs = {"evidence": self._evidence, "notes": []}
         return table
 
@@ -546,22 +548,6 @@ def _both_sides(sessions: pd.DataFrame, src: str, dst: str) -> tuple[np.ndarray,
     """Return a measure of src and dst, one after the other for each session, and where it is told."""
     (one, one_there), (other, other_there) = numbers_of(sessions[src]), numbers_of(sessions[dst])
     return np.column_stack([one, other]).reshape(-1), np.column_stack([one_there, other_there]).reshape(-1)
-
-
-def _of_flows(sessions: pd.DataFrame) -> pd.DataFrame:
-    """Return the hierarchy that flow records tell: IP, the protocol, and the application where it is known."""
-    src, _, dtype = ends_of(sessions)
-    families = np.array([*("ipv6" if ":" in str(name) else "ip" for name in dtype.categories), "ip"])[src]
-    protocols, applications = (sessions[name].astype("str") for name in ("proto", "application"))
-    paths = (
-        families
-        + ":"
-        + protocols.fillna(_NONE).str.replace(":", "")
-        + (":" + applications.str.replace(":", "")).fillna("")
-    )
-    packets, octets = (sum(numbers_of(sessions[name])[0] for name in MEASURES[what]) for what in ("packets", "octets"))
-    sums = pd.DataFrame({"path": paths.to_numpy(object), "packets": packets, "octets": octets}).groupby("path").sum()
-    return tree(list(sums.index), sums["packets"].to_numpy(), sums["octets"].to_numpy())
 
 
 def _largest(codes: np.ndarray, names: list[str], weights: np.ndarray | None) -> tuple[np.ndarray, list[str]]:

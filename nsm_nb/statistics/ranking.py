@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from nsm_nb.statistics._orient import NO_PORT, applications, one_way, oriented
 from nsm_nb.statistics._tally import codes_of, ends_of, numbers_of
-from nsm_nb.statistics.services import _refused
+from nsm_nb.statistics.services import refused
 from nsm_nb.statistics.talkers import _network
 
 __all__ = ["Carried", "Ranking"]
-
-_NO_PORT = 1 << 16
 
 
 class Carried(NamedTuple):
@@ -103,28 +102,37 @@ class Ranking:
 
     def services(self, carried: Carried, *, answered: bool = True) -> pd.DataFrame:
         """Return what `services` gives for a part of the sessions: those of its columns that are sums and counts."""
-        groups, clients, applications, refused = self._once("services", self._make_services)
+        groups, clients, said, refusals, turned = self._once("services", self._make_services)
         rows = np.flatnonzero(carried.there & (groups.group >= 0))
         group = groups.group[rows]
-        counts = np.bincount(group, minlength=groups.size)
-        back = carried.packets[1::2][rows] > 0
-        no = refused[rows]
-        answers = np.bincount(group[back & ~no], minlength=groups.size)
+        packets, octets = (amounts.reshape(-1, 2)[rows] for amounts in (carried.packets, carried.octets))
+        told = None if carried.octets_known is None else carried.octets_known.reshape(-1, 2)[rows]
+        if turned is not None:
+            around = turned[rows]
+            packets[around], octets[around] = packets[around][:, ::-1], octets[around][:, ::-1]
+            if told is not None:
+                told[around] = told[around][:, ::-1]
+        asked, back, no = packets[:, 0] > 0, packets[:, 1] > 0, refusals[rows]
+
+        def count(where: np.ndarray) -> np.ndarray:
+            return np.bincount(group[where], minlength=groups.size)
+
+        answers = count(back & ~no)
+        counts = np.maximum(count(asked | ~back), count(back))  # the two ways of a conversation of flows are one
         keep = np.flatnonzero(answers if answered else counts)
-        asked = clients.codes[0][clients.seen(rows)]
         host, proto, port = groups.codes
-        amounts = self._amounts(groups, carried, rows, ("octets",))
+        amounts = _amounts(group, groups.size, octets, told, "octets")
         table = pd.DataFrame(
             {
                 "host": pd.Categorical.from_codes(host[keep], dtype=self._dtype),
                 "proto": pd.Categorical.from_codes(proto[keep] - 1, categories=self._protocols),
                 "port": pd.array(port[keep], "UInt16"),
-                "application": _most(applications, rows, groups.size, self._applications)[keep],
+                "application": _most(said, rows, groups.size, self._applications)[keep],
                 "sessions": counts[keep],
                 "answered": answers[keep],
-                "refused": np.bincount(group[no], minlength=groups.size)[keep],
-                "clients": np.bincount(asked, minlength=groups.size)[keep],
-                **{name: amounts[name][keep] for name in ("octets", "src_octets", "dst_octets")},
+                "refused": count(no)[keep],
+                "clients": np.bincount(clients.codes[0][clients.seen(rows)], minlength=groups.size)[keep],
+                **{name: each[keep] for name, each in amounts.items()},
             }
         )
         order = np.lexsort((-table["octets"].to_numpy(np.int64, na_value=-1), -table["sessions"].to_numpy()))
@@ -179,7 +187,7 @@ class Ranking:
         rows = np.flatnonzero(carried.there)
         for name, ends in (("clients", clients), ("servers", servers)):
             columns[name] = np.bincount(ends.codes[0][ends.seen(rows)], minlength=groups.size)[seen]
-        none = port == _NO_PORT
+        none = port == NO_PORT
         return pd.DataFrame(
             {
                 "proto": pd.Categorical.from_codes(proto - 1, categories=self._protocols),
@@ -188,67 +196,51 @@ class Ranking:
             }
         )
 
-    def _made_of(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the code of each session's protocol, from 1, and its port."""
-        proto, self._protocols = codes_of(self._sessions["proto"])
-        port, there = numbers_of(self._sessions["dst_port"])
-        return proto.astype(np.int64) + 1, np.where(there, port, _NO_PORT)
-
     def _make_ports(self) -> tuple[_Grouped, _Grouped, _Grouped]:
-        proto, port = self._made_of()
-        groups = _grouped((proto, len(self._protocols) + 1), (port, _NO_PORT + 1))
+        proto, port = self._asked(self._sessions)
+        groups = _grouped((proto, len(self._protocols) + 1), (port, NO_PORT + 1))
         size = len(self._dtype.categories)
         clients, servers = (
             _grouped((groups.group.astype(np.int64), groups.size), (end, size)) for end in (self._src, self._dst)
         )
         return groups, clients, servers
 
-    def _make_services(self) -> tuple[_Grouped, _Grouped, _Grouped, np.ndarray]:
-        proto, port = self._made_of()
+    def _asked(self, sessions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Return the code of each session's protocol, from 1, and its port."""
+        proto, self._protocols = codes_of(sessions["proto"])
+        port, there = numbers_of(sessions["dst_port"])
+        return proto.astype(np.int64) + 1, np.where(there, port, NO_PORT)
+
+    def _make_services(self) -> tuple[_Grouped, _Grouped, _Grouped, np.ndarray, np.ndarray | None]:
+        """Return the groups, and which sessions were refused and which are flows turned round, as `services` has them."""
+        sessions = oriented(self._sessions)
+        alone = one_way(self._sessions)
+        turned = alone & ~one_way(sessions) if alone.any() else None
+        src, dst, _ = ends_of(sessions)
+        proto, port = self._asked(sessions)
         size = len(self._dtype.categories)
-        asked = np.where((port == _NO_PORT) | (self._src < 0), -1, port)
-        groups = _grouped((self._dst, size), (proto, len(self._protocols) + 1), (asked, _NO_PORT))
-        clients = _grouped((groups.group.astype(np.int64), groups.size), (self._src, size))
-        if "application" in self._sessions:
-            codes, self._applications = codes_of(self._sessions["application"])
-        else:
-            codes, self._applications = np.full(len(proto), -1), pd.Index([], dtype="str")
-        applications = _grouped(
-            (groups.group.astype(np.int64), groups.size), (codes.astype(np.int64), len(self._applications))
+        groups = _grouped(
+            (dst, size), (proto, len(self._protocols) + 1), (np.where((port == NO_PORT) | (src < 0), -1, port), NO_PORT)
         )
-        return groups, clients, applications, _refused(self._sessions)
+        clients = _grouped((groups.group.astype(np.int64), groups.size), (src, size))
+        codes, self._applications = codes_of(applications(sessions))
+        said = _grouped((groups.group.astype(np.int64), groups.size), (codes.astype(np.int64), len(self._applications)))
+        return groups, clients, said, refused(self._sessions, sessions), turned
 
     def _of_groups(self, groups: _Grouped, carried: Carried, names: Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
         rows = np.flatnonzero(carried.there & (groups.group >= 0))
         group = groups.group[rows]
         counts = np.bincount(group, minlength=groups.size)
         seen = np.flatnonzero(counts)
-        columns: dict[str, Any] = {
-            name: each[seen] for name, each in self._amounts(groups, carried, rows, names).items()
-        }
+        columns: dict[str, Any] = {}
+        for name in names:
+            amounts, told = (None if each is None else each.reshape(-1, 2)[rows] for each in carried.of(name))
+            for column, values in _amounts(group, groups.size, amounts, told, name).items():
+                columns[column] = values[seen]
         columns["sessions"] = counts[seen]
         back = carried.packets[1::2][rows] > 0
         columns["answered"] = np.bincount(group[back], minlength=groups.size)[seen]
         return seen, columns
-
-    def _amounts(
-        self, groups: _Grouped, carried: Carried, rows: np.ndarray, names: Sequence[str]
-    ) -> dict[str, pd.arrays.IntegerArray]:
-        group = groups.group[rows]
-        result = {}
-        for name in names:
-            amounts, told = carried.of(name)
-            sides = amounts.reshape(-1, 2)[rows]
-            sums = [np.bincount(group, sides[:, side], minlength=groups.size).astype(np.int64) for side in (0, 1)]
-            if told is None:
-                known = [np.ones(groups.size, bool)] * 2
-            else:
-                here = told.reshape(-1, 2)[rows]
-                known = [np.bincount(group[here[:, side]], minlength=groups.size) > 0 for side in (0, 1)]
-            result[name] = pd.arrays.IntegerArray(sums[0] + sums[1], ~(known[0] | known[1]))
-            for side, end in enumerate(("src", "dst")):
-                result[f"{end}_{name}"] = pd.arrays.IntegerArray(sums[side], ~known[side])
-        return result
 
 
 class _Ends:
@@ -301,6 +293,22 @@ class _Ends:
         known = told & np.repeat(there, 2)
         sent, received = (np.bincount(each[known], minlength=size) == 0 for each in (self._sender, self._receiver))
         return sent, received
+
+
+def _amounts(
+    group: np.ndarray, size: int, sides: Any, told: np.ndarray | None, name: str
+) -> dict[str, pd.arrays.IntegerArray]:
+    """Return the sums of a measure over groups: of both sides, of src, of dst; missing where nothing is told."""
+    sums = [np.bincount(group, sides[:, side], minlength=size).astype(np.int64) for side in (0, 1)]
+    known = [
+        np.ones(size, bool) if told is None else np.bincount(group[told[:, side]], minlength=size) > 0
+        for side in (0, 1)
+    ]
+    return {
+        name: pd.arrays.IntegerArray(sums[0] + sums[1], ~(known[0] | known[1])),
+        f"src_{name}": pd.arrays.IntegerArray(sums[0], ~known[0]),
+        f"dst_{name}": pd.arrays.IntegerArray(sums[1], ~known[1]),
+    }
 
 
 def _most(found: _Grouped, rows: np.ndarray, size: int, names: pd.Index) -> pd.Categorical:

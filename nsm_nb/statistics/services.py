@@ -60,11 +60,7 @@ def services(sessions: pd.DataFrame, *, answered: bool = True, home: Sequence[st
     proto = proto[kept].astype(np.int64) + 1
     asked, _ = sides.measure("src_packets")
     back, _ = sides.measure("dst_packets")
-    no = _refused(sessions)[kept]
-    octets, _ = sides.measure("dst_octets")
-    # A lone TCP segment without options or data in a flow of one direction is a reset: a SYN-ACK carries a segment size.
-    bare = np.where(_is_tcp(sessions)[kept], np.where(_is_ip6(src, dtype), 60, 40), 0)
-    no |= one_way(given)[kept] & (back == 1) & (octets <= bare)
+    no = refused(given, sessions)[kept]
 
     hosts = max(len(dtype.categories), 1)
     key = (dst.astype(np.int64) * (len(protos) + 1) + proto) * NO_PORT + port
@@ -119,6 +115,19 @@ def _is_tcp(sessions: pd.DataFrame) -> np.ndarray:
 
 def _is_ip6(codes: np.ndarray, dtype: Any) -> np.ndarray:
     return np.asarray(dtype.categories.astype("str").str.contains(":", regex=False), bool)[codes]
+
+
+def refused(given: pd.DataFrame, sessions: pd.DataFrame) -> np.ndarray:
+    """Return True where who was asked refused, of sessions and the same with their flows turned round."""
+    result = _refused(sessions)
+    alone = one_way(given)
+    if alone.any() and {"dst_packets", "dst_octets"} <= set(sessions):
+        back, octets = (numbers_of(sessions[name])[0] for name in ("dst_packets", "dst_octets"))
+        # A lone TCP segment without options or data in a flow of one direction is a reset: a SYN-ACK carries a segment size.
+        src, _, dtype = ends_of(sessions)
+        bare = np.where(_is_tcp(sessions), np.where(_is_ip6(src, dtype), 60, 40), 0)
+        result = result | alone & (back == 1) & (octets <= bare)
+    return result
 
 
 def _refused(sessions: pd.DataFrame) -> np.ndarray:

@@ -186,8 +186,11 @@ def code(
     if by == "direction" and not home and table == "packets":
         parted = ', by="to_dst"'
     lines.append(f'nsm.statistics.timeline({table}, every="{every}"{parted}, value="{value}"{when})')
-    if not flows:
-        lines += ["nsm.statistics.protocols(packets)", "nsm.statistics.sizes(packets)"]
+    lines += (
+        ["nsm.statistics.protocols(sessions)"]
+        if flows
+        else ["nsm.statistics.protocols(packets)", "nsm.statistics.sizes(packets)"]
+    )
     lines.append(f'nsm.statistics.talkers(sessions, of="{of}", by="{rank}"{ours})')
     lines.append(f"nsm.statistics.services(sessions{', answered=False' if flows else ''}{ours})")
     return "\n".join(lines)

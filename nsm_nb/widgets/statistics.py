@@ -297,7 +297,7 @@ class Statistics(Frame):
 
     def _show_protocols(self, window: Window | None) -> None:
         by = "packets" if self.value.value == "packets" and not self.flows else "length"
-        self._tree = self.overview.protocols(window)
+        self._tree = self.overview.protocols(window).rename(columns={"octets": "length"})
         self.icicle.show(self._tree, by=by, unit="at the IP layer" if self.flows else "on the wire")
         table = panels.indented(self._tree)
         self._bars(self.protocols).of(table, "length")

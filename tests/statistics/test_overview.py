@@ -90,6 +90,9 @@ def test_ranking_is_what_talkers_gives_whatever_is_missing(tables, seed, of, by)
 
     found = overview.ranking.talkers(of, overview.carried(), by=by)
     same(found, statistics.talkers(sessions, of=of, by=by, home=home)[list(found)])
+    for answered in (True, False):
+        found = overview.ranking.services(overview.carried(), answered=answered)
+        same(found, statistics.services(sessions, answered=answered)[list(found)])
 
 
 def test_windows_side_by_side_add_up_to_the_whole(overview):
@@ -178,9 +181,7 @@ def test_flow_records_alone_are_counted_where_they_begin(tables):
         "flows": len(sessions),
         "alerts": 0,
     }
-    tree = overview.protocols()
-    assert set(tree["name"][tree["level"] == 0]) == {"ip", "ipv6"}
-    assert tree.loc[tree["layers"] == "ip:tcp", "packets"].item() > 0
+    same(overview.protocols(), statistics.protocols(sessions))
     assert overview.sizes().empty
     window = overview.snapped((sessions["start"].min(), sessions["start"].min() + pd.Timedelta("10s")))
     touching = sessions[(sessions["start"] < window[1]) & (sessions["end"] >= window[0])]
