@@ -6,9 +6,9 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from nsm_nb.case.carved import carved
 from nsm_nb.case.current import current
 from nsm_nb.case.holdings import Holdings
 from nsm_nb.case.inventory import Progress
+from nsm_nb.case.judging import Judging
 from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
@@ -29,15 +30,12 @@ from nsm_nb.text import printable
 from nsm_nb.transcripts import Transcript, transcript
 from nsm_nb.transcripts.matching import in_packet, matching
 
-if TYPE_CHECKING:
-    from nsm_nb.triage import Ledger, Verification
-
 __all__ = ["Case", "create_case", "open_case"]
 
 log = logging.getLogger(__name__)
 
 
-class Case:
+class Case(Judging):
     """One incident. Made by `open_case` and `create_case`; tables are made when they are first asked for.
 
     Parameters
@@ -61,7 +59,6 @@ class Case:
         self.selection = Selection(self._work / "selection.json")
         self._holdings = Holdings(self.settings, path, self._work / "index")
         self._made: dict[str, Any] = {}
-        self._ledger: Ledger | None = None
 
     def __repr__(self) -> str:
         return f"<Case {printable(self.name)} in {printable(self.path)}>"
@@ -210,7 +207,7 @@ class Case:
         """The rules of the sensors, with file and line; empty where case.toml names none."""
         return self._kept("rules", lambda: alert_room.rules(sorted(self._holdings.rule_files())))
 
-    def _kept(self, name: str, make: Any) -> pd.DataFrame:
+    def _kept(self, name: str, make: Any) -> Any:
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
@@ -358,91 +355,6 @@ class Case:
             As `nsm_nb.full_content.carve`.
         """
         return carved(self, what, path, filter=filter)
-
-    # --- judging
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger of verdicts."""
-        if self._ledger is None:
-            from nsm_nb.triage import Ledger
-
-            self._ledger = Ledger(self.settings.database or self._work / "ledger.db")
-        return self._ledger
-
-    def judge(
-        self,
-        subjects: str | Iterable[str],
-        category: str,
-        *,
-        kind: str = "alert",
-        comment: str = "",
-        analyst: str | None = None,
-    ) -> pd.DataFrame:
-        """Judge alerts (or sessions, packets, hosts): write a verdict for each to the ledger; return the new records.
-
-        Parameters
-        ----------
-        subjects
-            Names of alerts, numbers of sessions ...; one or many.
-        category
-            Short name: I ... VII, NA, ESC, NEW.
-        kind
-            ``alert``, ``session``, ``packet`` or ``host``.
-        comment
-            Why; ESC demands one.
-        analyst
-            Who; `NSM_ANALYST`, else the log-in name where not given.
-
-        Raises
-        ------
-        UnknownName
-            Where an alert or session is not in this case.
-        LedgerError
-            Where the ledger refuses it.
-        """
-        names = [str(subjects)] if isinstance(subjects, (str, int, np.integer)) else [str(each) for each in subjects]
-        if kind == "alert":
-            known = set(self.alerts["alert"])
-            for name in names:
-                if name not in known:
-                    raise UnknownName(f"there is no alert {printable(name)!r} in this case; case.alerts lists them")
-        elif kind == "session":
-            for name in names:
-                self.session(int(name) if name.isdigit() else -1)
-        return self.ledger.judge(names, category, kind=kind, comment=comment, analyst=analyst)
-
-    @property
-    def verdicts(self) -> pd.DataFrame:
-        """VERDICTS: all records of the ledger."""
-        return self.ledger.verdicts()
-
-    def status(self, kind: str = "alert") -> pd.Series:
-        """Return the category that holds for each judged subject: index subject, value short name."""
-        return self.ledger.status(kind)
-
-    def history(self, subject: str, kind: str = "alert") -> pd.DataFrame:
-        """Return the verdicts on one subject, oldest first."""
-        return self.ledger.history(str(subject), kind)
-
-    def verify(self) -> Verification:
-        """Check the ledger's chain of digests; the result names the first bad record."""
-        return self.ledger.verify()
-
-    def groups(self, *, by: Sequence[str] = ("src_ip", "message"), pending: bool | None = None) -> pd.DataFrame:
-        """Return the queue as Sguil folds it: a row for alerts of one source and message, with their count.
-
-        Parameters
-        ----------
-        by
-            Columns that alerts of a group share, besides the sensor.
-        pending
-            True for groups that wait for a verdict, False for those that have one, None for all.
-        """
-        table = alert_room.correlate(self.alerts, by=tuple(by), status=self.status())
-        if pending is None:
-            return table
-        return table[(table["status"] == "NEW") == pending].reset_index(drop=True)
 
 
 def _workplace(path: Path) -> Path:

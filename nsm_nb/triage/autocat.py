@@ -3,19 +3,17 @@
 A rule is a plain value; `Ledger.add_rule` keeps it, `dry_run` says what it would do, `matches` does the work on any table of
 ALERTS. Regular expressions are run by RE2, in time proportional to the text, and have a limit on the clock besides.
 
-*Source*: reference/seed-systems.md 11.8; sguild's autocat.conf.
+*Source*: reference/seed-systems.md 11.8; `nsm_nb.triage.autocat_conf` reads sguild's own file.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,10 +22,9 @@ import pandas as pd
 from nsm_nb.errors import LedgerError
 from nsm_nb.schema import ALERTS, TIME, in_network
 from nsm_nb.text import printable
-from nsm_nb.triage.categories import CATEGORIES
 from nsm_nb.triage.given import category_of, comment_text, storable
 
-__all__ = ["ANY", "PATIENCE", "Matches", "Rule", "dry_run", "matches", "read_conf"]
+__all__ = ["ANY", "PATIENCE", "Matches", "Rule", "dry_run", "matches"]
 
 ANY = "any"
 PATIENCE = 5.0
@@ -37,7 +34,6 @@ _TEXT = 65_536  # characters of a message that are looked at
 _PATTERN = 1_024
 _BATCH = 2_048  # messages between two looks at the clock
 _PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "58": "icmp6", "132": "sctp"}
-_ERASE = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,57 +362,3 @@ def _ports(text: str) -> str:
     ):
         raise LedgerError(f"{printable(text)!r} is no port and no range of ports; write 53 or 1024-65535")
     return "-".join(str(int(each)) for each in ends)
-
-
-def read_conf(path: str | os.PathLike[str]) -> tuple[list[Rule], list[str]]:
-    """Return the rules of a Sguil autocat.conf, and a sentence about each line that is none.
-
-    A line reads ``erase time||sensor||src ip||src port||dst ip||dst port||protocol||signature||status``, a signature that is a
-    regular expression begins with ``%%REGEXP%%``, and ``ANY`` matches everything. Erase times are read as UTC.
-
-    Raises
-    ------
-    LedgerError
-        Where the file can't be read.
-    """
-    place = Path(path)
-    try:
-        with place.open("rb") as file:
-            data = file.read(16_000_000)
-    except OSError as problem:
-        raise LedgerError(f"{printable(place)} can't be read: {printable(problem.strerror or problem)}") from problem
-    rules, troubles = [], []
-    for number, line in enumerate(data.decode("utf-8", "backslashreplace").splitlines(), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            try:
-                rules.append(_conf_rule(line, f"imported from {place.name}, line {number}"))
-            except LedgerError as problem:
-                troubles.append(f"{printable(place.name)}: line {number} is no rule: {problem}")
-    return rules, troubles
-
-
-def _conf_rule(line: str, origin: str) -> Rule:
-    fields = [each.strip() for each in line.split("||")]
-    if not 9 <= len(fields) <= 10:
-        raise LedgerError(f"it has {len(fields)} fields and not 9")
-    erase, sensor, src_ip, src_port, dst_ip, dst_port, proto, signature, status = fields[:9]
-    shorts = {str(each.sguil_id): each.short for each in CATEGORIES.values()}
-    if status not in shorts:
-        raise LedgerError(f"{printable(status)!r} is no status of Sguil; they are {', '.join(shorts)}")
-    regexp = signature.startswith("%%REGEXP%%")
-    return Rule(
-        category=shorts[status], sensor=sensor, src_ip=src_ip, src_port=src_port, dst_ip=dst_ip, dst_port=dst_port,
-        proto=proto, signature=signature.removeprefix("%%REGEXP%%") if regexp else signature, regexp=regexp,
-        comment=(fields[9] if len(fields) == 10 else "") or origin, expires=_erase_time(erase),
-    )  # fmt: skip
-
-
-def _erase_time(text: str) -> datetime | None:
-    if text.lower() in ("", "none"):
-        return None
-    for form in _ERASE:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    raise LedgerError(f"{printable(text)!r} is no erase time; write none, or a time such as 2027-01-31 00:00:00")

@@ -1,0 +1,188 @@
+r"""Text and addresses made fit to be handed on: who was attacked can't be read from them, but who did what to whom can.
+
+An address becomes the same word wherever it stands and however it is written (dotted, octal, hexadecimal, as one number,
+IPv6, in a name of in-addr.arpa), made with a key of the case: without the key it can't be tried out. Host names, mail and MAC
+addresses likewise. What looks like a secret is left out: headers of HTTP that carry one, passwords, URLs beyond the host, runs
+of hex and base64. What has no such form, such as a user's name in a sentence, can't be told from other words and stays.
+
+*Source*: reference/hostile.md T20; reference/seed-systems.md 11.12 (Sguil's sanitised export leaks payloads and addresses
+embedded in ICMP); RFC 1035 3.5, RFC 3596 2.5 (reverse names).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import re
+from collections.abc import Iterable
+
+from nsm_nb.text import printable
+
+__all__ = ["Cloak"]
+
+_OUT = "[left out]"
+
+# Last labels that are endings of files far more often than of hosts; none of them is a top-level domain.
+_FILES = frozenset(
+    re.findall(
+        "[a-z0-9]+",
+        "asp aspx bat bin cfg cgi class conf css csv dat dll doc docx elf exe gif gz htm html ico inc ini jar jpeg jpg js json "
+        "jsp log lua msi pcap pdf php png ppt ps1 rar rtf scr so sql swf tar tcl tgz tmp txt vbs war xls xlsx xml yaml",
+    )
+)
+_BYTE = r"(?:0x[0-9a-f]{1,2}|[0-9]{1,4})"
+_DOT = r"(?:\.|\[\.\]|\(\.\)|%2e|-|_|,)"
+_FORMS = re.compile(
+    rf"""
+    (?P<header> \b (?:proxy-)?authorization \b.* | \b(?:set-)?cookie2? \s*[:=].*
+        | \bx-[a-z-]{{0,40}}(?:key|token|auth)[a-z-]{{0,40}} \s*[:=].* )
+  | (?P<login> \b(?:basic|bearer|digest|negotiate|ntlm)\ +[a-z0-9+/=._~-]{{6,}} )
+  | (?P<word> \b(?P<what> pass(?:word|wd|phrase)? | pwd | secret | token | (?:api|access|private)[_-]?key | session_?id | sid
+        | user(?:name)? | login ) \s*[:=]\s* (?:"[^"]*"|'[^']*'|[^\s&;,]+) )
+  | (?P<ftp> \b(?-i:PASS|USER|ACCT)\ +[^\s]+ )
+  | (?P<url> (?P<scheme>\b[a-z][a-z0-9+.-]{{1,15}}://) (?:[^\s/@]*@)? (?P<host>\[[^\]\s]+\]|[^\s/:?\#]+) (?P<rest>[^\s]*) )
+  | (?P<mail> (?<![a-z0-9._%+-]) [a-z0-9._%+-]{{1,64}} (?:@|\[@\]|%40) [a-z0-9-]+ (?:\.[a-z0-9-]+)* )
+  | (?P<reverse> \b(?:[0-9]{{1,3}}\.){{4}}in-addr\.arpa\b | \b(?:[0-9a-f]\.){{8,32}}ip6\.arpa\b )
+  | (?P<mac> \b[0-9a-f]{{2}}(?:[:-][0-9a-f]{{2}}){{5}}\b(?![:-][0-9a-f]) | \b[0-9a-f]{{4}}\.[0-9a-f]{{4}}\.[0-9a-f]{{4}}\b )
+  | (?P<bytes> (?<![0-9a-f]) (?: (?:\\x|%)[0-9a-f]{{2}} | [0-9a-f]{{2}}[\ |] | [0-9a-f]{{2}}:(?=[0-9a-f]{{2}}(?::|\b)) ){{4,}}
+        (?:[0-9a-f]{{2}}\b)? )
+  | (?P<six> (?<![\w:]) (?=[0-9a-f:.]{{0,45}}:[0-9a-f:.]{{0,45}}:)
+        [0-9a-f:]{{0,45}}(?::[0-9a-f]{{0,4}}|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}) (?![\w:]) )
+  | (?P<four> (?<![\w.]) {_BYTE}(?:{_DOT}{_BYTE}){{3}} (?![0-9a-f]) )
+  | (?P<number> (?<![\w.]) (?: 0x[0-9a-f]{{8}} | [0-9a-f]{{8}} | [0-9]{{8,10}} ) (?!\w) )
+  | (?P<hex> (?<![0-9a-z]) (?:0x)?[0-9a-f]{{16,}} (?![0-9a-z]) )
+  | (?P<name> (?<![\w-]) (?:\w(?:[\w-]{{0,61}}\w)? (?:\.|\[\.\]) ){{1,126}} (?P<top>[^\W\d][\w-]{{0,61}}\w) (?![\w-]) )
+  | (?P<base64> (?<![a-z0-9+/=]) [a-z0-9+/_-]{{8,}}={{0,2}} (?![a-z0-9+/=]) )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+class Cloak:
+    """Makes text fit to be handed on; the same key gives the same words for the same things.
+
+    Parameters
+    ----------
+    key
+        Secret bytes of the case, 16 or more.
+    known
+        Addresses of the evidence: numbers that stand for one of them are recognised.
+
+    Examples
+    --------
+    >>> cloak = Cloak(bytes(16), ["10.0.0.7"])
+    >>> cloak.text("10.0.0.7") == cloak.text("0x0a000007") == cloak.address("::ffff:10.0.0.7")
+    True
+    """
+
+    def __init__(self, key: bytes, known: Iterable[str] = ()):
+        if len(key) < 16:
+            raise ValueError("a key of less than 16 bytes can be tried out")
+        self._key = key
+        self._known: dict[int, str] = {}
+        for text in known:
+            address = _parsed(text)
+            if address is not None and address.version == 4:
+                number = int(address)
+                for each in (number, int.from_bytes(number.to_bytes(4, "big"), "little")):
+                    self._known.setdefault(each, str(address))
+
+    def address(self, text: object) -> str:
+        """Return the word for an address, however it is written; ``?`` where it is none."""
+        address = _parsed(str(text))
+        if address is None:
+            return "?"
+        mapped = getattr(address, "ipv4_mapped", None)
+        address = mapped or address
+        return f"ip{address.version}-{self._word(address.packed)}"
+
+    def name(self, text: object, kind: str = "host") -> str:
+        """Return the word for a name of some kind, in any case of letters."""
+        return f"{kind}-{self._word(f'{kind} {str(text).lower()}'.encode('utf-8', 'backslashreplace'))}"
+
+    def text(self, value: object) -> str:
+        """Return text with each address and name as its word, and each secret left out; printable."""
+        return _FORMS.sub(self._replaced, printable(value))
+
+    def _word(self, data: bytes) -> str:
+        return hmac.new(self._key, data, hashlib.sha256).hexdigest()[:10]
+
+    def _replaced(self, match: re.Match[str]) -> str:
+        form, text = str(match.lastgroup), match.group()
+        if form in ("header", "login", "ftp"):
+            return f"{re.split(r'[ :=]', text, maxsplit=1)[0]} {_OUT}"
+        if form == "word":
+            return f"{match['what']} {_OUT}"
+        if form == "url":
+            host = match["host"].strip("[]")
+            word = self.address(host) if _parsed(host) else self.name(host)
+            return f"{match['scheme']}{word}{'/' + _OUT if match['rest'].strip('/') else match['rest']}"
+        if form == "mail":
+            return self.name(text, "mail")
+        if form == "mac":
+            return self.name(re.sub(r"[^0-9a-f]", "", text.lower()), "mac")
+        if form == "reverse":
+            labels = text.lower().split(".")
+            four = labels[-2] == "in-addr"
+            return self.address(".".join(reversed(labels[:-2]))) if four else _OUT
+        if form == "four":
+            return self._four(text)
+        if form == "six":
+            return self.address(text) if _parsed(text) else text
+        if form == "number":
+            return self._number(text)
+        if form in ("bytes", "hex"):
+            return _OUT
+        if form == "base64":
+            return _OUT if _speaks(text) else text
+        file = match["top"].lower() in _FILES and not any(_speaks(each) for each in text.split("."))
+        return text if file else self.name(text.replace("[.]", "."))
+
+    def _four(self, text: str) -> str:
+        parts = [each.lower() for each in re.split(_DOT, text, flags=re.IGNORECASE)]
+        decimal = [int(each, 16) if each.startswith("0x") else int(each) for each in parts]
+        # 0177 is 127 to a C library and 177 to a person: what the evidence knows decides
+        octal = [
+            int(each, 8) if re.fullmatch("0[0-7]+", each) else number
+            for each, number in zip(parts, decimal, strict=True)
+        ]
+        readings = (octal, decimal)
+        for numbers in sorted(
+            readings, key=lambda each: max(each) > 255 or int.from_bytes(bytes(each), "big") not in self._known
+        ):
+            if max(numbers) < 256:
+                return self.address(".".join(map(str, numbers)))
+        return text
+
+    def _number(self, text: str) -> str:
+        readings = [int(text, 16)] if text.lower().startswith("0x") else []
+        if not readings:
+            readings = [int(text)] if text.isdecimal() else []
+            readings += [int(text, 16)] if len(text) == 8 else []
+        for number in readings:
+            if number in self._known:
+                return self.address(self._known[number])
+        return _OUT if text.lower().startswith("0x") else text
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _speaks(text: str) -> bool:
+    """Return whether a word is base64 of something: of text, or so long and mixed that no word of a message is."""
+    plain = text.rstrip("=")
+    classes = sum(any(test(each) for each in plain) for test in (str.islower, str.isupper, str.isdigit))
+    if text.endswith("=") or (len(plain) >= 24 and classes == 3):
+        return True
+    try:
+        data = base64.b64decode(plain.replace("-", "+").replace("_", "/") + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return len(data) >= 6 and all(32 <= each < 127 for each in data)
