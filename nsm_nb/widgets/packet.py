@@ -82,6 +82,9 @@ class Packet(Frame):
         self._number.layout.width = "220px"
         self._back = ipywidgets.Button(description="previous", tooltip="The packet before it in its session (p)")
         self._on = ipywidgets.Button(description="next", tooltip="The packet after it in its session (n)")
+        self._follow = ipywidgets.Button(
+            description="the chosen one", tooltip="Go to the packet of the alert or session that the case has chosen"
+        )
         self._style = ipywidgets.ToggleButtons(options=list(_STYLES), tooltips=list(_STYLES.values()))
         self._carve = ipywidgets.Button(
             description="carve", tooltip="Write it to a capture of its own in the case's folder"
@@ -90,7 +93,7 @@ class Packet(Frame):
             [("text", "copy", "Copy the text that is shown"), ("pcap", "pcap", "Save this frame as a capture")],
             self.guard(self._hand_out), self._copied,
         )  # fmt: skip
-        bar = ipywidgets.HBox([self._back, self._on, self._number, self._style, self._hand, self._carve])
+        bar = ipywidgets.HBox([self._back, self._on, self._number, self._follow, self._style, self._hand, self._carve])
         self.top = Lines(boxed=True, code=True, fixed=True, label="headers")
         self._search = Entry(label="search", code=True, placeholder="Enter finds the next place   /")
         self._search.layout.flex = "1 1 240px"
@@ -115,6 +118,7 @@ class Packet(Frame):
         self._number.on_submit(self.guard(self._ask))
         self._back.on_click(self.guard(lambda button: self.step(-1)))
         self._on.on_click(self.guard(lambda button: self.step(1)))
+        self._follow.on_click(self.guard(lambda button: self.to_chosen()))
         self._style.observe(self.guard(lambda change: self.set_trait("style", change["new"])), "value")
         self.observe(self.guard(lambda change: self._restyle()), "style")
         self._carve.on_click(self.guard(lambda button: self._carve_it()))
@@ -138,11 +142,13 @@ class Packet(Frame):
         return self._near.head(0) if self._place is None else self._near.iloc[self._place : self._place + 1]
 
     def refresh(self) -> None:
-        """Go to what the case has chosen meanwhile: the alert's packet, else the session's first that carries anything."""
-        session, alert = chosen = self.case.selection.session, self.case.selection.alert
-        if chosen == self._chosen and self._place is not None:
-            return
-        self._chosen = chosen
+        """Go to what the case has chosen meanwhile; what was looked at stays where it chose nothing else."""
+        if self._place is None or self._chosen != (self.case.selection.session, self.case.selection.alert):
+            self.to_chosen()
+
+    def to_chosen(self) -> None:
+        """Go to the packet that the chosen alert is about, else to the first of the chosen session that carries anything."""
+        session, alert = self._chosen = self.case.selection.session, self.case.selection.alert
         packet = None if alert is None else self.case.packet_of(alert)
         if packet is not None and (session is None or packet["session"] == session):
             self.show(int(packet["frame"]), str(packet["evidence"]))

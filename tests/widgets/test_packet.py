@@ -188,6 +188,9 @@ def test_it_follows_what_the_case_chooses_and_keeps_what_was_looked_at(packet, c
     packet.refresh()
 
     assert packet.frame == 3620
+    packet.step(1)
+    packet._follow.click()
+    assert packet.frame == 3620
 
 
 def test_an_empty_state_says_what_would_be_here(case, empty_case):
