@@ -156,13 +156,15 @@ def parser() -> argparse.ArgumentParser:
     packets = command("packets", _packets, "print packets as tcpdump, snort or tshark do",
                       "  nsm-nb packets my-case --session 4657181179822775\n"
                       "  nsm-nb packets staged.pcap --frames 3160-3170,3620 --style snort\n"
-                      "  nsm-nb packets my-case --evidence staged.pcap --frames 3620 --style tethereal | less",
+                      "  nsm-nb packets my-case --evidence staged.pcap --frames 3620 --style tethereal | less\n"
+                      "  nsm-nb packets staged.pcap --filter 'tcp port 445 and tcp[tcpflags] & tcp-rst != 0'",
                       case=False)  # fmt: skip
     packets.add_argument("place", metavar="CASE_OR_FILE", help="a case, a folder of evidence, or one capture")
     packets.add_argument("--style", choices=("tcpdump", "snort", "hex", "tethereal"), default="tcpdump",
                          help="whose layout (default: tcpdump -n -e -vvv -X, in UTC)")  # fmt: skip
     packets.add_argument("--session", type=int, help="those of this session")
     packets.add_argument("--frames", help="those of these numbers, as Wireshark counts: 7 or 5-9,12")
+    packets.add_argument("--filter", default="", help="those that match, in tcpdump's language: 'udp port 53 or 5353'")
     packets.add_argument("--evidence", help="those of this capture, as `nsm-nb evidence` names it")
 
     carve = command("carve", _carve, "write packets to a new capture: those of sessions, or that a filter finds",
@@ -462,6 +464,8 @@ def _chosen_packets(chosen: argparse.Namespace) -> tuple[pd.DataFrame, dict[str,
     if chosen.frames is not None:
         wanted = [packets["frame"].between(*each) for each in _ranges(chosen.frames)]
         packets = packets[functools.reduce(operator.or_, wanted)]
+    if chosen.filter.strip():
+        packets = packets[nsm.full_content.matching(packets, chosen.filter, evidence=paths)]
     if not len(packets):
         raise NsmError("there is no such packet; nsm-nb evidence and nsm-nb sessions say what there is")
     return packets, paths

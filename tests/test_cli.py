@@ -165,3 +165,46 @@ def test_flows_have_statistics_and_no_listing_of_tcpdstat(bundled, capsys):
     assert "What sessions can't tell" in capsys.readouterr().out
     assert run("stats", flows, "--style", "tcpdstat") == 1
     assert "holds flows and no packets" in capsys.readouterr().err
+
+
+def test_a_filter_chooses_packets_to_print_and_to_carve(place, tmp_path, capsys):
+    assert run("packets", place, "--filter", "tcp[tcpflags] & tcp-fin != 0") == 0
+    assert capsys.readouterr().out.count("Flags [F.]") == 2
+    assert run("packets", place / "evidence" / "a.pcap", "--filter", "tcp[tcpflags] = tcp-syn") == 0
+    assert capsys.readouterr().out.count("Flags [S]") == 1
+
+    assert run("carve", place, "--filter", "src port 80", "-o", tmp_path / "x.pcapng") == 0
+    assert len(nsm.read_packets(tmp_path / "x.pcapng")) == 3
+    assert run("carve", place, "--filter", "udp") == 1
+    assert "there are no packets to carve" in capsys.readouterr().err
+    assert run("carve", place) == 1
+    assert "say which packets" in capsys.readouterr().err
+    assert run("packets", place, "--filter", "tcp prt 80") == 1
+    assert "at character 5: and, or, or the end of the filter is expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-i", "lo"], "say where to capture and where to"),
+        (["--dir", "x"], "say where to capture and where to"),
+        (["-i", "lo", "--dir", "x", "--files", "3"], "say with --size or --every"),
+        (["-i", "lo", "--dir", "x", "--filter", "tcp prt 80"], "at character 5"),
+    ],
+)
+def test_a_capture_that_is_asked_in_part_captures_nothing(tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+
+    assert run("capture", *words) == 1
+
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [["--size", "1x"], ["--every", "0"], ["--files", "-1"], ["--size", "99999999999999"]])
+def test_an_amount_that_is_none_is_told(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("capture", *words)
+
+    assert ended.value.code == 2
+    assert "is not a" in capsys.readouterr().err or words[1].startswith("-")

@@ -95,7 +95,7 @@ def test_marked_sessions_are_carved(sessions, case):
     sessions._carve.click()
 
     assert sessions.error == ""
-    assert len(list((case.path / "carved").glob("*.pcap"))) == 1
+    assert len(list((case.path / "carved").glob("*.pcapng"))) == 1
 
 
 def test_a_guessed_direction_is_told(case):

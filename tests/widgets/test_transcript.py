@@ -72,7 +72,7 @@ def test_its_packets_are_carved(case):
 
     shown._carve.click()
 
-    assert shown.error == "" and list((case.path / "carved").glob("*.pcap"))
+    assert shown.error == "" and list((case.path / "carved").glob("*.pcapng"))
 
 
 def test_alerts_about_it_stand_at_the_top(case):
