@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,10 @@ from nsm_nb.formats.spans import Spans
 from nsm_nb.schema import PACKETS
 from nsm_nb.text import printable
 
-__all__ = ["Payload", "frame_bytes", "link_types", "payload_bytes"]
+if TYPE_CHECKING:
+    from nsm_nb.kernels.decode import Columns
+
+__all__ = ["Payload", "frame_bytes", "link_types", "network_places", "payload_bytes"]
 
 # first name of `layers` -> LINKTYPE_ number
 _LINKS = {
@@ -88,9 +91,24 @@ class Payload(NamedTuple):
 
 def payload_bytes(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLike] | None = None) -> list[Payload]:
     """Return what each packet carries above TCP, UDP or ICMP, in the order of the rows; parameters as `frame_bytes`."""
+    frames = frame_bytes(packets, evidence=evidence)
+    columns = _decoded(packets, frames)
+    return [
+        Payload(b"", 0) if none else Payload(frame[at : at + size], int(size))
+        for frame, at, size, none in zip(
+            frames, columns.payload_at.tolist(), columns.payload.tolist(), columns.no_payload.tolist(), strict=True
+        )
+    ]
+
+
+def network_places(packets: pd.DataFrame, frames: Sequence[bytes]) -> list[int]:
+    """Return where the innermost IP header starts in each frame, 0 where there is none; `frames` are those of the rows."""
+    return _decoded(packets, frames).ip_at.tolist()
+
+
+def _decoded(packets: pd.DataFrame, frames: Sequence[bytes]) -> Columns:
     from nsm_nb.kernels.decode import Columns, Names, decode
 
-    frames = frame_bytes(packets, evidence=evidence)
     count = len(frames)
     sizes = np.fromiter(map(len, frames), np.int64, count)
     columns = Columns.empty(count, places=True)
@@ -101,9 +119,4 @@ def payload_bytes(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.Path
     # a bytearray, because numba compiles read-only arrays apart
     buffer = np.frombuffer(bytearray(b"".join(frames) or b"\0"), np.uint8)
     decode(buffer, 0, 0, count, columns, Names.empty())
-    return [
-        Payload(b"", 0) if none else Payload(frame[at : at + size], int(size))
-        for frame, at, size, none in zip(
-            frames, columns.payload_at.tolist(), columns.payload.tolist(), columns.no_payload.tolist(), strict=True
-        )
-    ]
+    return columns

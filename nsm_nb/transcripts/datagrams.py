@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from nsm_nb.full_content.frames import frame_bytes, link_types, payload_bytes
+from nsm_nb.full_content.frames import frame_bytes, network_places, payload_bytes
 from nsm_nb.transcripts.reassembly import Conflict, Piece, Segment, Stream
 
 __all__ = ["Broken", "Datagram", "Part", "carried"]
@@ -23,8 +23,6 @@ __all__ = ["Broken", "Datagram", "Part", "carried"]
 _LARGEST = 65_535
 _WAIT = 60_000_000_000  # nanoseconds
 _NO_TIME = np.iinfo(np.int64).min  # NaT
-_LINK_HEADS = {1: (14, 12), 113: (16, 14), 276: (20, 0)}  # LINKTYPE_: size of its header, where the ethertype stands
-_TAGS = (0x8100, 0x88A8, 0x9100)
 _EXTENSIONS = (0, 43, 60, 135)  # hop-by-hop, routing, destination, mobility
 _HEADS = {"tcp": 20, "sctp": 12, "udp": 8, "icmp": 8, "icmp6": 8}
 
@@ -124,7 +122,8 @@ def _put_together(
     proto = str(some["proto"].iloc[0])
     times = some["time"].to_numpy("datetime64[ns]").astype(np.int64).tolist()
     keys = zip(some["to_dst"].tolist(), some["ip_id"].fillna(0).tolist(), strict=True)
-    frames = zip(frame_bytes(some, evidence=evidence), link_types(some), some["length"], strict=True)
+    found = frame_bytes(some, evidence=evidence)
+    frames = zip(found, network_places(some, found), some["length"], strict=True)
     open_: dict[tuple[bool, int], _Gathering] = {}
     done: dict[tuple[bool, int], _Gathering] = {}
     datagrams: list[Datagram] = []
@@ -141,8 +140,8 @@ def _put_together(
             broken.append(doubt)
         done[key] = gathering
 
-    for row, time, key, (frame, link, length) in zip(rows.tolist(), times, keys, frames, strict=True):
-        fragment = _fragment(frame, int(link), int(length))
+    for row, time, key, (frame, at, length) in zip(rows.tolist(), times, keys, frames, strict=True):
+        fragment = _fragment(frame, at, int(length))
         if fragment is None or fragment.place + fragment.size > _LARGEST:
             broken.append(Broken((row,), None, [], b"" if fragment is None else fragment.data))
             continue
@@ -169,20 +168,9 @@ def _repeats(these: _Gathering, before: _Gathering) -> bool:
     )
 
 
-def _fragment(frame: bytes, link: int, length: int) -> _Fragment | None:
-    """Return what a frame holds of an IP datagram, None where its IP header is not whole."""
+def _fragment(frame: bytes, at: int, length: int) -> _Fragment | None:
+    """Return what a frame holds of the IP datagram whose header starts at `at`, None where that header is not whole."""
     cut = len(frame) < length  # else a length beyond the frame's end is a lie, and no host believed it
-    at, kind = 0, -1
-    if link in _LINK_HEADS:
-        at, where = _LINK_HEADS[link]
-        kind = int.from_bytes(frame[where : where + 2], "big")
-        while kind in _TAGS:
-            kind = int.from_bytes(frame[at + 2 : at + 4], "big")
-            at += 4
-        if kind <= 1500 and frame[at : at + 3] == b"\xaa\xaa\x03":  # IEEE 802.2 with SNAP
-            at += 8
-    elif link in (0, 108):
-        at = 4
     version = frame[at] >> 4 if at < len(frame) else 0
     if version == 4 and len(frame) >= at + 20:
         head = (frame[at] & 15) * 4

@@ -75,6 +75,10 @@ def carried(data, proto, port=None):
     return writing.ip(data if port is None else writing.udp(data, 40000, port), "192.0.2.1", "192.0.2.2", proto)
 
 
+def subframe(data):
+    return bytes(12) + struct.pack(">H", len(data)) + data
+
+
 def erspan(data, kind):
     return carried(writing.gre(data, kind=kind, number=5), 47)
 
@@ -141,7 +145,7 @@ LINKS = {
     "wlan": (105, lambda data, kind: writing.wlan(snap(data, kind))),
     "wlan, four addresses": (105, lambda data, kind: writing.wlan(snap(data, kind), control=0x0308, fourth=True, qos=0)),
     "wlan, from": (105, lambda data, kind: writing.wlan(snap(data, kind), control=0x0208)),
-    "wlan, several": (105, lambda data, kind: writing.wlan(bytes(14) + snap(data, kind), qos=0x80)),
+    "wlan, several": (105, lambda data, kind: writing.wlan(subframe(snap(data, kind)), qos=0x80)),
     "radiotap": (127, lambda data, kind: writing.radiotap(writing.wlan(snap(data, kind)))),
     "radiotap, padded": (127, lambda data, kind: writing.radiotap(
         writing.wlan(b"\0\0" + snap(data, kind), qos=0), flags=0x20, clock=True)),

@@ -223,8 +223,49 @@ def test_fragments_that_overlap_hold_the_first_byte_at_each_place_as_in_the_slow
     assert {turn.offset + at: byte for turn in transcript.turns for at, byte in enumerate(turn.data)} == kept
 
 
-@given(st.binary(max_size=120), st.sampled_from([0, 1, 12, 101, 108, 113, 276, 147]), st.integers(0, 200))
-def test_any_bytes_are_a_fragment_or_none(frame, link, length):
-    fragment = datagrams._fragment(frame, link, length)
+@given(st.binary(max_size=120), st.integers(0, 130), st.integers(0, 200))
+def test_any_bytes_are_a_fragment_or_none(frame, at, length):
+    fragment = datagrams._fragment(frame, at, length)
 
     assert fragment is None or len(fragment.data) <= fragment.size
+
+
+CARRIED = {
+    "mpls": lambda data, kind: writing.ethernet(writing.mpls(data, 16), ethertype=0x8847),
+    "pppoe": lambda data, kind: writing.ethernet(
+        writing.pppoe(writing.ppp(data, kind=0x57 if kind == 0x86DD else 0x21)), ethertype=0x8864
+    ),
+    "gre": lambda data, kind: writing.ethernet(
+        writing.ip(writing.gre(data, kind=kind, key=7), "192.0.2.1", "192.0.2.2", 47)
+    ),
+    "vxlan": lambda data, kind: writing.ethernet(
+        writing.ip(
+            writing.udp(writing.vxlan(writing.ethernet(data, ethertype=kind, vlans=(5,))), 4000, 4789),
+            "192.0.2.1",
+            "192.0.2.2",
+            17,
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("tunnel", CARRIED)
+@pytest.mark.parametrize("six", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_fragments_in_a_tunnel_are_put_together(tunnel, six, turned):
+    whole = writing.udp(bytes(range(200)), 4000, 53)
+    if six:
+        parts = [
+            writing.ipv6(struct.pack(">BBHI", 17, 0, at | more, 77) + whole[at : at + 104], "2001:db8::1", "2001:db8::2", 44)
+            for at, more in ((0, 1), (104, 0))
+        ]  # fmt: skip
+    else:
+        parts = [
+            writing.ip(whole[place : place + 104], CLIENT, SERVER, 17, number=7, place=place // 8 | more)
+            for place, more in ((0, 0x2000), (104, 0))
+        ]
+    frames = [CARRIED[tunnel](part, 0x86DD if six else 0x0800) for part in parts]
+
+    transcript = rebuilt(frames[::-1] if turned else frames)
+
+    assert [turn.data for turn in transcript.turns] == [bytes(range(200))]
