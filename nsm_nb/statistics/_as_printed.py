@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, OrderedDict
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -283,15 +283,13 @@ def _from_cache(
     datagram = some.groupby(columns, observed=True, dropna=False, sort=False).ngroup().to_numpy()
     places = np.flatnonzero(in_parts)
     furthest = pd.Series(fragment[places]).groupby(datagram).transform("max").to_numpy()
-    cache: OrderedDict[int, tuple[int, int]] = OrderedDict()
+    cache: list[tuple[int, int, int]] = []  # the newest first; a first fragment that comes twice is remembered twice
     for place, which, last in zip(places.tolist(), datagram.tolist(), furthest.tolist(), strict=True):
         if fragment[place] == 0:
             if src_port[place] >= 0:
-                cache[which] = (int(src_port[place]), int(dst_port[place]))
-                cache.move_to_end(which)
-                if len(cache) > _CACHE:
-                    cache.popitem(last=False)
-        elif which in cache:
-            src_port[place], dst_port[place] = cache[which]
+                cache.insert(0, (which, int(src_port[place]), int(dst_port[place])))
+                del cache[_CACHE:]
+        elif found := next((each for each in cache if each[0] == which), None):
+            _, src_port[place], dst_port[place] = found
             if fragment[place] == last:
-                del cache[which]
+                cache.remove(found)

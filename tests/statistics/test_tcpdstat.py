@@ -49,7 +49,7 @@ def corpus(shared):
     """Yield the captures of the corpus that tcpdstat reads, with what its twin prints."""
     folder = shared / "corpus"
     for path in pd.read_csv(folder / "INDEX.csv")["path"]:
-        capture = folder / "captures" / path
+        capture = folder / "captures" / path.replace("+", "_")
         if not capture.exists() or capture.stat().st_size > 3_000_000:
             continue
         try:
@@ -112,7 +112,7 @@ def test_the_corpus_is_listed_as_tcpdstat_does_and_each_line_that_differs_is_exp
             why = [which for pattern, which in EXPLAINED if re.match(pattern, line)]
             assert any(which is None or which & reasons for which in why), (capture, line, reasons)
         compared += 1
-    assert compared >= 20
+    assert compared >= 60
     assert same > 20 * compared
 
 
