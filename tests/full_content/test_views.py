@@ -1,4 +1,5 @@
 import re
+import resource
 import subprocess
 from importlib import import_module
 
@@ -133,3 +134,29 @@ def test_a_style_that_is_none_says_which_there_are(staged):
 @pytest.mark.parametrize("style", STYLES)
 def test_of_nothing_comes_nothing(staged, style):
     assert view(staged.head(0), style) == ""
+
+
+@pytest.mark.slow
+def test_every_hostile_capture_is_shown_in_every_style(shared):
+    shown = 0
+    for path in sorted((shared / "hostile").rglob("*.pcap*")):
+        try:
+            packets = nsm.read_packets(path, label="hostile").head(40)
+        except NsmError:  # tests/test_hostile.py judges what is refused
+            continue
+        for style in STYLES[:3]:
+            text = view(packets, style, evidence={"hostile": path})
+            assert text.isascii() and text.replace("\n", "").replace("\t", "").isprintable(), path
+        shown += len(packets)
+    assert shown > 5_000
+
+
+def test_bombs_cost_tshark_little_with_their_bytes_too(shared, tshark):
+    packets = nsm.read_packets(shared / "hostile" / "synthetic" / "a04_gzipbomb200M.pcap")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    told = view(packets, "tethereal")
+
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
+    assert told.count(", here frame ") == len(packets) and len(told) < 8_000_000
