@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb import alerts as alert_room
-from nsm_nb import formats, full_content, statistics
+from nsm_nb import full_content, statistics
 from nsm_nb.case import settings
 from nsm_nb.case.carved import carved
 from nsm_nb.case.current import current
@@ -25,7 +25,7 @@ from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
 from nsm_nb.full_content import frame_bytes, view
-from nsm_nb.schema import PACKETS, caveat_table
+from nsm_nb.schema import PACKETS, caveat_table, caveats_of
 from nsm_nb.text import printable
 from nsm_nb.transcripts import Transcript, transcript
 from nsm_nb.transcripts.matching import in_packet, matching
@@ -174,7 +174,7 @@ class Case(Judging):
     @property
     def alerts(self) -> pd.DataFrame:
         """ALERTS of all sensors, in order of time; what one sensor wrote in several formats counts once."""
-        return self._kept("alerts", self._holdings.alerts)
+        return self._kept("alerts", lambda: alert_room.named(self._holdings.alerts(), self.maps, self.rules))
 
     @property
     def events(self) -> pd.Series:
@@ -199,13 +199,18 @@ class Case(Judging):
 
     @property
     def caveats(self) -> pd.DataFrame:
-        """CAVEATS: what is wrong with the evidence, every file's."""
-        return caveat_table(self._holdings.caveats())
+        """CAVEATS: what is wrong with the evidence, every file's, and with the sensors' rules and maps."""
+        return caveat_table([*self._holdings.caveats(), *caveats_of(self.rules), *caveats_of(self.maps.messages)])
 
     @property
     def rules(self) -> pd.DataFrame:
         """The rules of the sensors, with file and line; empty where case.toml names none."""
         return self._kept("rules", lambda: alert_room.rules(sorted(self._holdings.rule_files())))
+
+    @property
+    def maps(self) -> alert_room.Maps:
+        """What the sensors' maps say of messages, classes and references; see `nsm_nb.alerts.maps`."""
+        return self._kept("maps", lambda: alert_room.maps(sorted(self._holdings.rule_files())))
 
     def _kept(self, name: str, make: Any) -> Any:
         if name not in self._made:
@@ -289,7 +294,7 @@ class Case(Judging):
         if table is None or not 1 <= number <= len(table):
             count = 0 if table is None else len(table)
             raise UnknownName(f"{printable(evidence)} has no frame {number}; it has {count:,} frames")
-        return frame_bytes(table.iloc[[number - 1]], evidence=self.paths)[0]
+        return frame_bytes(table.iloc[number - 1 : number], evidence=self.paths)[0]
 
     def view(self, packets: pd.DataFrame, style: str = "tcpdump") -> str:
         """Return packets of the case as tcpdump, snort, hex or tethereal show them; see `nsm_nb.full_content.view`."""
@@ -298,8 +303,7 @@ class Case(Judging):
     def detail(self, alert: str) -> dict[str, Any]:
         """Return the raw record of an alert, as the sensor wrote it."""
         row = self.alert(alert)
-        file = self._holdings.file(str(row["evidence"]))
-        return formats.reader(str(file.format)).detail(file.path, int(row["record"]))
+        return self._holdings.detail(str(row["evidence"]), int(row["record"]))
 
     def rule_of(self, alert: str) -> pd.Series | None:
         """Return the rule that raised an alert, None where the case has no such rule."""

@@ -44,7 +44,7 @@ _LINES = {
         r"^(?:\[Classification: (?P<classification>[^\]]*)\]\s*)?(?:\[Priority: (?P<priority>\d{1,10})\]:?\s*)"
         r"(?:\[AppID: [^\]]*\]\s*)?\s*$"
     ),
-    "time": rf"^{DATE}(?:\s+(?P<src>[0-9A-Fa-f.:]+)\s+->\s+(?P<dst>[0-9A-Fa-f.:]+).*|\s.*)\s*$",
+    "time": rf"^{DATE}(?:\s+(?P<src>[0-9A-Fa-f.:]+)\s+->\s+(?P<dst>[0-9A-Fa-f.:]+)|\s.*)\s*$",
     "ends": r"^(?P<src>[0-9A-Fa-f.:]+)\s+->\s+(?P<dst>[0-9A-Fa-f.:]+)(?:\s+(?P<proto>[A-Z0-9:-]{1,20}) TTL:\d.*)?\s*$",
     "proto": r"^(?P<proto>[A-Za-z0-9:-]{1,20}) TTL:\d.*\s*$",
 }
