@@ -71,8 +71,8 @@ def printed(packets: pd.DataFrame) -> Printed:
     """
     PACKETS.require(packets, "time", "length", "src_ip", "dst_ip", "src_port", "dst_port", "proto", "layers")
     length, _ = numbers_of(packets["length"])
-    when, _ = times_of(packets["time"])
-    micro = when // 1000
+    when, there = times_of(packets["time"])
+    micro = np.where(there, when, 0) // 1000  # libpcap gives a packet without a time the time 0
     layers, paths = codes_of(packets["layers"])
     proto, names = codes_of(packets["proto"])
     _readable(layers, paths)
@@ -84,8 +84,8 @@ def printed(packets: pd.DataFrame) -> Printed:
     start = int(seen[0]) if len(seen) else (int(micro[-1]) if len(micro) else 0)
     pairs, addresses = _pairs(src[is_ip], dst[is_ip], length[is_ip], len(dtype.categories))
     return Printed(
-        start * 1000,
-        (int(micro[-1]) if len(micro) else 0) * 1000,
+        max(start * 1000, pd.Timestamp.min.value),
+        max((int(micro[-1]) if len(micro) else 0) * 1000, pd.Timestamp.min.value),
         _rate(micro // 10**6, length),
         pairs,
         addresses,
