@@ -11,7 +11,7 @@ from pathlib import Path
 # before numpy and arrow ask how many cores there are
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from benchmarks import brush, cases, measuring, reading, rows, starting, tables, writing
+from benchmarks import brush, cases, filtering, logs, measuring, reading, rows, starting, tables, writing
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = {
@@ -25,6 +25,8 @@ PARTS = {
     "statistics": tables.measure_statistics,
     "brush": brush.measure_brush,
     "rows": rows.measure_rows,
+    "filters": filtering.measure_filters,
+    "logs": logs.measure_logs,
 }
 
 
@@ -35,7 +37,7 @@ def main(words: list[str] | None = None) -> int:
         "--folder",
         type=Path,
         default=ROOT / "build" / "benchmarks",
-        help="for captures and an indexed case (2.2 GB), and results",
+        help="for captures and an indexed case (3.1 GB), and results",
     )
     parser.add_argument(
         "--only", action="append", choices=PARTS, metavar="NAME", help=f"one of {', '.join(PARTS)}; may be repeated"
