@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 import subprocess
 import sys
@@ -37,6 +38,20 @@ HOSTILE = [
 ]
 
 
+SERVICE = SESSIONS.conform(
+    pd.DataFrame(
+        {
+            "src_ip": ["10.0.0.1"],
+            "dst_ip": ["10.0.0.2"],
+            "src_port": 4000,
+            "dst_port": 99,
+            "src_octets": 5,
+            "dst_octets": 7,
+        }
+    ).assign(src_packets=1, dst_packets=1, evidence="one.pcap")
+)
+
+
 @pytest.fixture(scope="module")
 def packets(evidence):
     return nsm.read_packets(evidence / "staged.pcap", label="staged.pcap")
@@ -52,7 +67,15 @@ def figures(packets, sessions):
     """Every kind of figure of the bundled case, by name: functions of keywords."""
     times = statistics.timeline(packets, by="proto", value="length")
     speed = pd.DataFrame({"tool": ["nsm_nb", "dpkt"], "seconds": [0.02, 3.25]})
+    middle = packets["time"].iloc[len(packets) // 2]
+    ends = (packets["time"].min(), packets["time"].max())
+    halves = [statistics.part(packets, sessions, window=each)[1] for each in ((ends[0], middle), (middle, ends[1]))]
     return {
+        "sizes": lambda **options: plots.sizes(statistics.sizes(packets), **options),
+        "icicle": lambda **options: plots.icicle(statistics.protocols(packets), **options),
+        "services": lambda **options: plots.services(statistics.services(sessions), **options),
+        "compare": lambda **options: plots.compare(statistics.compare(*halves), **options),
+        "networks": lambda **options: plots.talkers(statistics.talkers(sessions, of="networks"), **options),
         "timeline": lambda **options: plots.timeline(times, **options),
         "protocols": lambda **options: plots.protocols(statistics.protocols(packets), **options),
         "hosts": lambda **options: plots.talkers(statistics.talkers(sessions), **options),
@@ -62,7 +85,19 @@ def figures(packets, sessions):
     }
 
 
-KINDS = ["timeline", "protocols", "hosts", "pairs", "ports", "performance"]
+KINDS = [
+    "sizes",
+    "icicle",
+    "services",
+    "compare",
+    "networks",
+    "timeline",
+    "protocols",
+    "hosts",
+    "pairs",
+    "ports",
+    "performance",
+]
 
 
 def words(ax):
@@ -103,6 +138,11 @@ def test_titles_say_what_is_seen(figures):
     assert said["protocols"] == "tcp carries 92.7 % of 3.1 MB"
     assert said["hosts"].startswith("10.10.30.102 leads by bytes at the IP layer: 1.2 MB, ")
     assert said["ports"].startswith("udp 53 leads by sessions: ")
+    assert said["sizes"] == "62.4 % of 9,746 packets have 64 to 127 bytes"
+    assert said["icicle"] == said["protocols"]
+    assert said["services"].startswith("2001:db8:51::10 tcp 80 http leads the 20 services: ")
+    assert "gone" in said["compare"]
+    assert said["networks"].startswith("10.10.30.0/24 leads by bytes")
     assert said["performance"] == "nsm_nb is 162 × as fast as dpkt"
 
 
@@ -117,7 +157,7 @@ def test_the_caption_names_evidence_and_notes(packets):
     assert plots.describe(ax).endswith(f"{caption}.")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["timeline", "protocols", "icicle", "services", "pairs", "performance"])
 @pytest.mark.parametrize("format", ["svg", "png"])
 def test_an_image_is_the_same_bytes_each_time_and_has_no_date(figures, kind, format):
     ax = figures[kind]()
@@ -185,6 +225,10 @@ def test_hostile_text_plots_as_itself(label):
         plots.timeline(statistics.timeline(packets, by="layers"), title=label),
         plots.protocols(statistics.protocols(packets), caption=label),
         plots.performance(speed),
+        plots.icicle(statistics.protocols(packets)),
+        plots.services(statistics.services(SERVICE.assign(proto=label, application=label), answered=False)),
+        plots.compare(statistics.compare(SERVICE.assign(proto=label), SERVICE.assign(proto="tcp", src_octets=90))),
+        plots.sizes(statistics.sizes(packets), title=label, caption=label),
     ]
 
     for ax in drawn:
@@ -221,6 +265,11 @@ def test_a_dollar_in_a_name_is_no_mathematics_even_where_a_reader_turned_tex_set
         (lambda: plots.talkers(statistics.talkers(SESSIONS.empty())), "no sessions"),
         (lambda: plots.talkers(statistics.talkers(SESSIONS.empty(), of="ports")), "no sessions"),
         (lambda: plots.performance(pd.DataFrame({"tool": [], "seconds": []})), "no measurements"),
+        (lambda: plots.sizes(statistics.sizes(PACKETS.empty())), "no packets"),
+        (lambda: plots.icicle(statistics.protocols(PACKETS.empty())), "no packets"),
+        (lambda: plots.icicle(statistics.protocols(SESSIONS.empty())), "no packets"),
+        (lambda: plots.services(statistics.services(SESSIONS.empty())), "no services"),
+        (lambda: plots.compare(statistics.compare(SESSIONS.empty(), SESSIONS.empty())), "no changes"),
     ],
 )
 def test_an_empty_figure_says_so_and_what_it_would_show(draw, said):
@@ -302,3 +351,50 @@ def test_a_figure_is_drawn_from_a_table_without_attributes(figures, packets, ses
 
     assert plots.image(plots.talkers(table))
     assert plots.image(plots.timeline(times))
+
+
+def test_the_parts_of_an_icicle_fill_what_they_are_parts_of(packets):
+    table = statistics.protocols(packets)
+    drawn = plots.icicle(table).patches
+
+    assert len(drawn) == len(table)
+    for level in range(int(table["level"].max()) + 1):
+        row = sorted((each for each in drawn if each.get_y() == level), key=lambda each: each.get_x())
+        share = table.loc[table["level"] == level, "share"].sum()
+        assert sum(each.get_width() for each in row) == pytest.approx(100 * share, abs=0.5)
+        for one, other in itertools.pairwise(row):
+            assert other.get_x() >= one.get_x()
+
+
+def test_flows_alone_have_their_icicle_and_their_protocols(sessions):
+    table = statistics.protocols(sessions)
+
+    for draw in (plots.icicle, plots.protocols):
+        assert "bytes at the IP layer" in draw(table).get_xlabel()
+    assert "packets" in plots.icicle(table, by="packets").get_xlabel()
+
+
+def test_of_each_kind_of_change_some_are_drawn():
+    status = ["new"] * 30 + ["gone"] * 5 + ["grown"]
+    table = pd.DataFrame(
+        {"status": status, "name": [f"host {number}" for number in range(36)], "a": 1, "b": 2, "factor": 2.0}
+    )
+    ax = plots.compare(table, n=9, names=("Monday", "a$b_$c"))
+
+    said = [each.get_text() for each in ax.get_yticklabels()]
+    assert [sum(each.startswith(kind) for each in said) for kind in ("new", "gone", "grown")] == [4, 4, 1]
+    assert ax.get_figure().get_suptitle() == "30 new; 5 gone; 1 grown"
+    assert "27 smaller changes not drawn" in words(ax)
+    assert [each.get_text() for each in ax.get_legend().get_texts()] == ["Monday", r"a\$b_\$c"]
+
+
+@pytest.mark.parametrize("rates", [[6_600_000, 26_512, 58_652], [0.0002, 5, 90_000], [3, 4], [1e-9, 1e9]])
+def test_the_ticks_of_a_speed_are_plain_numbers(rates):
+    ax = plots.performance(
+        pd.DataFrame({"tool": ["nsm_nb", *"abc"][: len(rates)], "packets/s": rates}), value="packets/s"
+    )
+    ax.get_figure().draw_without_rendering()
+
+    texts = [each.get_text() for each in (*ax.get_xticklabels(), *ax.get_xticklabels(minor=True)) if each.get_text()]
+    assert texts
+    assert all(re.fullmatch(r"[0-9,]+(\.[0-9]+)?", each) for each in texts), texts

@@ -1,4 +1,4 @@
-"""Figures of tables: a timeline, the tree of protocols, talkers, and measured speed.
+"""Figures of tables: a timeline, protocols, talkers, services, packet sizes, what changed, and measured speed.
 
 Every function takes a table that `nsm_nb.statistics` (or a benchmark) made and gives a matplotlib Axes: one of its own,
 which shows itself in a notebook with its alternative text, or the one that is handed in. No global state of matplotlib
@@ -7,10 +7,17 @@ is read or left behind. Text from the evidence goes through `nsm_nb.text`: nothi
 
 from __future__ import annotations
 
+from nsm_nb.plots.compare import compare
 from nsm_nb.plots.drawing import Picture, describe, image
+from nsm_nb.plots.icicle import icicle
 from nsm_nb.plots.performance import performance
 from nsm_nb.plots.protocols import protocols
+from nsm_nb.plots.services import services
+from nsm_nb.plots.sizes import sizes
 from nsm_nb.plots.talkers import talkers
 from nsm_nb.plots.timeline import timeline
 
-__all__ = ["Picture", "describe", "image", "performance", "protocols", "talkers", "timeline"]
+__all__ = [
+    "Picture", "compare", "describe", "icicle", "image", "performance", "protocols", "services", "sizes", "talkers",
+    "timeline",
+]  # fmt: skip

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from nsm_nb import colours
 from nsm_nb.plots import drawing as draw
@@ -78,9 +78,21 @@ def performance(
         ax.set_xlim(shown[value].min() / 2, shown[value].max() * 1.2)
     better = "less" if value == "seconds" else "more"
     ax.set_xlabel(f"{value}; {better} is better" + (", logarithmic" if ax.get_xscale() == "log" else ""))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: f"{amount:,.6g}"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: _tick(amount)))
+    ax.xaxis.set_minor_formatter(NullFormatter())  # on a logarithmic axis matplotlib would name some in its own way
     said = title or _compared(ratios, ours) or f"Measured {value}"
     return draw.finish(ax, look, said, caption, f"Measured {value}: {draw.listed(facts)}.")
+
+
+def _tick(amount: float) -> str:
+    """Return an amount at an axis: plain digits throughout, never in powers of ten.
+
+    Examples
+    --------
+    >>> _tick(0.0005), _tick(0.1), _tick(20.0), _tick(5_000_000)
+    ('0.0005', '0.1', '20', '5,000,000')
+    """
+    return f"{amount:,.0f}" if abs(amount) >= 10 else f"{amount:.9f}".rstrip("0").rstrip(".")
 
 
 def _ratio(value: float, ours: float, column: str) -> float:

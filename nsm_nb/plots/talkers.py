@@ -41,7 +41,9 @@ def talkers(
     -------
     matplotlib.axes.Axes
     """
-    ends = "hosts" if "host" in table else "pairs" if "src_ip" in table else "ports"
+    ends = (
+        "hosts" if "host" in table else "networks" if "network" in table else "pairs" if "src_ip" in table else "ports"
+    )
     by = str(table.attrs.get("by", "octets"))
     caption = draw.caption_of(table) if caption is None else caption
     shown = table.head(n)
@@ -67,7 +69,7 @@ def talkers(
         draw.legend(ax, look)
 
     share = _of_all(table, by)
-    noun = {"hosts": "hosts", "pairs": "pairs of hosts", "ports": "services"}[ends]
+    noun = {"hosts": "hosts", "networks": "networks", "pairs": "pairs of hosts", "ports": "services"}[ends]
     of = f" of {len(table):,}" if len(table) > len(shown) else ""
     said = title or f"{names[0]} leads by {draw.unit(by)}: {said_values[0]}{share}"
     listed = draw.listed(zip(names, said_values, strict=True))
@@ -81,6 +83,8 @@ def _rows(table: pd.DataFrame) -> Iterable[Any]:
 def _end_name(row: Any, ends: str) -> str:
     if ends == "hosts":
         return str(row.host)
+    if ends == "networks":
+        return str(row.network)
     if ends == "pairs":
         return f"{row.src_ip} → {row.dst_ip}"
     proto = "no protocol" if pd.isna(row.proto) else str(row.proto)
@@ -90,7 +94,7 @@ def _end_name(row: Any, ends: str) -> str:
 def _directions(shown: pd.DataFrame, by: str, ends: str, look: draw.Look) -> list[tuple[str, str, str, str]]:
     """Return the parts of each bar: what it is called, its column, colour and hatch."""
     if by in ("octets", "packets"):
-        if ends == "hosts":
+        if ends in ("hosts", "networks"):
             return [
                 ("sent", f"sent_{by}", colours.SENT, ""),
                 ("received", f"received_{by}", colours.RECEIVED, "////"),
