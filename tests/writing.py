@@ -138,7 +138,7 @@ def snoop(frames, *, datalink: int = 4, version: int = 2, drops: int = 0) -> byt
 
 
 def packed(data: bytes, kind: str) -> bytes:
-    """Bytes compressed as ``gzip``, ``zstd`` or ``lz4``; as they are for any other word."""
+    """Bytes compressed as ``gzip``, ``zstd`` or ``lz4`` do, with the sums that the programs write; else as they are."""
     if kind == "gzip":
         return gzip.compress(data, 1)
     if kind == "zstd":
@@ -146,11 +146,11 @@ def packed(data: bytes, kind: str) -> bytes:
             from compression import zstd
         else:
             from backports import zstd
-        return zstd.compress(data)
+        return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})
     if kind == "lz4":
         import lz4.frame
 
-        return lz4.frame.compress(data)
+        return lz4.frame.compress(data, content_checksum=True)
     return data
 
 
@@ -254,7 +254,9 @@ def pppoe(payload: bytes):
     return struct.pack(">BBHH", 0x11, 0, 7, len(payload)) + payload
 
 
-def gre(payload: bytes, *, kind: int = 0x0800, checksum: bool = False, key: int | None = None, number: int | None = None):
+def gre(
+    payload: bytes, *, kind: int = 0x0800, checksum: bool = False, key: int | None = None, number: int | None = None
+):
     bits = checksum << 15 | (key is not None) << 13 | (number is not None) << 12
     parts = [struct.pack(">HH", bits, kind), b"\xde\xad\0\0" if checksum else b""]
     return b"".join([*parts, *(struct.pack(">I", each) for each in (key, number) if each is not None), payload])

@@ -158,8 +158,8 @@ def _read_pcap(source: Source, head: bytes, reading: Reading) -> bool:
         frames.make_room((source.end - source.start) // 16)
         c = frames.columns
         upto, position, why = walk_pcap(
-            source.buffer, source.start, source.end, *shape, limit, source.base,
-            c.offset, c.captured, c.length, c.time, frames.count, reading.seen,
+            source.buffer, source.start, source.end, *shape, limit, reading.recover, source.base,
+            c.offset, c.captured, c.length, c.time, reading.first, frames.count, reading.seen,
         )  # fmt: skip
         c.link[frames.count : upto] = link
         frames.decode(source.buffer, source.base, upto)
@@ -175,9 +175,12 @@ def _read_pcap(source: Source, head: bytes, reading: Reading) -> bool:
 
 def _false(source: Source, order: str, reading: Reading) -> str:
     """Return in words why the record at `source.start` can't be true."""
-    size = max(struct.unpack_from(order + "II", source.buffer.data, source.start + 8))
-    if size <= LARGEST_FRAME:
+    first, part, one, other = struct.unpack_from(order + "IIII", source.buffer.data, source.start)
+    size = max(one, other)
+    if not (first or part or size):
         return f"damage at byte {source.at}: zeros stand where frame {reading.count + 1} should start"
+    if size <= LARGEST_FRAME:
+        return f"damage at byte {source.at}: time and lengths of frame {reading.count + 1} can't be true"
     return (
         f"damage at byte {source.at}: frame {reading.count + 1} claims {size:,} bytes, more than any frame can have "
         f"({LARGEST_FRAME:,})"

@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 HEAD = 65_536  # bytes that a format may look at to recognise a file
 BUFFER = 1 << 21  # the system's part of each reading weighs less the larger it is, until it no longer fits the cache
 _BOMB_SIZE = 256 * 1024 * 1024
-_BOMB_RECORDS = 1 << 21
 _BOMB_RATIO = 100  # beyond _BOMB_SIZE, a file that unpacks to more than this many times its size is not followed
 
 
@@ -122,7 +121,7 @@ class Source:
             limit = unpacking_limit(path)
         self._start(file, limit, size)
         if limit is not None:
-            self.most_records = max(_BOMB_RECORDS, limit // _BOMB_RATIO)
+            self.most_records = limit // _BOMB_RATIO
 
     @classmethod
     def of(cls, data: bytes) -> Source:

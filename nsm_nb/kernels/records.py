@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from nsm_nb.kernels.numbers import be32, le32
+from nsm_nb.kernels.numbers import be32, be64, le32
 
 __all__ = [
     "BLOCK", "DAMAGE", "LARGEST_FRAME", "MORE", "NOT_A_TIME", "Interface", "Seen", "to_nanoseconds", "walk_pcap",
@@ -37,6 +37,7 @@ class Interface:
     LINK, STAMP, SNAPLEN, RECEIVED, DROPPED, SIZE = 0, 1, 4, 5, 6, 7
 
 
+_DAY = 86_400 * 1_000_000_000
 _SECTION, _INTERFACE, _PACKET, _SIMPLE, _NAMES, _STATISTICS, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 4, 5, 6
 _SECRETS = 10
 _OPT_COMMENT, _EPB_DROPCOUNT = 1, 4
@@ -72,24 +73,24 @@ def _note(seen, what, row):
     seen[what] += 1
 
 
-@njit(inline="always")
-def _is_magic(number):
-    return number in (0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34, 0x1C0001AC, 0x1C0001AB)
+@njit(cache=True, nogil=True)
+def _another_begins(b, at):
+    """Return True where the header of another capture may stand: pcap's in any variant, or snoop's."""
+    for number in (be32(b, at), le32(b, at)):
+        if number in (0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34, 0x1C0001AC, 0x1C0001AB, 0x736E6F6F):
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)
 def _holds_no_record(b, at):
     """Return True for a record without a byte that is none: zeros, or the header of a file that was appended."""
-    first = be32(b, at)
-    if first == 0:
-        return be32(b, at + 4) == 0
-    other = le32(b, at)
-    return _is_magic(first) or _is_magic(other)
+    return be64(b, at) == 0 or _another_begins(b, at)
 
 
 @njit(cache=True, nogil=True)
 def walk_pcap(
-    buffer, start, end, big, tick, head, swapped, snaplen, base, offset, captured, length, time, n, seen
+    buffer, start, end, big, tick, head, swapped, snaplen, strict, base, offset, captured, length, time, first, n, seen
 ):  # fmt: skip
     """Walk pcap records in ``buffer[start:end]``; write one row for each frame, from row `n` on.
 
@@ -108,12 +109,15 @@ def walk_pcap(
         1 where the two lengths stand in the other order (before version 2.3), 2 where they do if the first is the larger.
     snaplen : int
         The most bytes that the file says it keeps of a frame.
+    strict : bool
+        Take a record for damage where two things about it can't be right: a fraction of a second that is one or more, more
+        bytes than were on the wire or than `snaplen`, no bytes at all, a time more than a day from that of the row before.
     base : int
         Where ``buffer[0]`` stands in the evidence.
     offset, captured, length, time : arrays
         Written; the caller has made room for ``(end - start) // 16`` more rows.
-    n : int
-        Rows already written.
+    first, n : int
+        The first row of this file, and the rows already written.
     seen : int64 array
         Counted in, see `Seen`.
 
@@ -133,13 +137,19 @@ def walk_pcap(
             return n, at, DAMAGE
         if size > end - at - head:
             return n, at, MORE
+        stamp = _u32(buffer, at, big) * 1_000_000_000
         part = _u32(buffer, at + 4, big)
+        if strict:
+            far = n > first and abs(stamp - time[n - 1]) > _DAY
+            doubts = np.int64(part >= second) + np.int64(wire < size) + np.int64(size > snaplen)
+            if doubts + np.int64(size == 0) + np.int64(far) > 1:
+                return n, at, DAMAGE
         if part >= second:
             _note(seen, _PART, n)
         if size > snaplen:
             _note(seen, _OVER_SNAPLEN, n)
         row = np.uintp(n)
-        time[row] = _u32(buffer, at, big) * 1_000_000_000 + part * tick
+        time[row] = stamp + part * tick
         captured[row] = size
         length[row] = wire
         offset[row] = base + at + head
@@ -299,7 +309,7 @@ def walk_pcapng(
         if kind == _SECTION:
             return n, at, BLOCK  # its length is in the byte order of the section that begins
         size = _u32(buffer, at + 4, big)
-        if size < 12 or size & 3:
+        if size < 12 or size & 3 or (kind > 0xFFFF and _another_begins(buffer, at)):
             return n, at, DAMAGE
         if kind == _INTERFACE or (kind == _NAMES and seen[_SEEN_NAMES] < MOST_NAMES):
             return n, at, BLOCK

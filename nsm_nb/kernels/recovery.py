@@ -16,7 +16,7 @@ __all__ = ["FOUND", "NONE", "REACH", "WAIT", "find_block", "find_record", "find_
 
 FOUND, WAIT, NONE = 0, 1, 2  # here it is; look again from here when there are more bytes; it is nowhere in them
 
-_NEAR, _ALONE = 3, 6  # headers in a row that are believed: near the time of what came before, and without that
+_NEAR, _ALONE = 2, 6  # headers in a row that are believed: near the time of what came before, and without that
 REACH = _ALONE * (LARGEST_FRAME + 24)  # bytes that have to be at hand to believe in a record
 _DAY = 86_400
 _SECTION = 0x0A0D0D0A
@@ -53,7 +53,7 @@ def _follow(buffer, at, end, last, big, tick, head, swapped, most, near):
             if not last:
                 return WAIT
             # the file ends here, behind a whole record or inside a header
-            return FOUND if count >= 2 or (count == 1 and close and at == end) else NONE
+            return FOUND if count >= 2 or (count == 1 and close) else NONE
         size, seconds, step = _header(buffer, at, big, tick, head, swapped, most)
         if size < 0:
             return NONE
@@ -65,7 +65,7 @@ def _follow(buffer, at, end, last, big, tick, head, swapped, most, near):
         if step > end - at:
             if not last:
                 return WAIT
-            return FOUND if count >= 2 else NONE
+            return FOUND if count >= 2 or (count == 1 and close) else NONE
         count += 1
         at += step
     return FOUND
