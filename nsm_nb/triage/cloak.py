@@ -33,8 +33,9 @@ _FILES = frozenset(
         "jsp log lua msi pcap pdf php png ppt ps1 rar rtf scr so sql swf tar tcl tgz tmp txt vbs war xls xlsx xml yaml",
     )
 )
-_BYTE = r"(?:0x[0-9a-f]{1,2}|[0-9]{1,4})"
+_BYTE = r"(?:0x[0-9a-f]{1,2}|0{0,2}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])|0[0-3]?[0-7]{1,2})"
 _DOT = r"(?:\.|\[\.\]|\(\.\)|%2e|-|_|,)"
+_FOUR = re.compile(rf"(?<![0-9]){_BYTE}(?:{_DOT}{_BYTE}){{3}}(?![0-9])", re.IGNORECASE)
 _FORMS = re.compile(
     rf"""
     (?P<header> \b (?:proxy-)?authorization \b.* | \b(?:set-)?cookie2? \s*[:=].*
@@ -51,11 +52,19 @@ _FORMS = re.compile(
         (?:[0-9a-f]{{2}}\b)? )
   | (?P<six> (?<![\w:]) (?=[0-9a-f:.]{{0,45}}:[0-9a-f:.]{{0,45}}:)
         [0-9a-f:]{{0,45}}(?::[0-9a-f]{{0,4}}|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}) (?![\w:]) )
-  | (?P<four> (?<![\w.]) {_BYTE}(?:{_DOT}{_BYTE}){{3}} (?![0-9a-f]) )
-  | (?P<number> (?<![\w.]) (?: 0x[0-9a-f]{{8}} | [0-9a-f]{{8}} | [0-9]{{8,10}} ) (?!\w) )
+  | (?P<four> (?<![0-9]) {_BYTE}(?:{_DOT}{_BYTE}){{3}} (?![0-9]) )
+  | (?P<number> (?<![0-9a-f]) (?: 0x[0-9a-f]{{8}} | [0-9a-f]{{8}} | [0-9]{{8,10}} ) (?![0-9a-f]) )
   | (?P<hex> (?<![0-9a-z]) (?:0x)?[0-9a-f]{{16,}} (?![0-9a-z]) )
-  | (?P<name> (?<![\w-]) (?:\w(?:[\w-]{{0,61}}\w)? (?:\.|\[\.\]) ){{1,126}} (?P<top>[^\W\d][\w-]{{0,61}}\w) (?![\w-]) )
-  | (?P<base64> (?<![a-z0-9+/=]) [a-z0-9+/_-]{{8,}}={{0,2}} (?![a-z0-9+/=]) )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+# Looked for afterwards: an address within a name or a long word has become a word by then.
+_NAMES = re.compile(
+    r"""
+    (?P<name> (?<![\w-]) (?:\w(?:[\w-]{0,61}\w)? (?:\.|\[\.\]) ){1,126} (?P<top>[^\W\d][\w-]{0,61}\w) (?![\w-]) )
+  | (?P<base64> (?<![a-z0-9+/=]) [a-z0-9+/_-]{8,}={0,2} (?![a-z0-9+/=]) )
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -105,7 +114,7 @@ class Cloak:
 
     def text(self, value: object) -> str:
         """Return text with each address and name as its word, and each secret left out; printable."""
-        return _FORMS.sub(self._replaced, printable(value))
+        return _NAMES.sub(self._renamed, _FORMS.sub(self._replaced, printable(value)))
 
     def _word(self, data: bytes) -> str:
         return hmac.new(self._key, data, hashlib.sha256).hexdigest()[:10]
@@ -131,12 +140,12 @@ class Cloak:
         if form == "four":
             return self._four(text)
         if form == "six":
-            return self.address(text) if _parsed(text) else text
-        if form == "number":
-            return self._number(text)
-        if form in ("bytes", "hex"):
-            return _OUT
-        if form == "base64":
+            return self.address(text) if _parsed(text) else _FOUR.sub(lambda four: self._four(four.group()), text)
+        return self._number(text) if form == "number" else _OUT
+
+    def _renamed(self, match: re.Match[str]) -> str:
+        text = match.group()
+        if match.lastgroup == "base64":
             return _OUT if _speaks(text) else text
         file = match["top"].lower() in _FILES and not any(_speaks(each) for each in text.split("."))
         return text if file else self.name(text.replace("[.]", "."))
@@ -179,7 +188,7 @@ def _speaks(text: str) -> bool:
     """Return whether a word is base64 of something: of text, or so long and mixed that no word of a message is."""
     plain = text.rstrip("=")
     classes = sum(any(test(each) for each in plain) for test in (str.islower, str.isupper, str.isdigit))
-    if text.endswith("=") or (len(plain) >= 24 and classes == 3):
+    if (text.endswith("=") and len(text) % 4 == 0) or (len(plain) >= 24 and classes == 3):
         return True
     try:
         data = base64.b64decode(plain.replace("-", "+").replace("_", "/") + "=" * (-len(plain) % 4), validate=True)

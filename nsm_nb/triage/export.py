@@ -246,13 +246,16 @@ def as_mail(
         first = alerts["message"].iloc[0] if len(alerts) else ""
         said = cloak.text(first) if cloak is not None else str(first)
         subject = f"{len(alerts):,} alert{'' if len(alerts) == 1 else 's'}: {said}"
-    mail["Subject"] = printable(subject)[:200]
+    mail["Subject"] = _unlinked(printable(subject))[:200]
     mail["X-Unsent"] = "1"  # Outlook and Thunderbird's imports open it as a draft
     text = as_text(alerts, detail=detail, content=content, cloak=cloak)
-    # A link in a message is the intruder's; nobody shall click it.
-    text = re.sub(r"(?i)\b(h)tt(ps?://)", r"\1xx\2", text)
-    mail.set_content(f"{head}\n{text}{_RULE}\n\n{tail}", charset="utf-8", cte="quoted-printable")
+    mail.set_content(f"{head}\n{_unlinked(text)}{_RULE}\n\n{tail}", charset="utf-8", cte="quoted-printable")
     return mail.as_bytes()
+
+
+def _unlinked(text: str) -> str:
+    """Return text without links: those in a message are the intruder's, and nobody shall click them."""
+    return re.sub(r"(?i)\b(h)tt(ps?://)", r"\1xx\2", text)
 
 
 def _mail_address(text: str) -> Address:
