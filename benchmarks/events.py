@@ -21,7 +21,9 @@ LINES = 1_000_000
 RECORDS = 100_000
 _MIX = {"dns": 33, "flow": 20, "http": 14, "fileinfo": 9, "tls": 8, "netflow": 5, "smb": 3, "alert": 3, "anomaly": 2, "smtp": 1,
         "ssh": 1, "ftp": 1}  # fmt: skip
-_LONG = 800  # bytes of a line on average, as was asked for: TLS, HTTP and files of real traffic say more than those here
+_LONG = (
+    800  # bytes of a line on average, as was asked for: TLS, HTTP and files of real traffic say more than those here
+)
 _VARIED = re.compile(
     rb'"timestamp":"(?P<time>[^"]{14})\d\d:\d\d\.\d{6}|"flow_id":(?P<flow>\d+)|"(?:src|dest)_ip":"(?P<ip>\d+\.\d+)\.|"(?:src|dest)_port":(?P<port>\d{4,})'
 )

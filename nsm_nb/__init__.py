@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from nsm_nb import alerts, formats, plots, report, schema, sessions, statistics, text, transcripts, triage, widgets
     from nsm_nb.case import create_case, open_case
-    from nsm_nb.formats import read_alerts, read_packets, read_sessions
+    from nsm_nb.formats import read_alerts, read_events, read_packets, read_sessions
     from nsm_nb.schema import in_network
     from nsm_nb.widgets.console import console
 
@@ -36,6 +36,7 @@ _NAMES = {
     "in_network": "nsm_nb.schema",
     "open_case": "nsm_nb.case",
     "read_alerts": "nsm_nb.formats",
+    "read_events": "nsm_nb.formats",
     "read_packets": "nsm_nb.formats",
     "read_sessions": "nsm_nb.formats",
 }
@@ -49,6 +50,7 @@ __all__ = [
     "open_case",
     "plots",
     "read_alerts",
+    "read_events",
     "read_packets",
     "read_sessions",
     "report",
