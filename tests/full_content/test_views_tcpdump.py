@@ -100,7 +100,10 @@ def test_every_packet_of_the_bundled_capture_is_as_tcpdump_prints_it(evidence, t
 
 # capture: why packets of TCP, UDP, ICMP or ARP in it are printed otherwise, and how many
 KNOWN = {
-    "pcap_log4shell_cve2021_44228_java_serialized_2022-05-13045800.pcapng": ("a total length of 0: segmentation offload", 2),
+    "pcap_log4shell_cve2021_44228_java_serialized_2022-05-13045800.pcapng": (
+        "a total length of 0: segmentation offload",
+        2,
+    ),
     "ip4_fragments.pcap": ("NFS is printed in place of the checksum", 3),
     "arp-oobr.pcap": ("an ARP of an unknown hardware type, which tcpdump takes for ATM", 1),
     "decode-sll2-01/input.pcap": ("tcpdump names the interface after those of the machine it runs on", 5),
@@ -180,7 +183,22 @@ def frames_of_every_kind():
     arp = struct.pack(">HHBBH", 1, 0x0800, 6, 4, 1) + bytes.fromhex("000c29aabb01 0a000001 000000000000 0a000001")
     whole += [ethernet(arp, ethertype=0x0806)]
     whole += [ethernet(arp[:7] + bytes((number,)) + arp[8:], ethertype=0x0806) for number in range(12)]
-    cut = [frame[:size] for frame in (*whole[:3], whole[-1]) for size in range(1, len(frame))]
+    gre = [bytes.fromhex(each) for each in ("00000800", "b0000800 00000000 00000007 00000009", "00000001")]
+    whole += [ethernet(ip(each + inner[0], "10.0.0.1", "10.0.0.2", 47)) for each in gre]
+    whole += [ethernet(ip(ip(datagram, "10.0.0.8", "10.0.0.9", 17), "10.0.0.1", "10.0.0.2", 4))]
+    whole += [ethernet(bytes.fromhex("0001d1ff 00010140") + inner[0], ethertype=0x8847)]
+    whole += [ethernet(b"\x00\x05\x08\x00" + inner[0], ethertype=0x88A8)]
+    tree = bytes.fromhex("424203 0000 00 00 81 8000 000c29aabb01 00000013 8000 000c29fefefe 8001 0100 1400 0200 0f00")
+    rapid = bytes.fromhex(
+        "424203 0000 02 02 7c 8000 000c29aabb01 00000013 8000 000c29fefefe 8001 0100 1400 0200 0f00 00"
+    )
+    snap = bytes.fromhex("aaaa03 000000 0800") + inner[0]
+    whole += [ethernet(each, ethertype=len(each)) for each in (tree, rapid, snap, bytes.fromhex("42420300008000"))]
+    cut = [
+        frame[:size]
+        for frame in (*whole[:3], ethernet(arp, ethertype=0x0806), *whole[-4:-1])
+        for size in range(1, len(frame))
+    ]
     return [*whole, *cut]
 
 

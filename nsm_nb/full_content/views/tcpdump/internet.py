@@ -1,34 +1,28 @@
-"""IPv4, IPv6 and ARP in tcpdump's layout."""
+"""IPv4 and IPv6 in tcpdump's layout, and what they carry."""
 
 from __future__ import annotations
 
 from nsm_nb.full_content.views.tcpdump import control, transport
-from nsm_nb.full_content.views.tcpdump.names import ETHERTYPES, HARDWARE, PROTOCOLS
+from nsm_nb.full_content.views.tcpdump.names import ETHERTYPES, PROTOCOLS
+from nsm_nb.full_content.views.tcpdump.options import options
 from nsm_nb.full_content.views.tcpdump.page import (
     Cut,
     Page,
-    address,
     checksum,
     expected,
-    hex_rows,
     ip_at,
-    look_up,
-    mac,
     named,
     u8,
     u16,
     u32,
 )
 
-__all__ = ["arp", "ip4", "ip6"]
+__all__ = ["ip4", "ip6"]
 
 _FRAGMENTS = ((0x2000, "+"), (0x4000, "DF"), (0x8000, "rsvd"))
 _ECN = ("", ",ECT(1)", ",ECT(0)", ",CE")
 # carried with ports, which are printed beside the addresses
 _WITH_PORTS = (6, 17)
-_OPTIONS = {
-    0: "EOL", 1: "NOP", 7: "RR", 68: "timestamp", 130: "security", 131: "LSRR", 137: "SSRR", 148: "RA", 227: "RFC1393",
-}  # fmt: skip
 
 
 def ip4(page: Page, data: bytes, length: int) -> None:
@@ -71,7 +65,7 @@ def ip4(page: Page, data: bytes, length: int) -> None:
     whole = True
     if size > 20:
         page.say(", options (")
-        whole = _options(page, data[20:], size - 20)
+        whole = options(page, data[20:], size - 20)
         page.say("" if whole else " [truncated-option]", ")")
     if size <= len(data):
         computed = checksum(data[:size])
@@ -93,83 +87,6 @@ def ip4(page: Page, data: bytes, length: int) -> None:
         page.cut()
         return
     _carried(page, proto, data, size, total - size, fragmented=bool(place & 0x2000), direct=True)
-
-
-def _options(page: Page, data: bytes, left: int) -> bool:
-    """Write IPv4's options; False where they are not all there."""
-    at, between = 0, ""
-    while left > 0:
-        if at >= len(data):
-            return False
-        kind = data[at]
-        page.say(between, _OPTIONS.get(kind) or f"unknown {kind}")
-        between = ","
-        size = 1 if kind < 2 else u8(data, at + 1)
-        if kind > 1 and (size < 2 or size > left):
-            page.say(f" [bad length {size}]")
-            return True
-        if at + size > len(data):
-            return False
-        if not _option(page, kind, data[at:], size):
-            return False
-        at, left = at + size, left - size
-        if kind == 0:
-            break
-    return True
-
-
-def _option(page: Page, kind: int, data: bytes, size: int) -> bool:
-    """Write the value of an option; False where it goes on past the bytes that are there."""
-    if kind in (7, 131, 137):
-        return _route(page, data, size)
-    if kind == 68:
-        return _timestamps(page, data, size)
-    if kind == 148:
-        if size < 4:
-            page.say(f" [bad length {size}]")
-        elif u16(data, 2):
-            page.say(f" value {u16(data, 2)}")
-    return True
-
-
-def _route(page: Page, data: bytes, size: int) -> bool:
-    if size < 3 or (size + 1) & 3:
-        page.say(f" [bad length {size}]")
-    if size < 3:
-        return True
-    pointer = data[2] - 1
-    if pointer < 3 or (pointer + 1) & 3 or pointer > size + 1:
-        page.say(f" [bad ptr {data[2]}]")
-    for at in range(3, size, 4):
-        if at + 4 > len(data):
-            return False
-        page.say(" ", ip_at(data, at), "," if pointer > at else "")
-    return True
-
-
-def _timestamps(page: Page, data: bytes, size: int) -> bool:
-    if size < 4:
-        page.say(f"[bad length {size}]")
-        return True
-    page.say(" TS{")
-    kind, pointer, at = data[3] & 15, data[2] - 1, 0
-    step = 4 if kind == 0 else 8
-    if (size - 4) & (step - 1):
-        page.say(f"[bad length {size}]")
-    if pointer < 4 or (pointer - 4) & (step - 1) or pointer > size:
-        page.say(f"[bad ptr {data[2]}]")
-    name = {0: "TSONLY", 1: "TS+ADDR", 3: "PRESPEC"}.get(kind)
-    page.say(name or f"[bad ts type {kind}]")
-    if name:
-        for at in range(4, size, step):
-            if at + step > len(data):
-                return False
-            where = ip_at(data, at) if step == 8 else ""
-            page.say(" ^ " if pointer == at else " ", f"{u32(data, at + step - 4)}@{where}")
-        at += step
-    page.say(" ^ " if pointer == at else "")
-    page.say(f" [{data[3] >> 4} hops not recorded]}} " if data[3] >> 4 else "}")
-    return True
 
 
 def _carried(
@@ -348,47 +265,3 @@ def _routing(page: Page, data: bytes) -> tuple[int, bytes]:
     page.say(") ")
     last = stops[-1] if kind in (0, 2) and stops else stops[0] if stops else b""
     return (size + 1) * 8, last if left else b""
-
-
-_OPERATIONS = {
-    1: "Request", 2: "Reply", 3: "Reverse Request", 4: "Reverse Reply", 8: "Inverse Request", 9: "Inverse Reply",
-    10: "NACK Reply",
-}  # fmt: skip
-
-
-def arp(page: Page, data: bytes, length: int) -> None:
-    """Write an ARP packet."""
-    page.protocol = "arp"
-    if len(data) < 8 or len(data) < 8 + 2 * data[4] + 2 * data[5]:
-        raise Cut
-    kind, pro, hard, soft, operation = u16(data, 0), u16(data, 2), data[4], data[5], u16(data, 6)
-    page.say(
-        f"{look_up(HARDWARE, kind, 'Unknown Hardware ({})')} (len {hard}), "
-        f"{look_up(ETHERTYPES, pro, 'Unknown Protocol (0x{:04x})')} (len {soft}), "
-        f"{look_up(_OPERATIONS, operation, 'Unknown ({})')} "
-    )
-    at = 8 + hard
-    sender, target_at = data[8:at], at + soft
-    target = data[target_at : target_at + hard]
-    hards = [mac(each) if hard else "<empty>" for each in (sender, target)]
-    softs = [_soft(each, pro, soft) for each in (data[at:target_at], data[target_at + hard : target_at + hard + soft])]
-    if operation == 1:
-        page.say(f"who-has {softs[1]}", f" ({hards[1]})" if any(target) else "", f" tell {softs[0]}")
-    elif operation == 2:
-        page.say(f"{softs[0]} is-at {hards[0]}")
-    elif operation in (3, 8):
-        page.say(f"who-is {hards[1]} tell {hards[0]}")
-    elif operation == 4:
-        page.say(f"{hards[1]} at {softs[1]}")
-    elif operation == 9:
-        page.say(f"{hards[0]} at {softs[0]}")
-    else:
-        page.say(hex_rows(data))  # as tcpdump does, though they follow once more
-        return
-    page.say(f", length {length}")
-
-
-def _soft(data: bytes, pro: int, size: int) -> str:
-    if pro not in (0x0800, 0x1000):
-        return "<wrong proto type>"
-    return address(data) if size == 4 else "<wrong len>"

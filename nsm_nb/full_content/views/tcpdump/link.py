@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nsm_nb.full_content.views.tcpdump.internet import arp, ip4, ip6
+from nsm_nb.full_content.views.tcpdump.arp import arp
+from nsm_nb.full_content.views.tcpdump.internet import ip4, ip6
 from nsm_nb.full_content.views.tcpdump.llc import llc
 from nsm_nb.full_content.views.tcpdump.names import ETHERTYPES, VLANS
 from nsm_nb.full_content.views.tcpdump.page import Page, mac, u8, u16, u32

@@ -36,7 +36,7 @@ def llc(page: Page, data: bytes, length: int, carried: Carried) -> int:
     page.protocol = "llc"
     if len(data) < 3 or length < 3:
         page.cut()
-        return len(data)
+        return 0
     to, by, control = data[0], data[1], data[2]
     numbered = control & 3 == 3
     size = 3 if numbered else 4
@@ -75,7 +75,7 @@ def _spanning_tree(page: Page, data: bytes, length: int) -> None:
     """IEEE 802.1D, 802.1w."""
     page.protocol = "stp"
     if length < 4:
-        page.cut()
+        page.say(" (invalid)")
         return
     version, kind = u8(data, 2), u8(data, 3)
     page.say(f"STP {look_up(_PROTOCOLS, version, 'Unknown STP protocol (0x{:02x})')}")
@@ -84,7 +84,10 @@ def _spanning_tree(page: Page, data: bytes, length: int) -> None:
     page.say(f", {look_up(_TREE, kind, 'Unknown BPDU Type (0x{:02x})')}")
     if kind not in (0, 2):
         return
-    if length < 35 or len(data) < 35:
+    if length < (36 if kind else 35):
+        page.say(" (invalid)")
+        return
+    if len(data) < 35:
         page.cut()
         return
     flags = data[4]
