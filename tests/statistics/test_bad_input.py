@@ -61,6 +61,7 @@ def answered(told, empty):
     return bool(str(told))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", OF_PACKETS)
 @pytest.mark.parametrize("times", TIMES)
 def test_packets_of_any_times_are_answered(packets_of, function, times):
@@ -71,6 +72,7 @@ def test_packets_of_any_times_are_answered(packets_of, function, times):
     pd.testing.assert_frame_equal(table, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", OF_SESSIONS)
 @pytest.mark.parametrize("times", TIMES)
 def test_sessions_of_any_times_are_answered(sessions_of, function, times):

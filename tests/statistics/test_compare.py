@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nsm_nb as nsm
@@ -32,6 +32,7 @@ def slow(rows):
     return told
 
 
+@settings(max_examples=30)
 @given(ROWS, ROWS)
 def test_hosts_are_new_gone_grown_or_shrunk_as_the_slow_way_says(sessions_of, before, after):
     tables = [
