@@ -1,7 +1,7 @@
 """The header fields of one packet, in rows as Sguil shows them.
 
-dpkt names the fields of a header; where each header starts and ends is found here, with a look at the bytes that are left
-before each step. dpkt's own way down the layers raises on damaged bytes, and recurses as deep as an attacker nests tunnels.
+dpkt names the fields of a header; where each header starts and ends is what the kernel says that fills the tables. dpkt's own
+way down the layers raises on damaged bytes, and recurses as deep as an attacker nests tunnels.
 
 Source: Sguil's packet panel (reference/seed-systems.md 11.5); RFC 791, 8200, 9293, 768, 792, 4443, 826; dpkt 1.9.8.
 """
@@ -21,8 +21,7 @@ __all__ = ["fields"]
 Row = tuple[str, list[tuple[str, Any]]]
 """A header: its name, and the name and value of each field."""
 
-_IP4, _IP6, _ARP = 0x0800, 0x86DD, 0x0806
-_DEEPEST = 8  # headers of IP in one frame: tunnels in tunnels
+_IP4 = 0x0800
 _FLAGS = (
     ("R1", 0x80),
     ("R0", 0x40),
@@ -57,34 +56,29 @@ def fields(frame: bytes, *, link: int = 1) -> list[tuple[str, list[tuple[str, st
     >>> [name for name, _ in fields(udp, link=101)], fields(udp, link=101)[1][1]
     (['IP', 'UDP'], [('Source Port', '53'), ('Dest Port', '4096'), ('Length', '12'), ('ChkSum', '0')])
     """
-    data, kind = _network(bytes(frame), link)
-    return [(title, [(name, printable(value)) for name, value in row]) for title, row in _headers(data, kind)]
+    from nsm_nb.kernels.decode import headers
+
+    frame = bytes(frame)
+    found = []
+    for layer in headers(frame, link):
+        found += _rows(layer.name, layer.number, frame[layer.at : max(layer.end, layer.at)])
+    return [(title, [(name, printable(value)) for name, value in row]) for title, row in found]
+
+
+def _rows(layer: str, number: int, data: bytes) -> list[Row]:
+    """Return the rows of a layer whose bytes, and all behind them that it carries, are `data`."""
+    read = {"ip": _ip, "ipv6": _ip6, "ipv6.fragment": _fragment, "arp": _arp, "tcp": _tcp, "udp": _udp}.get(layer)
+    if read is not None:
+        return [read(data)]
+    if layer in ("icmp", "icmpv6"):
+        return list(_icmp(data, 1 if layer == "icmp" else 58))
+    if layer in ("ipproto", "sctp"):
+        return [(f"protocol {132 if layer == 'sctp' else number}", [("bytes", len(data))])]
+    return []
 
 
 def _number(data: bytes, at: int, size: int = 2) -> int:
     return int.from_bytes(data[at : at + size], "big")
-
-
-def _network(frame: bytes, link: int) -> tuple[bytes, int]:
-    """Return what stands above the link layer, and its ethertype (0 where it is not known)."""
-    kind, at = 0, 0
-    if link == 1:
-        kind, at = _number(frame, 12), 14
-    elif link == 113:  # LINKTYPE_LINUX_SLL
-        kind, at = _number(frame, 14), 16
-    elif link == 276:  # LINKTYPE_LINUX_SLL2
-        kind, at = _number(frame, 0), 20
-    elif link in (12, 14, 101, 228, 229):  # raw IP
-        kind = _IP6 if frame[:1] and frame[0] >> 4 == 6 else _IP4
-    elif link in (0, 108):  # LINKTYPE_NULL, LOOP: the address family in the byte order of the capturing machine
-        at = 4
-        family = _number(frame, 0, 4) if frame[:2] == b"\0\0" else frame[0] if frame else 0
-        kind = _IP4 if family == 2 else _IP6 if family in (10, 24, 28, 30) else 0
-    while kind in (0x8100, 0x88A8, 0x9100):
-        kind, at = _number(frame, at + 2), at + 4
-    if kind <= 1500 and link == 1 and frame[at : at + 3] == b"\xaa\xaa\x03":  # SNAP under an 802.3 length
-        kind, at = _number(frame, at + 6), at + 8
-    return frame[at:], kind
 
 
 def _read(header: Any, data: bytes) -> Any:
@@ -99,20 +93,6 @@ def _read(header: Any, data: bytes) -> Any:
     return made
 
 
-def _headers(data: bytes, kind: int) -> Iterator[Row]:
-    if kind == _ARP:
-        yield _arp(data)
-        return
-    proto = {_IP4: 4, _IP6: 41}.get(kind)
-    for _ in range(_DEEPEST):
-        if proto not in (4, 41):
-            break
-        rows, data, proto = (_ip if proto == 4 else _ip6)(data)
-        yield from rows
-    if proto is not None:
-        yield from _transport(data, proto)
-
-
 def _cut(title: str, data: bytes, size: int) -> Row:
     return title, [("cut", f"{len(data)} of {size} bytes are here")]
 
@@ -121,73 +101,56 @@ def _address(data: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET if len(data) == 4 else socket.AF_INET6, data)
 
 
-def _ip(data: bytes) -> tuple[list[Row], bytes, int | None]:
-    """Return the row of an IPv4 header, what it carries, and the protocol of that; None where that can't be read."""
+def _ip(data: bytes) -> Row:
     import dpkt
 
     ip = _read(dpkt.ip.IP, data)
     if ip is None:
-        return [_cut("IP", data, 20)], b"", None
-    size = ip.hl * 4
+        return _cut("IP", data, 20)
     flags = " ".join(name for name, bit in (("RF", ip.rf), ("DF", ip.df), ("MF", ip.mf)) if bit)
-    row = [
-        ("Source IP", _address(ip.src)), ("Dest IP", _address(ip.dst)), ("Ver", ip.v), ("HL", size), ("TOS", ip.tos),
+    return "IP", [
+        ("Source IP", _address(ip.src)), ("Dest IP", _address(ip.dst)), ("Ver", ip.v), ("HL", ip.hl * 4), ("TOS", ip.tos),
         ("len", ip.len), ("ID", ip.id), ("Flags", flags or "."), ("Offset", ip.offset * 8), ("TTL", ip.ttl), ("ChkSum", ip.sum),
     ]  # fmt: skip
-    whole = 20 <= size <= len(data) and ip.offset == 0
-    # a length of 0: the sensor copied the frame before segmentation offload had filled it in
-    return [("IP", row)], data[size : ip.len or None], ip.p if whole else None
 
 
-def _ip6(data: bytes) -> tuple[list[Row], bytes, int | None]:
-    """Return the rows of an IPv6 header and its fragment header; the rest as `_ip`."""
+def _ip6(data: bytes) -> Row:
     import dpkt
 
     ip = _read(dpkt.ip6.IP6, data)
     if ip is None:
-        return [_cut("IPv6", data, 40)], b"", None
-    rows: list[Row] = [("IPv6", [
+        return _cut("IPv6", data, 40)
+    return "IPv6", [
         ("Source IP", _address(ip.src)), ("Dest IP", _address(ip.dst)), ("Ver", ip.v), ("Class", ip.fc), ("Flow", ip.flow),
         ("len", ip.plen), ("Next", ip.nxt), ("Hops", ip.hlim),
-    ])]  # fmt: skip
-    data, proto = data[40 : 40 + ip.plen if ip.plen else None], ip.nxt
-    # hop-by-hop, routing, fragment, authentication, destination, mobility; RFC 8200 4, 4302 2.2
-    while proto in (0, 43, 44, 51, 60, 135):
-        if len(data) < 8:
-            return [*rows, _cut(f"IPv6 extension {proto}", data, 8)], b"", None
-        size = 8
-        if proto == 44:
-            place = _number(data, 2)
-            rows.append(("IPv6 fragment", [
-                ("ID", _number(data, 4, 4)), ("Offset", place & 0xFFF8), ("Flags", "MF" if place & 1 else "."),
-            ]))  # fmt: skip
-            if place & 0xFFF8:
-                return rows, b"", None
-        else:
-            size = (data[1] + 2) * 4 if proto == 51 else (data[1] + 1) * 8
-        proto, data = data[0], data[size:]
-    return rows, data, proto
+    ]  # fmt: skip
 
 
-def _transport(data: bytes, proto: int) -> Iterator[Row]:
+def _fragment(data: bytes) -> Row:
+    place = _number(data, 2)
+    return "IPv6 fragment", [
+        ("ID", _number(data, 4, 4)), ("Offset", place & 0xFFF8), ("Flags", "MF" if place & 1 else "."),
+    ]  # fmt: skip
+
+
+def _udp(data: bytes) -> Row:
     import dpkt
 
-    if proto == 6:
-        tcp = _read(dpkt.tcp.TCP, data)
-        yield _cut("TCP", data, 20) if tcp is None else ("TCP", _tcp(tcp))
-    elif proto == 17:
-        udp = _read(dpkt.udp.UDP, data)
-        yield _cut("UDP", data, 8) if udp is None else ("UDP", [
-            ("Source Port", udp.sport), ("Dest Port", udp.dport), ("Length", udp.ulen), ("ChkSum", udp.sum),
-        ])  # fmt: skip
-    elif proto in (1, 58):
-        yield from _icmp(data, proto)
-    else:
-        yield f"protocol {proto}", [("bytes", len(data))]
+    udp = _read(dpkt.udp.UDP, data)
+    if udp is None:
+        return _cut("UDP", data, 8)
+    return "UDP", [
+        ("Source Port", udp.sport), ("Dest Port", udp.dport), ("Length", udp.ulen), ("ChkSum", udp.sum),
+    ]  # fmt: skip
 
 
-def _tcp(tcp: Any) -> list[tuple[str, Any]]:
-    return [
+def _tcp(data: bytes) -> Row:
+    import dpkt
+
+    tcp = _read(dpkt.tcp.TCP, data)
+    if tcp is None:
+        return _cut("TCP", data, 20)
+    return "TCP", [
         ("Source Port", tcp.sport), ("Dest Port", tcp.dport),
         *((name, "X" if tcp.flags & bit else ".") for name, bit in _FLAGS),
         ("Seq #", tcp.seq), ("Ack #", tcp.ack), ("Offset", tcp.off * 4), ("Res", tcp._off_flags >> 8 & 15), ("Window", tcp.win),
@@ -215,15 +178,22 @@ def _icmp(data: bytes, proto: int) -> Iterator[Row]:
 
 def _quoted(data: bytes, by: int) -> Row:
     """Return who was speaking in the datagram that an ICMP error quotes; of its transport header eight bytes are sure."""
-    rows, rest, proto = (_ip if by == 1 else _ip6)(data)
-    values = dict(rows[0][1])
-    if "cut" in values:
+    from nsm_nb.kernels.decode import headers
+
+    _, values = (_ip if by == 1 else _ip6)(data)
+    told = dict(values)
+    if "cut" in told:
         return _cut("quoted", data, 20 if by == 1 else 40)
-    row = [("Source IP", values["Source IP"]), ("Dest IP", values["Dest IP"])]
-    if proto is not None:
-        row.insert(0, ("Protocol", proto))
-    if proto in (6, 17, 132) and len(rest) >= 4:
-        row += [("Source Port", _number(rest, 0)), ("Dest Port", _number(rest, 2))]
+    row = [("Source IP", told["Source IP"]), ("Dest IP", told["Dest IP"])]
+    # raw IP: what is quoted is a datagram without a link layer, and as much of it as there was room for
+    layers = headers(data, 101, _number(data, 2) if by == 1 else 40 + _number(data, 4))[2:]
+    numbers = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "sctp": 132}
+    for layer in layers:
+        if layer.name in numbers or layer.name == "ipproto":
+            row.insert(0, ("Protocol", numbers.get(layer.name, layer.number)))
+            if layer.name in ("tcp", "udp", "sctp") and layer.end - layer.at >= 4:
+                row += [("Source Port", _number(data, layer.at)), ("Dest Port", _number(data, layer.at + 2))]
+            break
     return "quoted", row
 
 

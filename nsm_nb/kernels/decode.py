@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from nsm_nb.kernels.interning import Interned, intern_value, interned, with_room
-from nsm_nb.kernels.layers import DEEPEST, Layer, State, chain_of, deeper
+from nsm_nb.kernels.layers import DEEPEST, LAYERS, Layer, State, chain_of, deeper
 from nsm_nb.kernels.links import (
     LINKS,
     PROTO_ETHERTYPE,
@@ -42,8 +42,10 @@ __all__ = [
     "PROTO_LLC",
     "PROTO_PPP",
     "Columns",
+    "Header",
     "Names",
     "decode",
+    "headers",
 ]
 
 NO_PROTO = -1
@@ -55,7 +57,7 @@ class Columns(NamedTuple):
     """The columns that `decode` writes, one row a frame. `no_*` are True where the columns named after it are absent.
 
     Tunnels are few: their outermost addresses are in `Names.outer`, not here. `payload_at` and `ip_at` are written only
-    where they have room, for those who go back to the frames.
+    where they have room, for those who go back to the frames; every frame is then read layer by layer.
     """
 
     time: np.ndarray
@@ -188,14 +190,53 @@ def decode(buffer: np.ndarray, base: int, first: int, last: int, c: Columns, nam
     Names
         With what is new.
     """
-    recent = np.full((2, _RECENT), -1, np.int64)
-    numbers = np.empty((2, _RECENT), np.int32)
-    room_for = (np.empty(State.LAYERS + DEEPEST, np.int64), recent[0], numbers[0], recent[1], numbers[1])
+    room_for = _room()
     while True:
         first = _decode(buffer, base, first, last, c, names, room_for)
         if first >= last:
             return names
         names = names.with_room()
+
+
+class Header(NamedTuple):
+    """A layer of a frame: its name in `LAYERS`, the number that goes with it, its first byte, and the end of its bytes."""
+
+    name: str
+    number: int
+    at: int
+    end: int
+
+
+def headers(frame: bytes, link: int, length: int | None = None) -> list[Header]:
+    """Return the layers of one frame, outermost first; ``cut`` follows what is not whole.
+
+    Parameters
+    ----------
+    frame
+        The captured bytes.
+    link
+        Its LINKTYPE_ number.
+    length
+        Bytes on the wire; as captured where not given.
+    """
+    c = Columns.empty(1, places=True)
+    c.offset[0], c.captured[0], c.length[0], c.link[0] = 0, len(frame), max(len(frame), length or 0), min(link, 0xFFFF)
+    room_for = _room()
+    _decode(np.frombuffer(bytearray(frame or b"\0"), np.uint8), 0, 0, 1, c, Names.empty(8).with_room(), room_for)
+    s = room_for[0].tolist()
+    return [
+        Header(LAYERS[layer & 0xFF], layer >> 8, at, end)
+        for layer, at, end in zip(*(s[first : first + s[State.DEPTH]] for first in _NOTED), strict=True)
+    ]
+
+
+_NOTED = (State.LAYERS, State.PLACES, State.ENDS)
+
+
+def _room() -> tuple[np.ndarray, ...]:
+    recent = np.full((2, _RECENT), -1, np.int64)
+    numbers = np.empty((2, _RECENT), np.int32)
+    return np.empty(State.SIZE, np.int64), recent[0], numbers[0], recent[1], numbers[1]
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -224,7 +265,8 @@ def _decode(buffer, base, first, last, c, names, room_for):
         plain = False
         # Ethernet, IPv4 without options, no fragment, no length beyond the frame's end
         if (
-            c.link[r] == 1
+            not places
+            and c.link[r] == 1
             and size >= 42
             and be32(buffer, at + 12) >> 8 == 0x080045
             and be16(buffer, at + 20) & 0x3FFF == 0
@@ -297,7 +339,6 @@ def _decode(buffer, base, first, last, c, names, room_for):
             c.ack[r] = be32(buffer, at + 42)
             c.window[r] = be16(buffer, at + 48)
             c.no_tcp[r] = False
-            head += 34
         else:
             if udp_chain < 0:
                 udp_chain = _plain_chain(s, chains, Layer.UDP)
@@ -309,10 +350,6 @@ def _decode(buffer, base, first, last, c, names, room_for):
             c.ack[r] = 0
             c.window[r] = 0
             c.no_tcp[r] = True
-            head = 42
-        if places:
-            c.payload_at[r] = head
-            c.ip_at[r] = 14
     return last
 
 

@@ -50,20 +50,21 @@ _States = namedtuple(
     "IP_AT TTL OCTETS IP_ID FRAGMENT PROTO "
     "SRC_PORT DST_PORT PAYLOAD PAYLOAD_AT "
     "TCP_FLAGS SEQ ACK WINDOW ICMP_TYPE ICMP_CODE "
-    "LAYERS",  # the first of `DEEPEST`
+    "LAYERS PLACES ENDS "  # the first of `DEEPEST` each: of each layer its number, where it starts, where it ends at the latest
+    "SIZE",  # of the array
 )
-State = _States(*range(len(_States._fields)))
+_SINGLE = len(_States._fields) - 4
+State = _States(*range(_SINGLE), *(_SINGLE + place * DEEPEST for place in range(4)))
 
 
 @njit(_nrt=False)
 def deeper(s, layer, number):
-    """Note a layer of the frame; `number` goes with it where its name needs one."""
+    """Note a layer that starts where reading stands; `number` goes with it where its name needs one."""
     depth = s[State.DEPTH]
-    if depth < DEEPEST - 1:
-        s[State.LAYERS + depth] = (np.int64(number) << 8) | layer
-        s[State.DEPTH] = depth + 1
-    elif depth < DEEPEST:
-        s[State.LAYERS + depth] = Layer.DEEPER
+    if depth < DEEPEST:
+        s[State.LAYERS + depth] = (np.int64(number) << 8) | layer if depth < DEEPEST - 1 else Layer.DEEPER
+        s[State.PLACES + depth] = s[State.AT] - s[State.START]
+        s[State.ENDS + depth] = s[State.END] - s[State.START]
         s[State.DEPTH] = depth + 1
 
 

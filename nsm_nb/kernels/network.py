@@ -80,6 +80,7 @@ def ip6(b, s):
             s[State.PROTO] = proto
             return cut(s)
         following = byte(b, at)
+        s[State.AT] = at
         if proto == 44:
             deeper(s, Layer.FRAGMENT6, 0)
             place = be16(b, at + 2)

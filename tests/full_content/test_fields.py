@@ -11,7 +11,7 @@ from nsm_nb.errors import NsmError
 from nsm_nb.full_content import carve, fields, frame_bytes
 from nsm_nb.text import printable
 from tests.test_hostile import captures
-from tests.writing import conversation, ethernet, ip, ipv6, tcp, udp
+from tests.writing import conversation, ethernet, ip, ipv6, ppp, pppoe, snap, tcp, udp, vxlan, wlan
 
 # A field of ours: its header, its name, tshark's name for it, and how its text becomes a number.
 ORACLE = [
@@ -119,7 +119,16 @@ def test_tunnels_show_every_ip_header_and_end():
     deep = inner
     for _ in range(3000):
         deep = ip(deep, "192.0.2.1", "192.0.2.2", 4)
-    assert len(fields(deep, link=101)) == 9
+    assert len(fields(deep, link=101)) == 22  # the kernel looks at 24 layers
+
+
+def test_tunnels_in_udp_and_other_links_show_what_they_carry():
+    inner = ethernet(ip(tcp(b"", 1, 2), "10.0.0.1", "10.0.0.2", 6))
+    outer = ip(udp(vxlan(inner), 40000, 4789), "192.0.2.1", "192.0.2.2", 17)
+
+    assert [title for title, _ in fields(ethernet(outer))] == ["IP", "UDP", "IP", "TCP"]
+    assert [title for title, _ in fields(ethernet(pppoe(ppp(outer)), ethertype=0x8864))] == ["IP", "UDP", "IP", "TCP"]
+    assert [title for title, _ in fields(wlan(snap(outer)), link=105)] == ["IP", "UDP", "IP", "TCP"]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +172,7 @@ def test_what_is_not_ip_has_no_rows_or_arps():
     assert fields(bytes(60), link=9999) == []
 
 
-LINKS = st.sampled_from([0, 1, 101, 108, 113, 276, 9999])
+LINKS = st.sampled_from([0, 1, 9, 51, 101, 104, 105, 108, 113, 119, 127, 163, 192, 204, 276, 9999])
 
 
 @given(frame=st.binary(max_size=200), link=LINKS)

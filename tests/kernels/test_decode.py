@@ -212,43 +212,26 @@ def test_a_stack_of_layers_is_read_as_its_plain_twin_reads_it(tmp_path_factory, 
     assert row["layers"] == named(expected["layers"])
 
 
-@given(st.lists(stacks().filter(lambda stack: stack[0] == 1), min_size=1, max_size=30))
-@settings(max_examples=30)
-def test_frames_in_one_go_are_as_frames_layer_by_layer(frames):
-    """The short way for plain frames gives what the long way gives for them."""
-    frames = [frame for _, frame, _ in frames]
-    sizes = np.array([len(frame) for frame in frames])
-    buffer = np.frombuffer(bytearray(b"".join(frames) or b"\0"), np.uint8)
+@given(st.lists(stacks(), min_size=1, max_size=30))
+@settings(max_examples=50)
+def test_plain_frames_are_read_in_one_go_as_layer_by_layer(stacked):
+    sizes = np.array([len(frame) for _, frame, _ in stacked])
+    buffer = np.frombuffer(bytearray(b"".join(frame for _, frame, _ in stacked) or b"\0"), np.uint8)
     told = []
-    for link in (1, 113):  # the same bytes once as Ethernet, once behind a head that is read layer by layer
-        shift = 0 if link == 1 else 2
-        columns = kernel.Columns.empty(len(frames), places=True)
-        columns.offset[:], columns.captured[:], columns.length[:] = np.cumsum(sizes) - sizes, sizes, sizes
-        columns.link[:] = link
-        if shift:
-            parts = [bytes(4) + b"\0\6" + frame[6:12] + b"\0\0" + frame[12:] for frame in frames]
-            buffer = np.frombuffer(bytearray(b"".join(parts)), np.uint8)
-            sizes = np.array([len(part) for part in parts])
-            columns.offset[:], columns.captured[:], columns.length[:] = np.cumsum(sizes) - sizes, sizes, sizes
-        names = kernel.decode(buffer, 0, 0, len(frames), columns, kernel.Names.empty(1))
-        addresses = names.addresses
-        told.append([
-            (
-                *(int(getattr(columns, name)[row]) for name in PLAIN),
-                *(int(addresses.low[each]) if each >= 0 else None for each in (columns.src_ip[row], columns.dst_ip[row])),
-                int(columns.payload_at[row]) - shift if not columns.no_payload[row] else None,
-            )
-            for row, frame in enumerate(frames) if len(frame) >= 14 and frame[12:14] == b"\x08\0"
-        ])  # fmt: skip
+    for places in (False, True):  # what asks for places goes layer by layer
+        columns = kernel.Columns.empty(len(stacked), places=places)
+        columns.offset[:], columns.captured[:] = np.cumsum(sizes) - sizes, sizes
+        columns.length[:] = [len(frame) + missing for _, frame, missing in stacked]
+        columns.link[:] = [link for link, _, _ in stacked]
+        names = kernel.decode(buffer, 0, 0, len(stacked), columns, kernel.Names.empty(1))
+        row = {name: getattr(columns, name).tolist() for name in kernel.Columns._fields[5:-2]}
+        for name, table in (("src_ip", names.addresses), ("src_mac", names.macs), ("layers", names.chains)):
+            both = {name, name.replace("src", "dst")}
+            values = list(zip(table.high.tolist(), table.low.tolist(), strict=True))
+            row |= {each: [values[number] if number >= 0 else None for number in row[each]] for each in both}
+        told.append(row)
 
     assert told[0] == told[1]
-
-
-PLAIN = [
-    name for name in kernel.Columns._fields
-    if name not in ("time", "offset", "captured", "length", "link", "src_mac", "dst_mac", "src_ip", "dst_ip", "layers")
-    and not name.endswith("_at")
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("tunnel", TUNNELS)
