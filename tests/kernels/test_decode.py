@@ -196,7 +196,7 @@ def read(path, frames, link=1):
 
 
 @given(stacks())
-@settings(max_examples=400)
+@settings(max_examples=200)
 @example((1, b"", 0))
 def test_a_stack_of_layers_is_read_as_its_plain_twin_reads_it(tmp_path_factory, stack):
     link, frame, missing = stack
@@ -213,7 +213,7 @@ def test_a_stack_of_layers_is_read_as_its_plain_twin_reads_it(tmp_path_factory, 
 
 
 @given(st.lists(stacks(), min_size=1, max_size=30))
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_plain_frames_are_read_in_one_go_as_layer_by_layer(stacked):
     sizes = np.array([len(frame) for _, frame, _ in stacked])
     buffer = np.frombuffer(bytearray(b"".join(frame for _, frame, _ in stacked) or b"\0"), np.uint8)
