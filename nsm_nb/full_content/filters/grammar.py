@@ -294,7 +294,8 @@ class _Parser:
         here = self.context
         if here.ppp or (here.labels and word != "mpls"):
             before = "pppoes" if here.ppp else "mpls"
-            raise mistake(token.column, f"{word} is not looked for inside {before}", f"{word} and {before}")
+            example = "vlan and mpls" if (word, before) == ("vlan", "mpls") else "pppoes and ip"
+            raise mistake(token.column, f"{word} is not looked for inside {before}", example)
         if word == "vlan":
             self.context = here._replace(vlans=here.vlans + 1)
             return primitives.Vlan(here, which)
