@@ -346,8 +346,9 @@ def _stats(chosen: argparse.Namespace) -> None:
         told = statistics.summary(table)
         if isinstance(told, statistics.Summary):
             file = None if case is not None else chosen.case
-            options = {"as_printed": chosen.as_printed, "file": file} if style == "tcpdstat" else {}
-            text = told.text(style, **options)
+            text = (
+                told.text("tcpdstat", as_printed=chosen.as_printed, file=file) if style == "tcpdstat" else told.text()
+            )
         elif style == "tcpdstat":
             raise NsmError(f"{printable(chosen.case)} holds flows and no packets, which tcpdstat does not read")
         else:
