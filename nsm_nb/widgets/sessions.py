@@ -12,12 +12,14 @@ import pandas as pd
 import traitlets
 
 from nsm_nb.errors import QueryError
+from nsm_nb.full_content import wireshark
 from nsm_nb.sessions.queries import query as narrowed
 from nsm_nb.text import printable
 from nsm_nb.widgets.cells import Field, octets, show, time
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.grid import Grid
+from nsm_nb.widgets.handout import Handout
 from nsm_nb.widgets.lines import Lines, line
 from nsm_nb.widgets.statistics import overlapping
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sessions", "alert_counts", "session_lines"]
 
+_DOWNLOAD = 100_000_000  # bytes that are handed to the browser through the kernel's channel
 _COLUMNS = (
     "session", "start", "duration", "proto", "src_ip", Field("src_port", title="sport"), "dst_ip",
     Field("dst_port", title="dport"), Field("alerts", kind="count", meaning="alerts about it"), "src_octets",
@@ -138,6 +141,10 @@ class Sessions(Frame):
         self._in_window = ipywidgets.Checkbox(description="only the brushed window", value=True, indent=False)
         self._open = ipywidgets.Button(description="transcript", tooltip="Choose it for the transcript (Enter)")
         self._carve = ipywidgets.Button(description="carve", tooltip="Write its packets to a capture of their own")
+        self._hand = Handout(
+            [("wireshark", "Wireshark", "Open its packets in Wireshark; where there is no screen, save them")],
+            self.guard(lambda what: self._hand_on()), lambda copied: None, disabled=True,
+        )  # fmt: skip
         self._all = case.sessions
         self.grid = Grid(
             alert_counts(self._all.head(0), case.joins), columns=_COLUMNS, style=_style, identity="session", height=380,
@@ -145,7 +152,7 @@ class Sessions(Frame):
             "put captures or flow exports among its evidence, then run case.refresh()",
         )  # fmt: skip
         self.detail = Lines(boxed=True, height=220, label="the chosen session")
-        head = ipywidgets.HBox([self._entry, self._in_window, self._open, self._carve])
+        head = ipywidgets.HBox([self._entry, self._in_window, self._open, self._carve, self._hand])
         head.add_class("nsm-bar")
         super().__init__("Sessions", head, self.grid, self.detail, **traits)
         self._table = alert_counts(self._all, case.joins)
@@ -237,7 +244,7 @@ class Sessions(Frame):
 
     def _show_detail(self) -> None:
         row = self.selected
-        self._open.disabled = self._carve.disabled = row is None
+        self._open.disabled = self._carve.disabled = self._hand.disabled = row is None
         if row is None:
             self.detail.say(line(("choose a session: both its directions and its alerts come here", "muted")))
             return
@@ -247,6 +254,20 @@ class Sessions(Frame):
         numbers = [int(self.grid.table["session"].iloc[each]) for each in self.grid.chosen]
         path = self.case.carve(numbers)
         self.status = f"{len(numbers):,} sessions written to {printable(path)}"
+
+    def _hand_on(self) -> None:
+        numbers = [int(self.grid.table["session"].iloc[each]) for each in self.grid.chosen]
+        handed = wireshark(self.case.carve(numbers))
+        place = printable(handed.path)
+        if handed.opened:
+            self.status = f"{place} is opened in Wireshark"
+        elif handed.path.stat().st_size > _DOWNLOAD:
+            self.status = (
+                f"{place} is too large to hand to the browser ({octets(handed.path.stat().st_size)}): fetch it there"
+            )
+        else:
+            self._hand.save(handed.path.name, handed.path.read_bytes(), kind="application/x-pcapng")
+            self.status = f"{place} is handed to the browser: {handed.why.partition(':')[0]}"
 
 
 def _code(query: str, window: tuple | None) -> str:

@@ -98,6 +98,23 @@ def test_marked_sessions_are_carved(sessions, case):
     assert len(list((case.path / "carved").glob("*.pcapng"))) == 1
 
 
+def test_packets_are_handed_to_wireshark_or_to_the_browser(sessions, case, monkeypatch):
+    monkeypatch.setattr("nsm_nb.full_content.handoff.can_show", lambda: "there is no screen here: download it")
+    sent = []
+    monkeypatch.setattr(sessions._hand, "send", lambda content, buffers=None: sent.append((content, buffers)))
+    sessions._entry.submit("dst port 31337")
+    assert sessions._hand.disabled is (sessions.selected is None)
+    sessions.grid.active = 0
+
+    sessions._hand.press("wireshark")
+
+    assert sessions.error == ""
+    (content, buffers) = sent[-1]
+    assert content["name"] == f"session-{shell(case)}.pcapng"
+    assert buffers[0] == (case.path / "carved" / content["name"]).read_bytes()
+    assert sessions.status.endswith("is handed to the browser: there is no screen here")
+
+
 def test_a_guessed_direction_is_told(case):
     row = case.session(shell(case)).copy()
     row["direction_known"] = False
