@@ -1,5 +1,8 @@
+import ast
 import csv
+import json
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,7 +14,16 @@ from nsm_nb.statistics.part import part
 from nsm_nb.widgets import Sessions, Statistics
 from nsm_nb.widgets.statistics import overlapping
 
+ROOT = Path(__file__).resolve().parents[2]
 WINDOW = (pd.Timestamp("2026-11-24T02:31:30Z"), pd.Timestamp("2026-11-24T02:32:30Z"))
+
+
+def flows_of(bundled, place):
+    """A case of flow records alone."""
+    (place / "flows" / "evidence").mkdir(parents=True)
+    (place / "flows" / "case.toml").write_text('name = "flows"\n')
+    shutil.copy(bundled / "evidence" / "netflow-export.pcap", place / "flows" / "evidence")
+    return nsm.open_case(place / "flows")
 
 
 def test_sessions_that_touch_the_window_are_kept():
@@ -94,8 +106,9 @@ def test_what_was_brushed_and_filtered_elsewhere_is_so_here(case):
     assert set(shown.services.table["proto"]) == {"tcp"}
 
 
-@pytest.mark.parametrize("value", ["packets", "octets", "sessions", "alerts"])
-@pytest.mark.parametrize("by", ["proto", "host", "direction"])
+@pytest.mark.parametrize(
+    ("value", "by"), [("packets", "direction"), ("octets", "proto"), ("sessions", "host"), ("alerts", "direction")]
+)
 def test_the_code_gives_what_is_shown(case, value, by):
     shown = Statistics(case)
     shown.value.buttons.value, shown.by.buttons.value = value, by
@@ -264,10 +277,7 @@ def test_a_case_that_can_not_be_written_says_so(case, monkeypatch):
 
 
 def test_flow_records_alone_are_shown_as_far_as_they_can_tell(bundled, tmp_path):
-    (tmp_path / "flows" / "evidence").mkdir(parents=True)
-    (tmp_path / "flows" / "case.toml").write_text('name = "flows"\n')
-    shutil.copy(bundled / "evidence" / "netflow-export.pcap", tmp_path / "flows" / "evidence")
-    case = nsm.open_case(tmp_path / "flows")
+    case = flows_of(bundled, tmp_path)
     assert len(case.packets) == 0 < len(case.sessions)
 
     shown = Statistics(case)
@@ -317,3 +327,27 @@ def test_a_saved_notebook_shows_the_tables(case):
     data, _ = Statistics(case)._repr_mimebundle_()
 
     assert "9,746 packets" in data["text/html"] and "eth:ip:tcp" in data["text/html"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["bundled", "flows", "empty"])
+def test_the_notebook_answers_its_questions_of_any_case(kind, request, bundled, tmp_path, monkeypatch):
+    opened = {"bundled": "case", "empty": "empty_case"}
+    place = flows_of(bundled, tmp_path) if kind == "flows" else request.getfixturevalue(opened[kind])
+    monkeypatch.setenv("NSM_CASE", str(place.path))
+    cells = json.loads((ROOT / "notebooks" / "10-statistics.ipynb").read_text())["cells"]
+    names, shown = {}, {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            *lines, last = ast.parse("".join(cell["source"])).body
+            exec(compile(ast.Module(lines, []), cell["id"], "exec"), names)
+            if isinstance(last, ast.Expr):
+                shown[cell["id"]] = eval(compile(ast.Expression(last.value), cell["id"], "eval"), names)
+            else:
+                exec(compile(ast.Module([last], []), cell["id"], "exec"), names)
+
+    assert shown["window"].error == ""
+    for figure in ("protocols", "talkers", "services", "sizes", "compare"):
+        assert "<img" in shown[figure]._repr_html_()
+    if kind == "empty":
+        assert "An empty figure" in shown["protocols"].nsm_alt
