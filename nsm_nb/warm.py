@@ -17,7 +17,9 @@ def main() -> None:
         "ffffffffffff00000000000108004500001f00010000401100000a0000010a00000200350036000b0000616263"
     )
     pcap = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
-    pcap += struct.pack("<IIII", 1, 0, len(datagram), len(datagram)) + datagram
+    piece = datagram[:20] + b"\x20\x00" + datagram[22:]  # the first fragment of another
+    for frame in (datagram, piece):
+        pcap += struct.pack("<IIII", 1, 0, len(frame), len(frame)) + frame
     padded = datagram + bytes(-len(datagram) % 4)
 
     def block(kind: int, body: bytes) -> bytes:
