@@ -217,3 +217,18 @@ def test_a_ledger_of_version_1_grows_into_this_one_and_keeps_its_chain(shared_le
 
 def test_what_passes_and_what_is_said_work_here_too(shared_ledger, team_talk):
     team_talk(shared_ledger)
+
+
+def test_a_killed_writer_loses_only_what_was_not_confirmed(url, start_writer):
+    writer = start_writer(url, "ada", 100_000)
+    writer.stdin.write("go\n")
+    writer.stdin.flush()
+    confirmed = [writer.stdout.readline().split() for _ in range(30)]
+    writer.kill()
+    rest, _ = writer.communicate()
+    confirmed += [line.split() for line in rest.splitlines() if len(line.split()) == 2 and len(line) > 64]
+
+    table = Ledger(url).verdicts()
+    assert Ledger(url).verify().ok and len(confirmed) <= len(table) <= len(confirmed) + 1
+    assert table["digest"].tolist()[: len(confirmed)] == [digest for _, digest in confirmed]
+    assert Ledger(url).judge(["next"], "VI", analyst="bob")["id"].tolist() == [len(table) + 1]  # its lock went with it
