@@ -36,6 +36,8 @@ _EVENT = Schema(
 # what stands in the columns above
 _TAKEN = {"timestamp", "host", "proto", "src_ip", "src_port", "dest_ip", "dest_port", "community_id", "event_type"}
 _MOST_COLUMNS = 500  # a line of keys that nobody wrote before must not make a table without end
+_LEAST_COLUMNS = 60  # Suricata's widest, besides statistics, has 45
+_MOST_CELLS = 100_000_000
 _DEEPEST = 8
 _INT64 = 2**63
 
@@ -62,10 +64,11 @@ def event_table(
     -------
     DataFrame
         Lists stand in their column as JSON; so do objects more than eight deep, and, in the column `other`, what is
-        more than 500 columns.
+        more than 500 columns (fewer, where there are over 200,000 rows).
     """
     record = common["record"]
     values: dict[str, list[Any]] = {}
+    most = min(_MOST_COLUMNS, max(_LEAST_COLUMNS, _MOST_CELLS // max(len(record), 1)))
     for row, line in enumerate(_lines(path, record)):
         event = _event(line)
         for name, value in _flat("", event if isinstance(event, dict) else {}, 0):
@@ -73,7 +76,7 @@ def event_table(
                 continue
             known = values.get(name)
             if known is None:
-                if len(values) >= _MOST_COLUMNS:
+                if len(values) >= most:
                     other = values.setdefault("other", [None] * len(record))
                     other[row] = json.dumps({**json.loads(other[row] or "{}"), name: value})
                     continue

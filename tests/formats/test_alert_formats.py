@@ -238,6 +238,7 @@ def test_something_else_is_refused_in_a_sentence(name, tmp_path):
         module.detail(path, 99)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(list(SAMPLES)), st.data())
 def test_no_change_of_a_sample_raises_anything_but_our_own_errors(tmp_path_factory, name, data):
