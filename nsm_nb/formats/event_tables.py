@@ -68,21 +68,25 @@ def event_table(
     """
     record = common["record"]
     values: dict[str, list[Any]] = {}
+    others: dict[int, str] = {}
     most = min(_MOST_COLUMNS, max(_LEAST_COLUMNS, _MOST_CELLS // max(len(record), 1)))
     for row, line in enumerate(_lines(path, record)):
-        event = _event(line)
+        event, other = _event(line), {}
         for name, value in _flat("", event if isinstance(event, dict) else {}, 0):
             if name in _TAKEN:
                 continue
             known = values.get(name)
             if known is None:
                 if len(values) >= most:
-                    other = values.setdefault("other", [None] * len(record))
-                    other[row] = json.dumps({**json.loads(other[row] or "{}"), name: value})
+                    other[name] = value
                     continue
                 known = values[name] = [None] * len(record)
             known[row] = value
+        if other:
+            others[row] = json.dumps(other)
     table = columns.conformed(_EVENT, common, record, start, label, caveats)
+    if others:
+        values["other"] = [others.get(row) for row in range(len(record))]
     extra = {name: _typed(each) for name, each in values.items() if name not in table}
     result = pd.concat([table, pd.DataFrame(extra, index=table.index)], axis=1)
     result.attrs = dict(table.attrs)

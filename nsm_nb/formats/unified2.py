@@ -192,7 +192,9 @@ class _Walk:
     """The records of a file, some at a time."""
 
     def __init__(self, path: str | os.PathLike, span: Span | None):
-        self._source = Source(path, _BUFFER)
+        # at least two of the largest records; four times a small file holds most that unpack from it
+        size = Path(path).stat().st_size if Path(path).is_file() else 0
+        self._source = Source(path, min(_BUFFER, max(4 * size, 2 * _LARGEST)))
         self._stop = None if span is None else span.end
         self.count = 0  # of whole records
         self._before = 0 if span is None else span.record - 1
