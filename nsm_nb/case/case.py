@@ -240,10 +240,10 @@ class Case(Judging):
         UnknownName
             Where there is no such alert.
         """
-        place = self._kept("alert places", lambda: pd.Series(np.arange(len(self.alerts)), index=self.alerts["alert"]))
-        if alert not in place.index:
+        place = int(self.alert_places([alert])[0])
+        if place < 0:
             raise UnknownName(f"there is no alert {printable(alert)!r} in this case; case.alerts lists them")
-        return self.alerts.iloc[int(place[alert])]
+        return self.alerts.iloc[place]
 
     def packets_of(self, session: int) -> pd.DataFrame:
         """Return the packets of a session; empty where it came from flow records."""

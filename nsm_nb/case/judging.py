@@ -32,6 +32,7 @@ class Judging:
     settings: Settings
     alerts: pd.DataFrame
     sessions: pd.DataFrame
+    events: pd.Series
     evidence: pd.DataFrame
     session: Callable[[int], pd.Series]
     _work: Path
@@ -137,7 +138,20 @@ class Judging:
         waiting = self.alerts[~self.alerts["alert"].isin(self.status().index)]
         return dry_run(waiting, self.ledger.rules() if rules is None else rules)
 
-    def groups(self, *, by: Sequence[str] = ("src_ip", "message"), pending: bool | None = None) -> pd.DataFrame:
+    def alert_places(self, names: Sequence[str]) -> np.ndarray:
+        """Return where alerts stand in `alerts`, -1 for those that are not in this case."""
+        # made once: asked of a column of Arrow's strings, each question would take apart all of its values
+        index = self._kept("alert places", lambda: pd.Index(self.alerts["alert"].to_numpy(object)))
+        return index.get_indexer(pd.Index(names, dtype=object))
+
+    def groups(
+        self,
+        *,
+        by: Sequence[str] = ("src_ip", "message"),
+        pending: bool | None = None,
+        gap: pd.Timedelta | str | None = None,
+        events: bool = False,
+    ) -> pd.DataFrame:
         """Return the queue as Sguil folds it: a row for alerts of one source and message, with their count.
 
         The ledger's rules judge first what nobody has judged. ``attrs["troubles"]`` says what kept a rule from it.
@@ -148,13 +162,18 @@ class Judging:
             Columns that alerts of a group share, besides the sensor.
         pending
             True for groups that wait for a verdict, False for those that have one, None for all.
+        gap
+            How long a group may be silent before the next alert starts another, such as ``1h``; any time where not given.
+        events
+            Make one group of what several sensors saw, and count each event once.
         """
         try:
             troubles = self.apply_rules().attrs.get("troubles", [])
         except LedgerError as problem:  # such as one that is read-only: the queue can be looked at all the same
             log.warning("the rules judged nothing: %s", problem)
             troubles = [f"the rules judged nothing: {problem}"]
-        table = alert_room.correlate(self.alerts, by=tuple(by), status=self.status())
+        told = self.events if events else None
+        table = alert_room.correlate(self.alerts, by=tuple(by), status=self.status(), gap=gap, events=told)
         if pending is not None:
             table = table[(table["status"] == "NEW") == pending].reset_index(drop=True)
         table.attrs["troubles"] = troubles
@@ -171,9 +190,9 @@ class Judging:
         else:
             names, on = [str(each) for each in subjects], ""
         if kind == "alert":
-            known = pd.Index(names, dtype="str").isin(self.alerts["alert"])
-            if not known.all():
-                name = names[int(np.flatnonzero(~known)[0])]
+            unknown = np.flatnonzero(self.alert_places(names) < 0)
+            if len(unknown):
+                name = names[int(unknown[0])]
                 raise UnknownName(f"there is no alert {printable(name)!r} in this case; case.alerts lists them")
         elif kind == "session":
             for name in names:
@@ -193,7 +212,7 @@ class Judging:
     def _references(self, names: Sequence[str], kind: str) -> Mapping[str, Reference]:
         """Return where in the evidence subjects stand, as far as that is known."""
         if kind == "alert":
-            return self._places(self.alerts[self.alerts["alert"].isin(names)], kind)
+            return self._places(self.alerts.take(self.alert_places(names)), kind)
         if kind == "session":
             wanted = self.sessions["session"].isin([int(name) for name in names if name.isdigit()])
             return self._places(self.sessions[wanted.to_numpy(bool, na_value=False)], kind)
