@@ -48,7 +48,7 @@ class GridView {
   }
 
   columns() {
-    const columns = this.model.get("_columns");
+    const columns = this.laid = this.model.get("_columns");
     const widths = columns.map((each, place) => {
       const chars = `calc(${each.width}ch + 14px)`;
       return place === columns.length - 1 && !each.right ? `minmax(${chars}, 1fr)` : chars;
@@ -140,6 +140,7 @@ class GridView {
 
   draw() {
     const columns = this.model.get("_columns");
+    if (columns !== this.laid) this.columns(); // other columns may be told of after the rows
     const count = this.model.get("_count");
     const shown = Math.min(this.visible() + 1, count - this.first);
     while (this.pool.length < shown) this.pool.push(this.newRow(columns));
