@@ -1,7 +1,7 @@
 // A tree of amounts as an icicle. Text is only ever set with textContent: evidence was written by an intruder.
 
 const LEVEL = 21; // px, as in icicle.css
-const NARROW = 16; // px; a narrower part shows no name
+const NARROW = 16, WIDE = 110; // px; a narrower part shows no name, and no share
 
 class IcicleView {
   constructor(model, el) {
@@ -30,7 +30,8 @@ class IcicleView {
       tile.style.width = `max(2px, ${100 * each.size}%)`;
       tile.style.top = `${each.level * LEVEL}px`;
       if (each.colour) tile.style.setProperty("--nsm-part", `var(--nsm-proto-${each.colour})`);
-      if (each.size * width >= NARROW) tile.textContent = each.name;
+      if (each.size * width >= NARROW) tile.append(each.name);
+      if (each.size * width >= WIDE) tile.append(node("span", "nsm-icicle-share", {}, each.words.split(":")[0]));
       tile.title = `${each.path}: ${each.words}`;
       tile.setAttribute("aria-label", tile.title);
       return tile;

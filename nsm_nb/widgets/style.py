@@ -29,7 +29,9 @@ def module(*names: str) -> str:
 
 def sheet(*names: str) -> str:
     """Return one style sheet: the palette, style.css and the sheets named; with that of grids, their bars."""
-    return "\n".join([palette(), asset("style.css"), *(asset(name) for name in names), *(_bars() if "grid.css" in names else [])])
+    return "\n".join(
+        [palette(), asset("style.css"), *(asset(name) for name in names), *(_bars() if "grid.css" in names else [])]
+    )
 
 
 def _bars() -> list[str]:
