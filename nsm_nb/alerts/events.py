@@ -69,7 +69,8 @@ def retold(alerts: pd.DataFrame) -> np.ndarray:
 
     A sensor may write its alerts in several formats at once. Records of different evidence are one alert where sensor,
     time, generator, signature and ends are equal; a file whose times are whole seconds (syslog) is compared by the second.
-    The file that fills most columns is kept, of equal ones the first by name.
+    The file that fills most columns is kept, of equal ones the first by name. Where no sensor is named, files of one folder
+    that one kind of sensor writes are of one sensor.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def retold(alerts: pd.DataFrame) -> np.ndarray:
     """
     ALERTS.require(alerts, "time", "sensor", "gid", "sid", "message", "proto", "src_ip", "dst_ip", "evidence")
     result = np.zeros(len(alerts), bool)
-    sensor, evidence = _codes(alerts["sensor"]), _codes(alerts["evidence"])
+    sensor, evidence = _codes(_sensor(alerts)), _codes(alerts["evidence"])
     if len(alerts) == 0 or len(np.unique(evidence)) < 2:
         return result
     filled = alerts[[name for name in ALERTS.columns if name in alerts]].notna().sum(axis=1).to_numpy()
@@ -103,6 +104,17 @@ def retold(alerts: pd.DataFrame) -> np.ndarray:
             result[of_file[file][again]] = True
             kept = pd.concat([kept, told[~again]], ignore_index=True)
     return result
+
+
+def _sensor(alerts: pd.DataFrame) -> pd.Series:
+    """Return the sensor of each alert; where it has no name, its folder and the kind of program that writes such files."""
+    sensor = alerts["sensor"].astype("str")
+    if "source" not in alerts or not sensor.isna().any():
+        return sensor
+    source = alerts["source"].astype("str").fillna("")
+    program = source.str.replace(r"^(?:snort3?-.*|unified2)$", "snort", regex=True)
+    folder = alerts["evidence"].astype("str").str.rpartition("/")[0]
+    return sensor.fillna("in " + folder + " of " + program)
 
 
 def _numbered(told: pd.DataFrame, whole: bool) -> pd.DataFrame:

@@ -131,7 +131,9 @@ def findings(case: Case, groups: pd.DataFrame, verdicts: pd.DataFrame) -> list[F
 
 
 def _names(case: Case) -> dict[str, str]:
-    return dict(getattr(case, "names", None) or {})
+    """Return the name that the evidence gives each address; of several the first that was seen."""
+    known = case.names.drop_duplicates("address")
+    return dict(zip(known["address"].astype("str"), map(printable, known["name"]), strict=True))
 
 
 def _group(case: Case, number: int, row: pd.Series, verdicts: pd.DataFrame, told: _Told) -> Finding:

@@ -92,6 +92,17 @@ def test_several_files_of_one_sensor_tell_an_alert_once(evidence):
     assert not retold(table.assign(sensor=table["evidence"])).any()  # two sensors are two witnesses
 
 
+def test_files_of_one_folder_and_program_are_of_one_sensor_where_none_is_named():
+    told = [
+        ("a", 0, None, "x/alert.fast"),
+        ("b", 0, None, "x/alert.csv"),
+        ("c", 0, None, "x/eve.json"),
+        ("d", 0, None, "y/alert.fast"),
+    ]
+    table = rows(*told).assign(source=["snort-fast", "snort-csv", "eve", "snort-fast"])
+    assert retold(table).tolist() == [True, False, False, False]
+
+
 def test_an_alert_that_one_file_lacks_is_kept():
     table = rows(("a", 0, "s", "f"), ("b", 0, "s", "f"), ("c", 0, "s", "g"), ("d", 5, "s", "g"))
     assert retold(table).tolist() == [False, False, True, False]
