@@ -6,8 +6,11 @@ claimed again on captures that the other tests write themselves.
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import os
-import resource
+import random
 import subprocess
 import sys
 import time
@@ -18,8 +21,13 @@ import pytest
 import nsm_nb as nsm
 from nsm_nb.errors import NsmError
 from nsm_nb.schema import PACKETS, caveats_of
+from tests import writing
+from tests.conftest import _shared
 
 pytestmark = pytest.mark.slow
+
+GIB = 1 << 30
+SECONDS = 30  # of CPU, for one capture
 
 
 def captures(shared: Path) -> list[Path]:
@@ -44,31 +52,180 @@ def read_all(paths):
     return spent
 
 
-def test_every_hostile_capture_is_read_or_refused_in_a_sentence(shared):
-    spent = read_all(captures(shared))
+def in_a_process(code: str, folder: Path, *, checked: bool = False) -> dict:
+    """Run code that fills `spent` in a process of its own; return it and the most memory that was used, in bytes.
 
-    assert len(spent) > 800
-    assert max(spent.values()) < 30
-
-
-def test_they_are_read_with_every_index_checked(shared, tmp_path):
-    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent.parent)!r})\n"
-    code += "from pathlib import Path\nfrom tests.test_hostile import captures, read_all\n"
-    code += f"print(len(read_all(captures(Path({str(shared)!r})))))"
-
+    A signal, another exception than ours or a warning fails the test, and so does more CPU than one capture may take for each.
+    """
+    environment = {**os.environ, "NSM_HOME": str(folder)}
+    if checked:
+        environment |= {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(folder)}
+    root = Path(__file__).parent.parent
+    lines = [
+        "import json, logging, resource, sys",
+        f"sys.path.insert(0, {str(root)!r})",
+        "resource.setrlimit(resource.RLIMIT_CPU, (600, 600))",
+        "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))",
+        "logging.disable()",
+        "from pathlib import Path",
+        "from tests.test_hostile import *",
+        code,
+        "print(json.dumps({'spent': spent, 'memory': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))",
+    ]
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True, timeout=900
-    )
-
+        [sys.executable, "-W", "error", "-c", "\n".join(lines)], env=environment, capture_output=True, text=True, timeout=1800
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout) > 800
+    return json.loads(done.stdout)
 
 
-def test_no_capture_makes_the_process_large(shared):
-    read_all(path for path in captures(shared) if "synthetic" in str(path))
+def test_every_hostile_capture_is_read_or_refused_in_a_sentence_within_bounds(shared, tmp_path):
+    told = in_a_process(f"spent = read_all(captures(Path({str(shared)!r})))", tmp_path)
 
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1 << 20  # kilobytes: 1 GiB
+    assert len(told["spent"]) > 800
+    assert max(told["spent"].values()) < SECONDS
+    assert told["memory"] < GIB
+
+
+def test_evidence_is_the_same_before_and_after_and_nothing_is_written_beside_it(shared, tmp_path):
+    folder = shared / "hostile" / "synthetic"
+    before = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+    in_a_process(f"spent = read_all(captures(Path({str(shared)!r}))[:100])", tmp_path)
+
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()} == before
+
+
+# --- mutations
+
+
+def originals() -> list[bytes]:
+    """Small captures of every container, with all that can stand in them."""
+    frames = writing.conversation()
+    frames += [(time, frame[:60], len(frame)) for time, frame in writing.conversation(src="10.0.0.3", sport=5)]
+    frames += [(time, frame[:12] + b"\x81\0\0\5" + frame[12:]) for time, frame in writing.conversation(src="10.0.0.4")]
+    inner = writing.ip(writing.udp(b"inner", 53, 9), "192.0.2.1", "192.0.2.2", 17)
+    frames.append((frames[0][0], writing.ethernet(writing.ip(b"\0\0\x08\0" + inner, "10.0.0.1", "10.0.0.2", 47))))
+    frames.append(
+        (
+            frames[0][0],
+            writing.ethernet(writing.ipv6(writing.udp(b"six", 1, 2), "2001:db8::1", "::2", 17), ethertype=0x86DD),
+        )
+    )
+    raw = [(time, frame[14:]) for time, frame, *_ in frames[:8]]
+    extras = b"".join(
+        (
+            writing.block(4, bytes.fromhex("01000a000a000001") + b"name\0\0" + bytes(6)),
+            writing.block(5, bytes(12) + writing.option(4, bytes(8)) + writing.option(5, b"\5" + bytes(7))),
+            writing.block(10, bytes(12)),
+            writing.block(3, bytes([60, 0, 0, 0]) + bytes(60)),
+            writing.block(2, bytes(12) + bytes([60, 0, 0, 0]) * 2 + bytes(60)),
+            writing.block(99, b"unknown"),
+            writing.enhanced(0, 1, bytes(60), options=writing.option(1, b"comment") + writing.option(4, bytes(8))),
+        )
+    )
+    return [
+        writing.pcap(frames),
+        writing.pcap(frames, big=True, nano=True),
+        writing.pcap(frames, magic=0xA1B2CD34, tail=bytes(8)),
+        writing.pcap(raw, link=101),
+        writing.pcap(frames, link=113),
+        writing.pcap(frames, link=127),
+        writing.snoop(frames),
+        writing.pcapng(frames),
+        writing.pcapng(frames, ">") + writing.pcapng(frames[:3]),
+        writing.pcapng(frames[:4]) + extras + writing.interface(link=101, options=writing.option(2, b"eth1")),
+        writing.pcap(frames[:5]) + writing.snoop(frames[:5]),
+    ]
+
+
+def mutated(seed: int, captures: list[bytes]) -> bytes:
+    """A capture with bytes changed, put in, left out or moved; every fourth one is compressed, some are damaged after that."""
+    dice = random.Random(seed)
+    data = bytearray(dice.choice(captures))
+    for _ in range(dice.randint(1, 8)):
+        at = dice.randrange(len(data))
+        what = dice.random()
+        if what < 0.6:
+            data[at] = dice.choice([0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256)])
+        elif what < 0.75:
+            data[at : at + 4] = dice.choice([0, 0xFFFFFFFF, 0x7FFFFFFF, 262_144, len(data)]).to_bytes(
+                4, dice.choice(["little", "big"])
+            )
+        elif what < 0.85:
+            data[at:at] = dice.randbytes(dice.randrange(1, 200))
+        elif what < 0.95:
+            del data[at : at + dice.randrange(1, 200)]
+        else:
+            data += data[at:]
+        if not data:
+            data = bytearray(1)
+    if dice.random() < 0.1:
+        del data[dice.randrange(1, len(data) + 1) :]
+    if seed % 4:
+        return bytes(data)
+    packed = bytearray(writing.packed(bytes(data), dice.choice(["gzip", "zstd", "lz4"])))
+    if dice.random() < 0.7:
+        packed[dice.randrange(4, len(packed))] = dice.randrange(256)
+    return bytes(packed[: dice.randrange(4, len(packed))] if dice.random() < 0.2 else packed)
+
+
+def read_mutations(first: int, last: int) -> dict[str, float]:
+    """Read mutations: all of them to frames and caveats, some to a table and sessions; return the slowest's seconds."""
+    from nsm_nb.formats import pcap
+    from nsm_nb.formats.compressed import Unpacked, compression
+    from nsm_nb.formats.frames import Frames, packet_table
+    from nsm_nb.formats.source import Source
+
+    whole, slowest, frames_read = originals(), 0.0, 0
+    for seed in range(first, last):
+        data = mutated(seed, whole)
+        before = time.process_time()
+        kind = compression(io.BytesIO(data))
+        source = Source.of(data)
+        if kind:
+            source._file = Unpacked(io.BytesIO(data), kind)
+        frames = Frames(256)
+        recover = seed % 2 == 0
+        try:
+            reading = pcap.read(source, "x", frames, recover=recover)
+        except NsmError as problem:
+            assert "\n" not in str(problem)
+            continue
+        told = reading.finish()
+        assert all("\n" not in each.detail and "\x1b" not in each.detail for each in told)
+        count = frames.count
+        assert (frames.columns.captured[:count] <= 262_144).all()
+        # no frame reaches beyond what there is, and none begins before the one before it ends
+        ends = frames.columns.offset[:count] + frames.columns.captured[:count]
+        assert (frames.columns.offset[1:count] >= ends[: max(count - 1, 0)]).all()
+        assert kind or not count or ends[-1] <= len(data)
+        frames_read += count
+        if seed % 32 < 2:
+            table = packet_table(frames, "x")
+            assert list(table.columns) == list(PACKETS.columns)
+            nsm.sessions.assemble(table)
+        slowest = max(slowest, time.process_time() - before)
+    return {"slowest": slowest, "frames": frames_read}
+
+
+def test_10_000_mutations_of_every_container_give_frames_and_caveats_or_one_of_our_errors(tmp_path):
+    told = in_a_process("spent = read_mutations(0, 10_000)", tmp_path)
+
+    assert told["spent"]["slowest"] < SECONDS
+    assert told["memory"] < GIB
+    assert told["spent"]["frames"] > 50_000  # most mutations leave something to read
+
+
+def test_captures_and_mutations_are_read_with_every_index_checked(tmp_path):
+    # in one process, because kernels are compiled anew for it
+    place = _shared()
+    hostile = f"read_all(captures(Path({str(place)!r})))" if place else "{}"
+
+    told = in_a_process(f"spent = read_mutations(10_000, 11_000) | {hostile}", tmp_path, checked=True)
+
+    assert told["spent"]["frames"] > 5_000
+    assert place is None or len(told["spent"]) > 800
 
 
 @pytest.mark.parametrize(
@@ -83,6 +240,17 @@ def test_no_capture_makes_the_process_large(shared):
         ("c26_comments_nrb.pcapng", 11, "name resolution blocks"),
         ("c27_dsb.pcapng", 11, "decryption secrets blocks"),
         ("c29_bomb_1GiB.pcap.gz", None, "unpacks to more than 100 times its size"),
+        ("c07_snaplen0.pcap", 11, "says that 0 bytes of a frame are kept"),
+        ("c09_incl_gt_orig.pcap", 12, "1 frames say that fewer bytes were on the wire"),
+        ("c10_incl_gt_snap.pcap", 11, "5 frames are larger than the snaplen of 68"),
+        ("c11_usec_4e9.pcap", 12, "a fraction of a second that is a second or more"),
+        ("c12_zero_len.pcap", 15, "2 frames hold no bytes at all"),
+        ("c14_ts_extremes.pcap", 3, "clock jumped ahead 136.2 years"),
+        ("c18_btl0.pcapng", 11, "damage at byte 5748"),
+        ("c23_opt_overrun.pcapng", 11, "blocks whose options run over their end"),
+        ("c24_missing_iface.pcapng", 1, "damage at byte 136"),
+        ("c26_comments_nrb.pcapng", 11, '216.239.37.99 is "trusted-bank.example"'),
+        ("c30_two_concat.pcap", 22, "another capture begins at byte 5528, behind frame 11"),
     ],
 )
 def test_damage_is_told_and_loses_nothing_before_it(shared, name, count, words):
@@ -90,6 +258,13 @@ def test_damage_is_told_and_loses_nothing_before_it(shared, name, count, words):
 
     assert count is None or len(packets) == count
     assert any(words in caveat.detail for caveat in caveats_of(packets))
+
+
+def test_what_stands_behind_damage_comes_back_marked(shared):
+    table = nsm.read_packets(shared / "hostile" / "synthetic" / "c31_garbage_mid.pcap", recover=True)
+
+    assert table["recovered"].tolist() == [False] * 5 + [True] * 6
+    assert any("5,000 bytes were passed over" in each.detail for each in caveats_of(table))
 
 
 @pytest.mark.parametrize(
