@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb import query as _query
+from nsm_nb.statistics._counts import Counts, counted
 from nsm_nb.statistics._inside import DIRECTIONS, directions
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, times_of
 from nsm_nb.statistics.part import MEASURES, Window, matching, sessions_of
@@ -28,7 +29,6 @@ INTERVALS = (
     "1h", "2h", "3h", "6h", "12h", "1D", "2D", "7D", "30D", "365D",
 )  # fmt: skip
 _MOST = 500  # intervals: about what a screen shows apart
-_MOST_COUNTERS = 1 << 20
 _TOP = 5  # hosts that a timeline shows apart
 _NONE, _OTHER = "none", "other"
 
@@ -54,54 +54,6 @@ def whole_intervals(start: int, step: int, count: int, window: Window) -> tuple[
     return low, max(low, min(max(-((start - last) // step), 0), count))
 
 
-class _Counts(NamedTuple):
-    """Sums by interval and key, in order of the interval; a key that an interval lacks takes no room."""
-
-    bounds: np.ndarray  # where each interval's entries begin, and the end
-    key: np.ndarray
-    sums: tuple[np.ndarray, ...]  # the first are rows
-
-    def within(
-        self, low: int, high: int, size: int, totals: list[np.ndarray] | None = None, first: int | None = None
-    ) -> list[np.ndarray]:
-        """Return each sum (or the `first` of them) for every key, of the intervals from `low` up to `high`.
-
-        Where the sums of all intervals are given, and most lie within, what lies outside is taken from them.
-        """
-        begin, end = int(self.bounds[low]), int(self.bounds[high])
-        inside = totals is None or end - begin < len(self.key) // 2
-        parts = [slice(begin, end)] if inside else [slice(0, begin), slice(end, None)]
-        result = []
-        for number, each in enumerate(self.sums[:first]):
-            found = sum(np.bincount(self.key[part], each[part], minlength=size) for part in parts)
-            found = np.asarray(found).astype(np.int64)
-            result.append(found if len(parts) == 1 else totals[number] - found)  # type: ignore[index]
-        return result
-
-    def by_interval(self, group: np.ndarray, groups: int, number: int) -> np.ndarray:
-        """Return one sum as a table of intervals by the group of each key."""
-        count = len(self.bounds) - 1
-        place = np.repeat(np.arange(count), np.diff(self.bounds))
-        cell = place * groups + group[self.key]
-        return np.bincount(cell, self.sums[number], minlength=count * groups).astype(np.int64).reshape(count, groups)
-
-
-def _counted(place: np.ndarray, key: np.ndarray, size: int, count: int, *weights: np.ndarray) -> _Counts:
-    cell = place.astype(np.int64) * size + key
-    if count * size <= max(_MOST_COUNTERS, len(cell) // 2):
-        rows = np.bincount(cell, minlength=count * size)
-        cells = np.flatnonzero(rows)
-        sums = [rows[cells], *(np.bincount(cell, each, minlength=count * size)[cells] for each in weights)]
-    else:
-        group, found = pd.factorize(cell)
-        order = np.argsort(found)
-        cells = np.asarray(found)[order]
-        sums = [np.bincount(group)[order], *(np.bincount(group, each)[order] for each in weights)]
-    intervals, keys = np.divmod(cells, size)
-    bounds = np.searchsorted(intervals, np.arange(count + 1))
-    return _Counts(bounds, keys.astype(np.int32), tuple(each.astype(np.int64) for each in sums))
-
-
 class _View(NamedTuple):
     """What was counted of a stretch of time."""
 
@@ -109,10 +61,10 @@ class _View(NamedTuple):
     step: int
     intervals: int
     every: str
-    layers: _Counts
-    lengths: _Counts
-    protocols: _Counts
-    sides: _Counts
+    layers: Counts
+    lengths: Counts
+    protocols: Counts
+    sides: Counts
 
 
 class Overview:
@@ -130,7 +82,7 @@ class Overview:
 
     Examples
     --------
-    >>> from nsm_nb.schema import PACKETS
+    >>> from nsm_nb.schema import PACKETS, SESSIONS
     >>> overview = Overview(PACKETS.empty(), SESSIONS.empty())
     >>> overview.totals()
     {'packets': 0, 'length': 0, 'sessions': 0, 'flows': 0, 'alerts': 0}
@@ -222,10 +174,10 @@ class Overview:
             place_of_side, octets_of_side = place, octets
         self.view = _View(
             start, step, count, every,
-            _counted(place, layers.astype(np.int64) + 1, len(self._paths) + 1, count, length),
-            _counted(place, length, self._longest, count),
-            _counted(place, by_protocol.astype(np.int64) + 1, len(self._protocols) + 1, count, octets),
-            _counted(place_of_side, side, 2 * max(len(self.sessions), 1), count, octets_of_side, payload),
+            counted(place, layers.astype(np.int64) + 1, len(self._paths) + 1, count, length),
+            counted(place, length, self._longest, count),
+            counted(place, by_protocol.astype(np.int64) + 1, len(self._protocols) + 1, count, octets),
+            counted(place_of_side, side, 2 * max(len(self.sessions), 1), count, octets_of_side, payload),
         )  # fmt: skip
 
     @property
@@ -463,7 +415,7 @@ class Overview:
         codes, names = self._sender(by)
         key = codes[view.sides.key]
         codes, names = _largest(key, names, view.sides.sums[number])
-        by_entry = _Counts(view.sides.bounds, codes, view.sides.sums)
+        by_entry = Counts(view.sides.bounds, codes, view.sides.sums)
         values = by_entry.by_interval(np.arange(len(names)), len(names), number)
         total = view.protocols.by_interval(np.zeros(len(self._protocols) + 1, np.int64), 1, number)
         rest = total[:, 0] - values.sum(axis=1)

@@ -271,7 +271,7 @@ def test_the_interval_parts_any_span_into_few(seconds):
 
 
 def test_many_sessions_are_counted_in_the_other_way_too(tables, monkeypatch):
-    monkeypatch.setattr("nsm_nb.statistics.overview._MOST_COUNTERS", 1)
+    monkeypatch.setattr("nsm_nb.statistics._counts.MOST_COUNTERS", 1)
     packets, sessions = tables
     overview = Overview(packets.head(2000), sessions)
     window = overview.snapped((DAY + pd.Timedelta("2h30m10s"), DAY + pd.Timedelta("2h30m40s")))
