@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import tempfile
 from pathlib import Path
@@ -10,8 +11,9 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Send one small pcap and one small pcapng through reading, sessions and transcript."""
+    """Send one small pcap, pcapng and snoop, whole and damaged, through reading, faults, sessions and transcript."""
     import nsm_nb as nsm
+    from nsm_nb.full_content import faults
 
     datagram = bytes.fromhex(
         "ffffffffffff00000000000108004500001f00010000401100000a0000010a00000200350036000b0000616263"
@@ -27,11 +29,17 @@ def main() -> None:
 
     pcapng = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, struct.pack("<HHI", 1, 0, 0))
     pcapng += block(6, struct.pack("<IIIII", 0, 0, 1_000_000, len(datagram), len(datagram)) + padded)
+    snoop = b"snoop\0\0\0" + struct.pack(">II", 2, 4)
+    snoop += struct.pack(">IIIIII", len(datagram), len(datagram), 24 + len(padded), 0, 1, 0) + padded
+    logging.getLogger("nsm_nb").setLevel(logging.ERROR)  # the damage below is ours
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in (("warm.pcap", pcap), ("warm.pcapng", pcapng)):
+        for name, data in (("warm.pcap", pcap), ("warm.pcapng", pcapng), ("warm.snoop", snoop)):
             path = Path(folder) / name
+            path.write_bytes(data + b"\xfe" * 40)
+            nsm.read_packets(path, recover=True)
             path.write_bytes(data)
             _, packets = nsm.sessions.assemble(nsm.read_packets(path))
+            faults(packets, path)
             nsm.transcripts.transcript(packets)
 
 

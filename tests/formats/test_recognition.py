@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-
 import pytest
 
 import nsm_nb as nsm
 from nsm_nb.errors import UnknownFormat
 from nsm_nb.formats import recognised
+from tests import writing
 
 BUNDLED = {
     "staged.pcap": ["pcap"],
@@ -26,10 +25,11 @@ def test_every_file_of_the_bundled_case_is_known_by_its_own_format_alone(evidenc
     assert {name: formats for name, formats in found.items() if formats} == BUNDLED
 
 
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "lz4"])
 @pytest.mark.parametrize("name", BUNDLED)
-def test_gzip_changes_nothing(evidence, tmp_path, name):
-    packed = tmp_path / "packed.gz"
-    packed.write_bytes(gzip.compress((evidence / name).read_bytes(), 1))
+def test_compression_changes_nothing(evidence, tmp_path, name, kind):
+    packed = tmp_path / "packed"
+    packed.write_bytes(writing.packed((evidence / name).read_bytes(), kind))
     assert recognised(packed) == BUNDLED[name]
 
 
