@@ -18,6 +18,7 @@ from nsm_nb import full_content, statistics
 from nsm_nb.case import settings
 from nsm_nb.case.carved import carved
 from nsm_nb.case.current import current
+from nsm_nb.case.growing import renamed
 from nsm_nb.case.holdings import Holdings
 from nsm_nb.case.inventory import Progress
 from nsm_nb.case.judging import Judging
@@ -174,7 +175,11 @@ class Case(Judging):
     @property
     def alerts(self) -> pd.DataFrame:
         """ALERTS of all sensors, in order of time; what one sensor wrote in several formats counts once."""
-        return self._kept("alerts", lambda: alert_room.named(self._holdings.alerts(), self.maps, self.rules))
+        return self._kept("alerts", self._alerts)
+
+    def _alerts(self) -> pd.DataFrame:
+        table = renamed(self._holdings.alerts(), self._work, self.paths)
+        return alert_room.named(table, self.maps, self.rules)
 
     @property
     def events(self) -> pd.Series:

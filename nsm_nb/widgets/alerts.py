@@ -2,83 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import pandas as pd
 
-from nsm_nb.errors import NsmError
-from nsm_nb.full_content import dissect_packets, fields, frame_bytes, payload_bytes
-from nsm_nb.full_content.frames import link_types
+from nsm_nb.errors import NsmError, QueryError
 from nsm_nb.text import printable
 from nsm_nb.triage import CATEGORIES
-from nsm_nb.widgets import event
-from nsm_nb.widgets.cells import Field
+from nsm_nb.widgets import queue_look
+from nsm_nb.widgets.aside import Aside
+from nsm_nb.widgets.beside import Beside
+from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.grid import Grid
 from nsm_nb.widgets.lines import Lines, line
+from nsm_nb.widgets.narrowing import HOWS, How, narrowed
+from nsm_nb.widgets.panes import Panes
+from nsm_nb.widgets.queue import Queue
+from nsm_nb.widgets.queue_look import plural
+from nsm_nb.widgets.tabs import Tabs
+from nsm_nb.widgets.threshold import Threshold
+from nsm_nb.widgets.tick import Tick
 from nsm_nb.widgets.verdict import ASKS, KEYS, Verdict
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
+    from nsm_nb.case.growing import Growing
 
-__all__ = ["Alerts", "queue"]
+__all__ = ["Alerts"]
 
-_QUEUE = (
-    Field("st", title="ST", width=5, meaning="status: RT (new), else the category; its colour is the priority"),
-    Field("count", title="CNT", kind="count", width=5, meaning="alerts in the group"),
-    Field("priority", title="P", kind="number", width=3, meaning="priority, 1 is worst"),
-    "sensor",
-    Field("group", title="alert id", kind="code", width=18, meaning="the first alert of the group"),
-    Field("first", title="time (UTC)", kind="clock", meaning="of the first alert"),
-    "src_ip", Field("src_port", title="sport"), "dst_ip", Field("dst_port", title="dport"),
-    Field("proto", title="pr"), Field("message", title="event message", width=30),
-)  # fmt: skip
-_CHILDREN = (
-    Field("status", title="ST", width=5), "time", "src_ip", Field("src_port", title="sport"), "dst_ip",
-    Field("dst_port", title="dport"), "session", Field("confidence", title="joined"), Field("alert", width=18),
-)  # fmt: skip
-_BY = (
-    ("source, message", ("src_ip", "message")),
-    ("message", ("message",)),
-    ("source", ("src_ip",)),
-    ("nothing", ("alert",)),
-)
-_VIEWS = {
-    "payload": "what the packet carries",
-    "header": "its header fields",
-    "tree": "all that tshark can tell of it",
-    "frame": "the whole packet",
-    "record": "the alert as the sensor wrote it",
+_TABS = {
+    "RealTime": "what waits for a verdict",
+    "Escalated": "what was escalated",
+    "All": "judged ones, too",
+    "Counts": "alerts counted: signatures, classes, addresses, links, ports, times; each row is a filter",
 }
-_TABS = {"RealTime": ("NEW",), "Escalated": ("ESC",), "All": None}
-
-
-def queue(groups: pd.DataFrame, tab: str) -> pd.DataFrame:
-    """Return the groups of a tab (RealTime, Escalated, All) with a column `st`: RT, else the category."""
-    kept = _TABS[tab]
-    shown = groups if kept is None else groups[groups["status"].isin(kept)]
-    status = shown["status"].astype(str)
-    return shown.assign(st=status.where(status != "NEW", "RT")).reset_index(drop=True)
-
-
-def _queue_style(row: Mapping) -> dict[str, str]:
-    new = row["st"] == "RT"
-    return {
-        "st": event.priority_class(row["priority"]) if new else f"category-{row['st']}",
-        "priority": event.priority_class(row["priority"]),
-        "message": "strong" if new else "",
-    }
-
-
-def _child_style(row: Mapping) -> dict[str, str]:
-    look = {"status": f"category-{row['status']}"}
-    if row["confidence"] != "certain":
-        look["confidence"] = "doubt"
-    return look
+_SIGNS: dict[str, How] = {"+": "include", "-": "exclude", "=": "only"}
+_OFTEN, _SELDOM = 2.0, 5.0  # seconds between two looks at growing files, and at what colleagues do
 
 
 class Alerts(Frame):
@@ -91,71 +54,131 @@ class Alerts(Frame):
     ----------
     case
         An open case.
+    query
+        A line that narrows the queue, such as ``priority <= 2 and src net 10.0.0.0/8``.
+    follow
+        Read on in files of alerts that are still being written, as the evidence of a running sensor.
     """
 
-    def __init__(self, case: Case, **traits: Any):
+    def __init__(self, case: Case, *, query: str = "", follow: bool = False, **traits: Any):
         self.case = case
+        self.queue = Queue(case)
         self._on_open: list[Callable[[int], object]] = []
-        self._refreshing = False
-        self._packet: tuple[str, pd.Series | None] = ("", None)  # the last one looked at
-        self._tabs = ipywidgets.ToggleButtons(
-            options=list(_TABS), tooltips=["waiting", "escalated", "judged ones, too"]
-        )
-        self._by = ipywidgets.Dropdown(description="group by", options=_BY, layout={"width": "220px"})
-        self._again = ipywidgets.Button(description="refresh", tooltip="Read the ledger again: colleagues judge, too")
-        bar = ipywidgets.HBox([self._tabs, self._by, self._again])
-        bar.add_class("nsm-bar")
-        empty = f"no alerts: put Suricata's eve.json or Snort's alert file into {printable(case.settings.evidence)}, " \
-            "then run case.refresh()"  # fmt: skip
-        self.grid = Grid(
-            queue(case.groups().head(0), "All"), columns=_QUEUE, style=_queue_style, identity="group", height=330,
-            filterable=True, label="alert queue",
-            empty=empty if not len(case.alerts) else "nothing here: every alert of this tab is judged; see All",
+        self._on_packet: list[Callable[[str, int], object]] = []
+        self._growing: Growing | None = None
+        self._everything = False  # the next verdict is on all that matches
+        self._mine: list[str] = []  # what I said that I look at
+        self._make_bars()
+        keys = [*KEYS, *queue_look.KEYS]
+        self.panes = Panes(
+            columns=queue_look.columns, style=queue_look.queue_style, listens=keys, label="alert queue",
+            table=self.queue.table("All").head(0),
         )  # fmt: skip
-        self.children_grid = Grid(
-            self._alerts_of([]), columns=_CHILDREN, style=_child_style, identity="alert", height=150, fit=True,
-            label="alerts of the group", empty="choose a group: its alerts come here",
-        )  # fmt: skip
-        self.verdict = Verdict(self._judged)
-        self.join = Lines(label="session of the alert")
-        self.history = Lines(boxed=True, height=110, label="history of the alert")
-        self.rule = Lines(boxed=True, height=96, label="rule of the alert")
-        self.packet = Lines(boxed=True, height=260, label="packet of the alert")
-        self._view = ipywidgets.ToggleButtons(
-            options=list(_VIEWS), tooltips=list(_VIEWS.values()), style={"button_width": "84px"}
-        )
-        self._open = ipywidgets.Button(
-            description="transcript", tooltip="Choose its session for the transcript (Enter)"
-        )
-        self._open.layout.flex = "0 0 auto"
-        where = ipywidgets.HBox([self.join, self._open])
-        where.add_class("nsm-bar")
-        self._left = ipywidgets.VBox(
-            [self.children_grid, where, Lines(line(("history", "strong"))), self.history], layout={"flex": "1 1 430px"}
-        )
-        self._right = ipywidgets.VBox([self.rule, self._view, self.packet], layout={"flex": "1 1 520px"})
-        below = ipywidgets.HBox([self._left, self._right])
-        below.add_class("nsm-row")
-        super().__init__("Alerts", bar, self.grid, self.verdict, below, **traits)
-        self._title.listens, self._title.asks = list(KEYS), ASKS
-        self._title.on_key(self.guard(self.verdict.press))
-        for grid in (self.grid, self.children_grid):
-            grid.listens = list(KEYS)
-            grid.on_key(self.guard(self.verdict.press))
-        self.grid.observe(self.guard(lambda change: self._choose_group()), "active")
-        self.grid.observe(self.guard(lambda change: self._tell_target()), "selected")
-        self.grid.on_activate(self.guard(lambda position: self.to_transcript()))
-        self.children_grid.observe(self.guard(lambda change: self._choose_alert()), "active")
-        self.children_grid.observe(self.guard(lambda change: self._tell_target()), "selected")
-        self.children_grid.on_activate(self.guard(lambda position: self.to_transcript()))
-        for widget in (self._tabs, self._by):
-            widget.observe(self.guard(lambda change: self._show()), "value")
-        self._view.observe(self.guard(lambda change: self._show_packet()), "value")
-        self._again.on_click(self.guard(lambda button: self.refresh()))
-        self._open.on_click(self.guard(lambda button: self.to_transcript()))
+        self.counted = Threshold(self.guard, lambda term, how: self.ask(narrowed(self.line.value, term, how)))  # type: ignore[arg-type]
+        self.verdict = Verdict(self._judged, more=queue_look.KEY_HELP)
+        self.aside = Aside(case, self.guard, alert=lambda: self.alert, changed=self._rules_changed)
+        self.aside.layout.flex = "1 1 470px"
+        self.beside = Beside(case, self.guard)
+        self.beside.layout.flex = "1 1 520px"
+        self._below = ipywidgets.HBox([self.aside, self.beside])
+        self._below.add_class("nsm-row")
+        self.tick = Tick(self.guard(self.look))
+        self._top = (self._bar, self._filters, self._counters)
+        self._queue = (*self._top, self.panes, self.verdict, self._below, self.tick)
+        super().__init__("Alerts", *self._queue, **traits)
+        self._listen(keys)
+        self.tick.every = _SELDOM
+        if query:
+            self.guard(self._narrow)(query)
+        if follow:
+            self.guard(self.follow)()
         self.guard(self.refresh)()
 
+    def _make_bars(self) -> None:
+        self._tabs = Tabs(_TABS)
+        self._by = ipywidgets.Dropdown(description="group by", options=queue_look.BY, layout={"width": "230px"})
+        self._gap = Entry(label="parted by silence of", placeholder="never", code=True)
+        self._gap.layout.width = "200px"
+        self._events = ipywidgets.Checkbox(
+            description="join sensors", value=self.queue.events, indent=False, layout={"width": "auto"},
+            tooltip="What several sensors saw is one event and counts once",
+        )  # fmt: skip
+        self._parted = ipywidgets.Checkbox(
+            description="panes by priority", value=False, indent=False, layout={"width": "auto"}
+        )
+        self._again = ipywidgets.Button(description="refresh", tooltip="Read the ledger again: colleagues judge, too")
+        self._pause = ipywidgets.ToggleButton(description="pause", tooltip="Let new alerts wait outside")
+        self._pause.layout.display = "none"
+        self._bar = ipywidgets.HBox(
+            [self._tabs, self._by, self._gap, self._events, self._parted, self._again, self._pause]
+        )
+        self.line = Entry(
+            label="query", code=True, placeholder="priority <= 2 and src net 10.0.0.0/8 and not category na   (/)"
+        )
+        self.line.layout.flex = "1 1 420px"
+        self._narrow_buttons = {
+            how: ipywidgets.Button(
+                description=f"{sign} {how}", tooltip=f"{how} what stands in the chosen cell ({sign})"
+            )
+            for sign, how in _SIGNS.items()
+        }
+        self._clear = ipywidgets.Button(description="clear", tooltip="Show all alerts again")
+        self._term = Lines(line(("", "muted")))
+        self._filters = ipywidgets.HBox([self.line, *self._narrow_buttons.values(), self._clear, self._term])
+        self._counters = Lines(label="counters", live="polite")
+        self._all = ipywidgets.ToggleButton(
+            description="A everything that matches",
+            tooltip="The next verdict is on all that the tab and the query show (A)",
+        )
+        self._look = ipywidgets.ToggleButton(
+            description="i looking", tooltip="Tell colleagues that you look at it; nothing is locked (i)"
+        )
+        for each in (self._bar, self._filters):
+            each.add_class("nsm-bar")
+
+    def _listen(self, keys: list[str]) -> None:
+        guard = self.guard
+        self.verdict.also(self._all, self._look)
+        self._title.listens, self._title.asks = keys, ASKS
+        self._title.on_key(guard(self.press))
+        self.panes.on("key", guard(self.press))
+        self.panes.on("choose", guard(self._choose_group))
+        self.panes.on("mark", guard(self._tell_target))
+        self.panes.on("cell", guard(self._tell_term))
+        self.panes.on("activate", guard(self.to_transcript))
+        self.children_grid.listens = keys
+        self.children_grid.on_key(guard(self.press))
+        self.children_grid.observe(guard(lambda change: self._choose_alert()), "active")
+        self.children_grid.observe(guard(lambda change: self._tell_target()), "selected")
+        self.children_grid.on_activate(guard(lambda position: self.to_transcript()))
+        self.aside.on_alert(guard(self.go_to))
+        self.beside.to_transcript.on_click(guard(lambda button: self.to_transcript()))
+        self.beside.to_packet.on_click(guard(lambda button: self.to_packet()))
+        self._tabs.observe(guard(lambda change: self._show()), "value")
+        for each in (self._by, self._events):
+            each.observe(guard(lambda change: self._regroup()), "value")
+        self._gap.on_submit(guard(lambda text: self._regroup()))
+        self._parted.observe(guard(lambda change: self.panes.part(change["new"])), "value")
+        self._again.on_click(guard(lambda button: self.refresh()))
+        self.line.on_submit(guard(self.ask))
+        self.line.on_cancel(guard(self.panes.ask))
+        for how, button in self._narrow_buttons.items():
+            button.on_click(guard(lambda _, how=how: self.narrow(how)))
+        self._clear.on_click(guard(lambda button: self.ask("")))
+        self._all.observe(guard(lambda change: self._everything_matching(change["new"])), "value")
+        self._look.observe(guard(lambda change: self._investigate()), "value")
+
     # --- what is shown ---
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of groups, of several the one with the cursor."""
+        return self.panes.grid
+
+    @property
+    def children_grid(self) -> Grid:
+        """The grid of the alerts of a group."""
+        return self.aside.children_grid
 
     @property
     def alert(self) -> str | None:
@@ -165,7 +188,7 @@ class Alerts(Frame):
 
     @property
     def tab(self) -> str:
-        """RealTime, Escalated or All."""
+        """RealTime, Escalated, All or Counts."""
         return str(self._tabs.value)
 
     @tab.setter
@@ -174,127 +197,214 @@ class Alerts(Frame):
 
     def refresh(self) -> None:
         """Read the ledger again, and go to the alert that the case has chosen."""
+        self.queue.look()
+        self.queue.again()
+        self._look_at_colleagues()
         self._show()
         chosen = self.case.selection.alert
         if chosen is not None and self.alert != chosen:
             self._go_to(chosen)
 
+    def look(self) -> None:
+        """Take over what is new: alerts of growing files, verdicts and messages of colleagues, who looks at what."""
+        if self._growing is not None and not self._pause.value:
+            self._growing.new()
+        changed = self.queue.look()
+        if self._look_at_colleagues() or changed:
+            self._show()
+
+    def _look_at_colleagues(self) -> bool:
+        unread = self.aside.messages.unread()
+        self.aside.tabs.label("messages", f"({unread})" if unread else "", wants=bool(unread))
+        if unread and self.aside.tabs.value == "messages":
+            self.aside.messages.show()
+        locks = self.case.ledger.locks("alert")
+        others = {} if not len(locks) else dict(zip(locks["subject"], locks["analyst"], strict=True))
+        for name in self._mine:
+            others.pop(name, None)
+        changed = others != self.queue.locks
+        self.queue.locks = others
+        return changed
+
     def _show(self) -> None:
         started = perf_counter()
-        groups = self.case.groups(by=self._by.value)
-        status = groups["status"].astype(str)
-        counts = {
-            "RealTime": int((status == "NEW").sum()),
-            "Escalated": int((status == "ESC").sum()),
-            "All": len(groups),
-        }
-        with self._quietly():  # one look at the packet, when the cursor is where it stays
-            self.grid.table = queue(groups, self.tab)
-        names = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-        self.note = f"{len(self.case.alerts):,} alerts in {len(groups):,} groups: {names}"
-        self.status = f"grouped in {perf_counter() - started:.2f} s"
+        self._count()
+        if self.tab == "Counts":
+            self.counted.show(self._matching())
+            self.content = (*self._top, self.counted, self.tick)
+            self.status = f"counted in {perf_counter() - started:.2f} s"
+            return
+        if self.counted in self.content:
+            self.content = self._queue
+        self.panes.empty = self._empty()
+        self.panes.table = self.queue.table(self.tab)  # without following the cursor: it is looked at where it stays
+        took = perf_counter() - started
+        self._note()
         self._choose_group()
+        self.status = "; ".join([f"grouped in {took:.2f} s", *self.queue.troubles])
 
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """Change the grids without following their cursors."""
-        self._refreshing = True
+    def _matching(self) -> pd.DataFrame:
+        from nsm_nb.query import query
+
+        return query(self.queue.asked(), self.queue.query)
+
+    def _empty(self) -> str:
+        if not len(self.case.alerts):
+            return f"no alerts: put Suricata's eve.json or Snort's alert file into {printable(self.case.settings.evidence)}, " \
+                "then run case.refresh()"  # fmt: skip
+        if self.queue.query.strip():
+            return "nothing here that matches the query; clear it to see the rest"
+        return {"RealTime": "every alert is judged; see All", "Escalated": "nothing is escalated"}.get(self.tab, "")
+
+    def _count(self) -> None:
+        waiting, judged = self.queue.counts()
+        self._counters.say(queue_look.counters(waiting, judged))
+        self._tabs.label("RealTime", f"{waiting.total():,}")
+        self._tabs.label("Escalated", f"{judged['ESC']:,}")
+        self._tabs.label("All", f"{len(self.case.alerts):,}")
+
+    def _note(self) -> None:
+        table = self.panes.table
+        shown = f"{plural(int(table['count'].sum()), 'event' if self.queue.events else 'alert')} in {plural(len(table), 'group')}"
+        query = f"; filter {printable(self.queue.query)}" if self.queue.query.strip() else ""
+        self.note = f"{self.tab}: {shown}{query}"
+
+    def _regroup(self) -> None:
+        self.queue.regroup(self._by.value, gap=self._gap.value.strip() or None, events=self._events.value)
+        self._show()
+
+    # --- narrowing ---
+
+    def ask(self, query: str) -> None:
+        """Narrow the queue by a query line; what is wrong in it is marked under it."""
+        if self._narrow(query):
+            self._show()
+            self.panes.ask()
+
+    def _narrow(self, query: str) -> bool:
+        self.line.value = query
         try:
-            yield
-        finally:
-            self._refreshing = False
+            self.queue.narrow(query)
+        except QueryError as problem:
+            self.line.mark(str(problem), problem.column)
+            return False
+        self.line.mark()
+        return True
 
-    def _alerts_of(self, names: list[str]) -> pd.DataFrame:
-        alerts = self.case.alerts
-        mine = alerts[alerts["alert"].isin(names)].merge(self.case.joins, on="alert", how="left")
-        status = self.case.status() if len(names) else pd.Series(dtype="str")
-        return mine.assign(status=mine["alert"].map(status).astype("str").fillna("NEW"))
+    def term(self) -> str | None:
+        """Return the words of a query that mean the chosen cell; of its message where none is chosen."""
+        row = self.panes.row
+        return None if row is None else queue_look.term_of_cell(row, self.grid.column or "message")
 
-    def _go_to(self, alert: str) -> None:
-        for position, children in enumerate(self.grid.table["children"]):
-            if alert in children:
-                self.grid.active = position
+    def narrow(self, how: How) -> None:
+        """Include what stands in the chosen cell, exclude it, or ask for it only."""
+        term = self.term()
+        if term is None:
+            raise NsmError("choose a cell whose column a query can name: an address, a port, a sensor, a message ...")
+        self.ask(narrowed(self.line.value, term, how))
+
+    def _tell_term(self) -> None:
+        term = self.term()
+        self._term.say(line((term, "code")) if term else line(("no cell that can be a filter is chosen", "muted")))
+        for how in HOWS:
+            self._narrow_buttons[how].disabled = term is None
+
+    # --- the cursor ---
+
+    def go_to(self, alert: str) -> None:
+        """Bring the cursor to an alert, in whichever tab it is.
+
+        Raises
+        ------
+        NsmError
+            Where the query leaves it out.
+        """
+        if not self._go_to(alert):
+            self.tab = "All"
+            if not self._go_to(alert):
+                raise NsmError("this alert does not match the query; clear the line to go to it")
+        self.panes.ask()
+
+    def _go_to(self, alert: str) -> bool:
+        children = self.panes.table["children"] if self.tab != "Counts" else []
+        for position, names in enumerate(children):
+            if alert in names:
+                if not self.panes.go_to(str(self.panes.table["group"].iloc[position])):
+                    return False
                 places = self.children_grid.table["alert"].tolist()
                 self.children_grid.active = places.index(alert)
-                return
+                return True
+        return False
 
     def _choose_group(self) -> None:
-        if self._refreshing:
-            return
-        row = self.grid.row
-        with self._quietly():
-            self.children_grid.table = self._alerts_of([] if row is None else list(row["children"]))
-            if row is not None and self.children_grid.active is None:
-                self.children_grid.active = 0
+        row = self.panes.row
+        self._tell_term()
+        self.aside.take(self.queue.children([] if row is None else row["children"]))
         self._choose_alert()
         self._tell_target()
 
     def _choose_alert(self) -> None:
-        if self._refreshing:
+        if self.aside.taking:
             return
-        alert = self.alert
-        self._open.disabled = alert is None
-        self.code = _code(alert, self._by.value)
-        if alert is None:
-            self.join.say(line(("choose an alert: its rule, packet and history come here", "muted")))
-            for each in (self.history, self.rule, self.packet):
-                each.say()
-            return
-        row, session = self.case.alert(alert), self.case.session_of(alert)
-        joins = self.case.joins
-        join = joins[joins["alert"] == alert]
-        self.join.say(*event.join_lines(session, join.iloc[0] if len(join) else None))
-        self.history.say(*event.history_lines(self.case.history(alert)))
-        self.rule.say(*event.rule_lines(self.case.rule_of(alert), row))
-        self._show_packet()
-        chosen = {"alert": alert} if session is None else {"alert": alert, "session": int(session["session"])}
-        self.case.selection.update(**chosen)
-
-    def _show_packet(self) -> None:
-        if self.alert is None:
-            return
-        if self._view.value == "record":
-            self.packet.say(*event.detail_lines(self.case.detail(self.alert)))
-            return
-        if self._packet[0] != self.alert:
-            self._packet = (self.alert, self.case.packet_of(self.alert))
-        self.packet.say(*self._packet_lines(self._packet[1], str(self._view.value)))
-
-    def _packet_lines(self, packet: pd.Series | None, view: str) -> list[dict]:
-        if packet is None:
-            return event.packet_lines(None, b"")
-        packets, paths = self.case.packets_of(int(packet["session"])), self.case.paths
-        same = packets[(packets["frame"] == packet["frame"]) & (packets["evidence"] == packet["evidence"])]
-        if view == "tree":
-            try:
-                return event.tree_lines(packet, dissect_packets(same, evidence=paths).partition("\n")[2])
-            except NsmError as problem:  # no tshark, or none that could read it: the other views still stand
-                return [*event.tree_lines(packet, ""), line((str(problem), "doubt"))]
-        if view == "payload":
-            return event.packet_lines(packet, payload_bytes(same, evidence=paths)[0].data, of=view)
-        frame = frame_bytes(same, evidence=paths)[0]
-        if view == "header":
-            return event.header_lines(packet, fields(frame, link=int(link_types(same)[0])))
-        return event.packet_lines(packet, frame, of=view)
+        alert, queue = self.alert, self.queue
+        self.code = queue_look.code(alert, queue.by, gap=queue.gap, events=queue.events, query=queue.query)
+        self.aside.show(alert)
+        self.beside.show(alert)
+        if alert is not None:
+            session = self.children_grid.row["session"]  # type: ignore[index]
+            self.case.selection.update(alert=alert, **({} if pd.isna(session) else {"session": int(session)}))
+            if self._look.value or self.case.settings.database:
+                self._investigate()
 
     # --- judging ---
+
+    def press(self, key: str) -> None:
+        """Do what one of the keys does."""
+        if key in _SIGNS:
+            self.narrow(_SIGNS[key])
+        elif key == "/":
+            self.line.ask()
+        elif key == "p":
+            self.to_packet()
+        elif key == "t":
+            self.to_transcript()
+        elif key == "A":
+            self._all.value = not self._all.value
+        elif key == "i":
+            self._look.value = not self._look.value
+        elif key == "a":
+            self.aside.rule_of(self.alert)
+        elif key == "m":
+            self.aside.tabs.value = "messages"
+            self.aside.messages.entry.ask()
+        else:
+            self.verdict.press(key)
 
     def targets(self) -> list[str]:
         """Return the alerts that a verdict would be on."""
         marked = self.children_grid.selected
-        if marked:
+        if marked and not self._everything:
             return self.children_grid.table["alert"].iloc[marked].tolist()
-        chosen = self.grid.table["children"].iloc[self.grid.chosen]
-        return [alert for children in chosen for alert in children]
+        groups = self.panes.view if self._everything else self.panes.chosen
+        return [alert for children in groups["children"] for alert in children]
 
     def _tell_target(self) -> None:
-        count, groups = len(self.targets()), len(self.grid.chosen)
-        if self.children_grid.selected:
-            self.verdict.about = f"{count:,} of {len(self.children_grid.table):,} alerts of this group"
-        elif groups:
-            self.verdict.about = f"{_plural(count, 'alert')} in {_plural(groups, 'group')}"
+        if self._everything:
+            groups = self.panes.view
+            count = sum(map(len, groups["children"]))
+            self.verdict.about = f"everything that matches: {plural(count, 'alert')} in {plural(len(groups), 'group')}"
+        elif self.children_grid.selected:
+            many = len(self.children_grid.selected)
+            self.verdict.about = f"{many:,} of {len(self.children_grid.table):,} alerts of this group"
+        elif len(groups := self.panes.chosen):
+            count = sum(map(len, groups["children"]))
+            self.verdict.about = f"{plural(count, 'alert')} in {plural(len(groups), 'group')}"
         else:
             self.verdict.about = ""
+
+    def _everything_matching(self, everything: bool) -> None:
+        self._everything = everything
+        self._tell_target()
 
     def _judged(self, category: str, comment: str) -> bool:
         return self.guard(self.judge)(category, comment) is not None
@@ -310,34 +420,70 @@ class Alerts(Frame):
         targets = self.targets()
         if not targets:
             raise NsmError("no alert is chosen; choose a group in the queue, then give the verdict")
-        groups = self.grid.chosen
-        partly = bool(self.children_grid.selected)
+        partly = bool(self.children_grid.selected) and not self._everything
+        groups = 1 if partly else len(self.panes.view if self._everything else self.panes.chosen)
         rows = self.case.judge(targets, category, comment=comment)
+        self._all.value = False
         self.children_grid.selected = []
-        self.grid.selected = []
-        self.grid.ask()
-        row = self.grid.row
+        self.panes.unmark()
+        row = self.panes.row
         stays = None if row is None else row["group"]
-        self._show()
-        if not partly and self.grid.row is not None and self.grid.row["group"] == stays:
-            self._next()
+        self.queue.look()
+        with self.panes.quietly():
+            self.panes.table = self.queue.table(self.tab)
+            now = self.panes.row
+            if not partly and now is not None and now["group"] == stays:
+                self.panes.step()
+            self.panes.start()
+        self.panes.ask()
+        self._count()
+        self._note()
+        self._choose_group()
         self.status = (
-            f"{_plural(len(rows), 'alert')} in {_plural(len(groups), 'group')}: {category}, "
+            f"{plural(len(rows), 'alert')} in {plural(groups, 'group')}: {category}, "
             f"{CATEGORIES[category].name}, by {printable(rows['analyst'].iloc[0])}"
         )
         return rows
 
-    def _next(self) -> None:
-        places = self.grid.places.tolist()
-        at = places.index(self.grid.active) + 1
-        if at < len(places):
-            self.grid.active = int(places[at])
+    def _rules_changed(self) -> None:
+        self.queue.again()
+        self._show()
+
+    def _investigate(self) -> None:
+        """Tell colleagues what I look at, or that I no longer do."""
+        row, alert = self.panes.row, self.alert
+        wanted = self._look.value or bool(self.case.settings.database)
+        names = [] if row is None or alert is None or not wanted else list(dict.fromkeys([str(row["group"]), alert]))
+        if names == self._mine:
+            return
+        if not names:
+            self.case.ledger.release(kind="alert")
+            self._mine = []
+            return
+        others = self.case.ledger.investigate(names)
+        self._mine = names
+        if len(others):
+            who = ", ".join(sorted(set(others["analyst"])))
+            self.verdict.about = f"{self.verdict.about}; {printable(who)} looks at it, too"
 
     # --- going on ---
+
+    def follow(self) -> None:
+        """Read on in the case's files of alerts from now on, as long as somebody looks; `pause` lets them wait."""
+        from nsm_nb.case.growing import Growing
+
+        self._growing = Growing(self.case)
+        self._growing.new()
+        self._pause.layout.display = ""
+        self.tick.every = _OFTEN
 
     def on_open(self, callback: Callable[[int], object]) -> None:
         """Have a function called with the session whose transcript is asked for."""
         self._on_open.append(callback)
+
+    def on_packet(self, callback: Callable[[str, int], object]) -> None:
+        """Have a function called with the evidence and the number of the frame that is asked for."""
+        self._on_packet.append(callback)
 
     def to_transcript(self) -> None:
         """Choose the session of the alert for the transcript.
@@ -356,16 +502,17 @@ class Alerts(Frame):
         for callback in self._on_open:
             callback(number)
 
+    def to_packet(self) -> None:
+        """Go to the packet of the alert in the packet's widget.
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def _code(alert: str | None, by: tuple[str, ...]) -> str:
-    lines = [f"case.groups(by={by!r})"]
-    if alert is not None:
-        lines += [
-            f"case.rule_of({alert!r}), case.packet_of({alert!r}), case.history({alert!r})",
-            f"case.judge([{alert!r}], 'II', comment='why')",
-        ]
-    return "\n".join(lines)
+        Raises
+        ------
+        NsmError
+            Where the case has no packet of it.
+        """
+        packet = self.beside.found()
+        if packet is None:
+            raise NsmError("no packet was found for this alert: no capture of the case holds its session")
+        self.status = f"frame {packet['frame']} of {printable(packet['evidence'])}: nsm.widgets.Packet(case) shows it"
+        for callback in self._on_packet:
+            callback(str(packet["evidence"]), int(packet["frame"]))

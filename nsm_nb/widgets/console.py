@@ -72,7 +72,7 @@ class Console(ipywidgets.Tab):
             self.children[list(_TABS).index(name)].children = (widget,)
             if isinstance(widget, (Alerts, Sessions)):
                 widget.on_open(lambda session: self._go("Transcript"))
-            if isinstance(widget, Transcript):
+            if isinstance(widget, (Alerts, Transcript)):
                 widget.on_packet(self._to_packet)
             if isinstance(widget, Evidence):
                 widget.observe(lambda change: self._other_case(change["new"]), "case")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from nsm_nb.text import defang
 from nsm_nb.transcripts.rendering import hex_rows
 from nsm_nb.widgets.cells import show, time
 from nsm_nb.widgets.lines import line
@@ -40,13 +41,34 @@ def priority_class(priority: Any) -> str:
     return "priority-5" if pd.isna(priority) else f"priority-{min(max(int(priority), 1), 5)}"
 
 
-def rule_lines(rule: pd.Series | None, alert: pd.Series) -> list[dict]:
-    """Return the text of the rule that raised an alert, and where it stands."""
+def rule_lines(rule: pd.Series | None, alert: pd.Series, starts: Mapping[str, str] | None = None) -> list[dict]:
+    """Return the text of the rule that raised an alert, where it stands, and what it refers to.
+
+    Parameters
+    ----------
+    rule
+        A row of the case's rules; None where the case has no such rule.
+    alert
+        A row of ALERTS.
+    starts
+        The start of a link for each system of references, as reference.config has it. Links are text: nothing is opened.
+    """
     name = f"{show(alert['gid'])[0]}:{show(alert['sid'])[0]}:{show(alert['rev'])[0]}"
     if rule is None:
         why = 'the case has no such rule: name the rule files in case.toml (rules = ["rules/*.rules"]) to see it here'
         return [line((f"rule {name}  ", "strong"), (why, "muted"))]
-    return [line((f"{rule['text']}", "code")), line((f"{rule['file']}, line {rule['line']}", "muted"))]
+    lines = [line((f"{rule['text']}", "code")), line((f"{rule['file']}, line {rule['line']}", "muted"))]
+    for each in rule["references"] or ():
+        system, _, name = str(each).partition(",")
+        start = (starts or {}).get(system.strip(), "http://" if system.strip() == "url" else "")
+        lines.append(
+            line(
+                ("refers to ", "muted"),
+                f"{system} {name}",
+                (f"  {defang(start + name.strip())}" if start else "", "muted"),
+            )
+        )
+    return lines
 
 
 def _ends(packet: pd.Series) -> list:

@@ -144,11 +144,11 @@ class GridView {
     const count = this.model.get("_count");
     const shown = Math.min(this.visible() + 1, count - this.first);
     while (this.pool.length < shown) this.pool.push(this.newRow(columns));
-    const { active, picked } = this.where.get();
+    const { active, picked, column } = this.where.get();
     this.pool.forEach((line, number) => {
       line.hidden = number >= shown;
       line.style.display = line.hidden ? "none" : "";
-      if (!line.hidden) this.drawRow(line, this.first + number, columns, active, picked);
+      if (!line.hidden) this.drawRow(line, this.first + number, columns, active, picked, column);
     });
     const inside = active !== null && active >= this.first && active < this.first + shown;
     if (inside) this.scroller.setAttribute("aria-activedescendant", `${this.id}-${active - this.first}`);
@@ -166,7 +166,7 @@ class GridView {
     return line;
   }
 
-  drawRow(line, number, columns, active, picked) {
+  drawRow(line, number, columns, active, picked, column) {
     const row = this.rows.at(number);
     const chosen = picked.some(([from, to]) => number >= from && number <= to);
     line.className = ["nsm-grid-row", number % 2 ? "nsm-odd" : "", number === active ? "nsm-active" : "",
@@ -181,7 +181,8 @@ class GridView {
       if (cell.textContent !== text) cell.textContent = text;
       const title = row?.titles?.[place] ?? "";
       if (cell.title !== title) cell.title = title;
-      cell.className = (each.right ? "nsm-right " : "") + (each.code ? "nsm-code " : "") + (row?.classes?.[place] ?? "");
+      cell.className = (each.right ? "nsm-right " : "") + (each.code ? "nsm-code " : "") + (row?.classes?.[place] ?? "") +
+        (number === active && place === column ? " nsm-grid-cell" : "");
     });
   }
 
@@ -217,9 +218,17 @@ class GridView {
 
   // --- choosing ---
 
-  set(active, picked) {
-    this.where.set(active, picked);
+  set(active, picked, column) {
+    this.where.set(active, picked, column);
     this.draw();
+  }
+
+  along(step) {
+    // The cursor's cell, where the grid has one: along its row, and into sight.
+    const { active, picked, column } = this.where.get();
+    const last = this.model.get("_columns").length - 1;
+    this.set(active, picked, Math.min(Math.max(0, (column ?? (step > 0 ? -1 : last + 1)) + step), last));
+    this.body.querySelector(".nsm-grid-cell")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   go(number, extend = false) {
@@ -252,6 +261,8 @@ class GridView {
     if (!line) return;
     const number = Number(line.dataset.place);
     const { active, picked } = this.where.get();
+    const cell = event.target.closest("[aria-colindex]");
+    if (this.model.get("cells") && cell) this.where.set(active, picked, Number(cell.getAttribute("aria-colindex")) - 1);
     if (event.shiftKey) {
       this.set(number, [this.range(this.anchor ?? active ?? number, number)]);
     } else if (event.ctrlKey || event.metaKey) {
@@ -288,7 +299,7 @@ class GridView {
   key(event) {
     if (MODIFIERS.has(event.key)) return;
     const name = keyName(event);
-    const { active, picked } = this.where.get();
+    const { active, picked, column } = this.where.get();
     const here = active ?? this.first - 1;
     const page = Math.max(1, this.visible() - 1);
     const moves = {
@@ -298,7 +309,10 @@ class GridView {
     const plain = name.replace(/^Shift\+/, "");
     if (this.model.get("listens").includes(name)) {
       tellPlaces();
-      this.model.send({ type: "key", key: name, version: this.model.get("_version"), active, picked });
+      this.model.send({ type: "key", key: name, version: this.model.get("_version"), active, picked, column });
+    }
+    else if (this.model.get("cells") && active !== null && ["ArrowLeft", "ArrowRight"].includes(plain)) {
+      this.along(plain === "ArrowRight" ? 1 : -1);
     }
     else if (Object.hasOwn(moves, plain)) this.go(moves[plain], name !== plain);
     else if ((name === "x" || name === " ") && active !== null) this.set(active, this.toggle(active));

@@ -22,6 +22,7 @@ __all__ = ["Grid"]
 
 _FALLBACK_ROWS = 20
 _MOST_ROWS = 1_000  # asked for at once
+_BLOCK = 100  # as in rows.js
 
 
 class Grid(anywidget.AnyWidget):
@@ -57,6 +58,8 @@ class Grid(anywidget.AnyWidget):
 
     active = traitlets.Int(None, allow_none=True, help="position in the table of the row with the cursor")
     selected = traitlets.List(traitlets.Int(), help="positions in the table of the marked rows")
+    cells = traitlets.Bool(False, help="the cursor stands in a cell: a click or the arrows say in which").tag(sync=True)
+    column: Any = traitlets.Unicode(None, allow_none=True, help="name of the column in which the cursor stands")
     sort = traitlets.Tuple(
         traitlets.Unicode(), traitlets.Enum(["ascending", "descending"]), default_value=None, allow_none=True
     ).tag(sync=True)
@@ -73,7 +76,7 @@ class Grid(anywidget.AnyWidget):
     _count = traitlets.Int(0).tag(sync=True)
     _total = traitlets.Int(0).tag(sync=True)
     _version = traitlets.Int(0).tag(sync=True)
-    _place: traitlets.Dict = traitlets.Dict({"version": 0, "active": None, "picked": []}).tag(sync=True)
+    _place: traitlets.Dict = traitlets.Dict({"version": 0, "active": None, "picked": [], "column": None}).tag(sync=True)
 
     def __init__(
         self,
@@ -105,21 +108,24 @@ class Grid(anywidget.AnyWidget):
     @table.setter
     def table(self, table: pd.DataFrame) -> None:
         names, place = self._names(), self._view_of(self.active)
-        active = names[self.active] if names is not None and self.active is not None else None
-        selected = {names[each] for each in self.selected} if names is not None else set()
+        active = names.take([self.active]) if names is not None and self.active is not None else None
+        selected = names.take(self.selected) if names is not None else None
         self._take(table)
         with self.hold_sync():
             self._arrange(follow=False)
             found = self._names()
-            here = {name: number for number, name in enumerate(found)} if found is not None else {}
-            self.selected = sorted(here[each] for each in selected if each in here)
-            if active in here and self._view_of(here[active]) is not None:
-                self.active = here[active]
+            self.selected = _where(found, selected)
+            here = _where(found, active)
+            if here and self._view_of(here[0]) is not None:
+                self.active = here[0]
             elif place is not None and len(self.places):
                 self.active = int(self.places[min(place, len(self.places) - 1)])  # the next one takes its place
             else:
                 self.active = None
             self._tell_place()
+        if self.comm is not None and len(self._places):  # sent along: the browser need not ask, and wait
+            start = (self._view_of(self.active) or 0) // _BLOCK * _BLOCK
+            self._send_rows(start, start + _BLOCK)
 
     def show(self, table: pd.DataFrame, *, columns: Sequence[str | Field] | None) -> None:
         """Show another table with other columns."""
@@ -131,10 +137,10 @@ class Grid(anywidget.AnyWidget):
         self._table = table.reset_index() if named else table
         self._fields = cells.fields(self._table, self._wanted)
 
-    def _names(self) -> list | None:
+    def _names(self) -> pd.Series | None:
         if self._identity is None or self._identity not in self._table:
             return None
-        return self._table[self._identity].tolist()
+        return self._table[self._identity]
 
     @property
     def places(self) -> np.ndarray:
@@ -205,7 +211,7 @@ class Grid(anywidget.AnyWidget):
 
     # --- the place of the reader ---
 
-    @traitlets.observe("active", "selected")
+    @traitlets.observe("active", "selected", "column")
     def _moved(self, change: dict) -> None:
         if hasattr(self, "_places") and not self._telling:
             self._tell_place()
@@ -216,6 +222,7 @@ class Grid(anywidget.AnyWidget):
             "version": self._version,
             "active": self._view_of(self.active),
             "picked": order.ranges(np.sort(np.array(picked, np.int64))),
+            "column": next((place for place, each in enumerate(self._fields) if each.name == self.column), None),
         }
 
     @traitlets.observe("_place")
@@ -227,10 +234,13 @@ class Grid(anywidget.AnyWidget):
     def _take_place(self, place: Mapping) -> None:
         count = len(self._places)
         picked = [self._places[max(0, low) : min(count, high + 1)] for low, high in place.get("picked") or ()]
-        active = place.get("active")
+        active: Any = place.get("active")
+        column: Any = place.get("column")
         self._telling = True
         try:
             with self.hold_trait_notifications():
+                known = isinstance(column, int) and 0 <= column < len(self._fields)
+                self.column = self._fields[int(column)].name if known else None
                 self.selected = np.unique(np.concatenate(picked)).tolist() if picked else []
                 self.active = int(self._places[active]) if active is not None and 0 <= active < count else None
         finally:
@@ -251,15 +261,16 @@ class Grid(anywidget.AnyWidget):
         elif content["type"] == "rows":
             start = max(0, int(content["start"]))
             stop = start + min(_MOST_ROWS, max(0, int(content["count"])))
-            self.send(
-                {"type": "rows", "version": self._version, "start": start, "rows": self.window(start, stop)},
-            )
+            self._send_rows(start, stop)
         elif content["type"] == "key" and content.get("key") in self.listens:
             self._take_place(content)
             self.press(content["key"])
         elif content["type"] == "activate":
-            self._take_place({"active": content.get("active"), "picked": self._place.get("picked")})
+            self._take_place({**self._place, "active": content.get("active")})
             self.activate()
+
+    def _send_rows(self, start: int, stop: int) -> None:
+        self.send({"type": "rows", "version": self._version, "start": start, "rows": self.window(start, stop)})
 
     def window(self, start: int, stop: int) -> list[dict]:
         """Return the rows shown from `start` up to `stop`, as a browser gets them."""
@@ -302,3 +313,12 @@ class Grid(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_fallback(super()._repr_mimebundle_(**kwargs), self.fallback)
+
+
+def _where(names: pd.Series | None, wanted: pd.Series | None) -> list[int]:
+    """Return the places of the names that are wanted, in order."""
+    if names is None or wanted is None or not len(wanted):
+        return []
+    # one name is compared with all, without taking Arrow's strings apart
+    found = names == wanted.iloc[0] if len(wanted) == 1 else names.isin(wanted.tolist())
+    return np.flatnonzero(found.to_numpy(bool, na_value=False)).tolist()

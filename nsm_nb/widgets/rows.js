@@ -54,11 +54,12 @@ class Place {
   get() {
     const place = this.model.get("_place");
     const version = this.model.get("_version");
-    return place.version === version ? place : { version, active: null, picked: [] };
+    // The column stays where the rows are others.
+    return place.version === version ? place : { version, active: null, picked: [], column: place.column ?? null };
   }
 
-  set(active, picked) {
-    this.model.set("_place", { version: this.model.get("_version"), active, picked });
+  set(active, picked, column = this.get().column ?? null) {
+    this.model.set("_place", { version: this.model.get("_version"), active, picked, column });
     this.held = true;
     if (!this.told) this.tell();
   }

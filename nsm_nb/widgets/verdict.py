@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
@@ -38,12 +38,19 @@ class Verdict(ipywidgets.VBox):
 
     `judge` is called with the category's short name and the comment; where it returns something true, the comment is
     done with, else it stays to be tried again.
+
+    Parameters
+    ----------
+    judge
+        Gives the verdict.
+    more
+        Lines of help on other keys.
     """
 
     pending = traitlets.Unicode(help="the category that waits for a comment, else empty")
     about = traitlets.Unicode(help="what a verdict would be on")
 
-    def __init__(self, judge: Callable[[str, str], object], **traits: Any):
+    def __init__(self, judge: Callable[[str, str], object], *, more: Sequence[str] = (), **traits: Any):
         self._judge = judge
         self.buttons = {each.short: self._button(each.short) for each in CATEGORIES.values()}
         self.comment = Entry(label="comment", placeholder="why; it is kept with the verdict")
@@ -53,14 +60,18 @@ class Verdict(ipywidgets.VBox):
         self.comment.on_cancel(self.cancel)
         self._about = Lines(live="polite")
         self._about.layout.min_width = "180px"
-        self._help = Lines(*HELP, code=True, boxed=True)
+        self._help = Lines(*HELP, *more, code=True, boxed=True)
         self._help.layout.display = "none"
         row = ipywidgets.HBox([*self.buttons.values()])
         row.add_class("nsm-verdicts")
-        below = ipywidgets.HBox([self.comment, self._about])
+        self._below = below = ipywidgets.HBox([self.comment, self._about])
         below.add_class("nsm-bar")
         super().__init__([row, below, self._help], **traits)
         self._tell()
+
+    def also(self, *buttons: ipywidgets.Widget) -> None:
+        """Put further buttons beside the comment."""
+        self._below.children = (self.comment, *buttons, self._about)
 
     def _button(self, short: str) -> ipywidgets.Button:
         category = CATEGORIES[short]

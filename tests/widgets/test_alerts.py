@@ -5,7 +5,6 @@ import pytest
 
 from nsm_nb.errors import LedgerError
 from nsm_nb.widgets import Alerts
-from nsm_nb.widgets.alerts import queue
 
 LISTING = "NSM-LAB ATTACK-RESPONSES directory listing over SMB"
 
@@ -21,7 +20,7 @@ def go_to(alerts, message):
 
 
 def test_the_queue_is_grouped_as_sguil_groups_it(alerts):
-    assert alerts.note == "79 alerts in 18 groups: RealTime 18, Escalated 0, All 18"
+    assert alerts.note == "RealTime: 79 alerts in 18 groups"
     titles = [column["title"] for column in alerts.grid._columns]
     assert titles[:3] == ["ST", "CNT", "P"]
     assert titles[-1] == "event message"
@@ -40,10 +39,10 @@ def test_the_colour_of_a_new_group_is_its_priority(alerts):
 def test_rule_packet_and_session_stand_beside_the_alert(alerts, case):
     go_to(alerts, LISTING)
 
-    assert "sid:9000005" in alerts.rule.text()
-    assert "frame 3620 of staged.pcap: it holds what the rule looks for" in alerts.packet.text()
-    assert "10.10.20.5 445" in alerts.join.text() and "joined" in alerts.join.text()
-    assert alerts.history.text() == "not judged yet"
+    assert "sid:9000005" in alerts.beside.rule.text()
+    assert "frame 3620 of staged.pcap: it holds what the rule looks for" in alerts.beside.packet.text()
+    assert "10.10.20.5 445" in alerts.aside.join.text() and "joined" in alerts.aside.join.text()
+    assert alerts.aside.history.text() == "not judged yet"
     session = case.session_of(alerts.alert)
     assert case.selection.alert == alerts.alert and case.selection.session == session["session"]
 
@@ -51,18 +50,18 @@ def test_rule_packet_and_session_stand_beside_the_alert(alerts, case):
 def test_the_whole_frame_and_the_record_are_a_click_away(alerts):
     go_to(alerts, LISTING)
 
-    alerts._view.value = "frame"
-    assert "frame, " in alerts.packet.text()
-    alerts._view.value = "record"
-    assert "alert.signature " in alerts.packet.text()
+    alerts.beside.view.value = "frame"
+    assert "frame, " in alerts.beside.packet.text()
+    alerts.beside.view.value = "record"
+    assert "alert.signature " in alerts.beside.packet.text()
 
 
 def test_the_header_fields_of_the_packet_are_a_click_away(alerts):
     go_to(alerts, LISTING)
 
-    alerts._view.value = "header"
+    alerts.beside.view.value = "header"
 
-    shown = alerts.packet.text()
+    shown = alerts.beside.packet.text()
     assert "Source IP" in shown and "10.10.20.5 " in shown
     assert "SYN  FIN  Seq #" in shown
 
@@ -70,9 +69,9 @@ def test_the_header_fields_of_the_packet_are_a_click_away(alerts):
 def test_the_decode_tree_of_the_packet_is_a_click_away(alerts, tshark):
     go_to(alerts, LISTING)
 
-    alerts._view.value = "tree"
+    alerts.beside.view.value = "tree"
 
-    assert "Internet Protocol Version 4, Src: 10.10.20.5, Dst: 172.16.10.80" in alerts.packet.text()
+    assert "Internet Protocol Version 4, Src: 10.10.20.5, Dst: 172.16.10.80" in alerts.beside.packet.text()
     assert alerts.error == ""
 
 
@@ -81,12 +80,12 @@ def test_without_tshark_the_tree_says_what_to_install_and_nothing_else_is_lost(a
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(import_module("nsm_nb.full_content.dissect"), "_KEPT", OrderedDict())
 
-    alerts._view.value = "tree"
+    alerts.beside.view.value = "tree"
 
-    assert "frame 3620 of staged.pcap" in alerts.packet.text() and "apt install tshark" in alerts.packet.text()
+    assert "frame 3620 of staged.pcap" in alerts.beside.packet.text() and "apt install tshark" in alerts.beside.packet.text()
     assert alerts.error == ""
-    alerts._view.value = "payload"
-    assert "payload, " in alerts.packet.text()
+    alerts.beside.view.value = "payload"
+    assert "payload, " in alerts.beside.packet.text()
 
 
 def test_a_key_judges_every_alert_of_the_group_and_goes_to_the_next(alerts, case):
@@ -101,7 +100,7 @@ def test_a_key_judges_every_alert_of_the_group_and_goes_to_the_next(alerts, case
     assert (case.status() == "VII").sum() == 40
     assert set(case.verdicts["comment"]) == {"beacon every 10 s"}
     assert alerts.grid.row["group"] == following
-    assert "RealTime 17" in alerts.note
+    assert alerts.note.endswith(" in 17 groups")
 
 
 def test_several_marked_groups_are_judged_at_once(alerts, case):
@@ -139,7 +138,7 @@ def test_escalating_demands_a_comment_and_is_in_its_own_tab(alerts, case):
     alerts.tab = "Escalated"
     assert alerts.grid.table["message"].tolist() == [LISTING]
     alerts.grid.active = 0
-    assert "second host: ask its owner" in alerts.history.text()
+    assert "second host: ask its owner" in alerts.aside.history.text()
     assert alerts.grid.window(0, 1)[0]["classes"]["0"] == "nsm-category-ESC"
 
 
@@ -192,7 +191,7 @@ def test_colleagues_verdicts_are_there_after_a_refresh(alerts, case):
 
     alerts._again.click()
 
-    assert "RealTime 17" in alerts.note
+    assert alerts.note.endswith(" in 17 groups")
 
 
 def test_what_was_chosen_elsewhere_is_chosen_here(case):
@@ -233,11 +232,4 @@ def test_without_alerts_it_says_how_to_get_some(empty_case):
     shown = Alerts(empty_case)
 
     assert shown.error == "" and "eve.json" in shown.grid.empty
-    assert "choose an alert" in shown.join.text()
-
-
-def test_an_unknown_status_is_in_no_queue_but_all(case):
-    groups = case.groups()
-
-    assert len(queue(groups, "RealTime")) == len(queue(groups, "All")) == 18
-    assert not len(queue(groups, "Escalated"))
+    assert "choose an alert" in shown.aside.join.text()
