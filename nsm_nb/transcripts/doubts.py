@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from nsm_nb.schema import Caveat
 from nsm_nb.text import printable
 from nsm_nb.transcripts.datagrams import Broken, Datagram
+from nsm_nb.transcripts.decoys import Decoys
 from nsm_nb.transcripts.reassembly import Conflict
 from nsm_nb.transcripts.segments import Segments
 from nsm_nb.transcripts.tcp import Side, Stray
+from nsm_nb.transcripts.turns import Rows
 
-__all__ = ["MOST", "of_connections", "of_cut", "of_datagrams", "of_fragments", "of_session"]
+__all__ = [
+    "MOST", "of_beginning", "of_connections", "of_cut", "of_datagrams", "of_decoys", "of_fragments", "of_resets", "of_session",
+]  # fmt: skip
 
 MOST = 20  # conflicts that are told one by one
 _SHOWN = 64  # bytes of each version
 _FEW = 5  # frames that are named with what they hold
+_SYN = 0x02
 
 
 def of_session(session: pd.Series | None, from_src: Sequence[bool], label: str) -> list[Caveat]:
@@ -34,18 +40,16 @@ def of_session(session: pd.Series | None, from_src: Sequence[bool], label: str) 
     return told
 
 
-def of_connections(
-    pairs: Sequence[tuple[Side, Side]], these: Segments, label: str, frames: Sequence[int]
-) -> list[Caveat]:
+def of_connections(pairs: Sequence[tuple[Side, Side]], these: Segments, rows: Rows) -> list[Caveat]:
     """Return the doubts about the streams of a TCP conversation."""
     told = []
     for number, pair in enumerate(pairs):
         if number:
-            rows = [int(these.part_row[side.part[0]]) for side in pair if len(side.part)]
-            since = f" from frame {frames[min(rows)]} on" if rows else ""
+            firsts = [int(these.part_row[side.part[0]]) for side in pair if len(side.part)]
+            since = f" from {rows.words(min(firsts))} on" if firsts else ""
             told.append(
                 Caveat(
-                    label,
+                    rows.labels[0],
                     None,
                     None,
                     "reuse",
@@ -53,56 +57,53 @@ def of_connections(
                 )
             )
         for side in pair:
-            told += _of_side(side, these, label, frames)
+            told += _of_side(side, these, rows)
     return told
 
 
-def _of_side(side: Side, these: Segments, label: str, frames: Sequence[int]) -> list[Caveat]:
-    told = _gaps(side, label)
+def _of_side(side: Side, these: Segments, rows: Rows) -> list[Caveat]:
+    told = _gaps(side, rows.labels[0])
     name = side.name
     if side.again:
         told.append(
             Caveat(
-                label,
+                rows.labels[0],
                 None,
                 None,
                 "retransmission",
                 f"{side.again:,} bytes of {name} were sent again, alike; shown once",
             )
         )
-    told += _conflicts(side.conflicts, label, frames, f"{name} sent byte", "")
+    told += _conflicts(side.conflicts, rows, f"{name} sent byte", "")
     if side.garbage:
         first = side.garbage[0]
         told.append(
-            Caveat(
-                label,
-                frames[these.row[first.segment]],
-                None,
+            _at(
+                rows,
+                these.row[first.segment],
                 "keep-alive",
                 f"{len(side.garbage)} keep-alives of {name} hold a byte that is not the stream's and were left out: "
-                + _named(side.garbage, these, frames),
+                + _named(side.garbage, these, rows),
             )
         )
     if side.strays:
         told.append(
-            Caveat(
-                label,
-                frames[these.row[side.strays[0].segment]],
-                None,
+            _at(
+                rows,
+                these.row[side.strays[0].segment],
                 "stray",
                 f"{len(side.strays)} segments of {name} have sequence numbers far outside the stream and were left out: "
-                + _named(side.strays, these, frames),
+                + _named(side.strays, these, rows),
             )
         )
     if side.ignored:
         told.append(
-            Caveat(
-                label,
-                frames[these.row[side.ignored[0]]],
-                None,
+            _at(
+                rows,
+                these.row[side.ignored[0]],
                 "stray",
                 f"{len(side.ignored)} SYNs of {name} begin elsewhere than its stream and were not answered "
-                f"(first is frame {frames[these.row[side.ignored[0]]]})",
+                f"(first is {rows.words(these.row[side.ignored[0]])})",
             )
         )
     return told
@@ -139,28 +140,26 @@ def _gaps(side: Side, label: str) -> list[Caveat]:
     return told
 
 
-def _conflicts(
-    conflicts: Sequence[Conflict], label: str, frames: Sequence[int], who: str, where: str
-) -> Iterable[Caveat]:
+def _conflicts(conflicts: Sequence[Conflict], rows: Rows, who: str, where: str) -> Iterable[Caveat]:
     for conflict in conflicts[:MOST]:
         kept, other, skipped = _apart(conflict)
         yield Caveat(
-            label,
-            frames[conflict.arrival],
+            rows.evidence(conflict.arrival),
+            rows.frames[conflict.arrival],
             conflict.position + skipped,
             "conflict",
             f"{who} {conflict.position + skipped:,}{where} twice, not alike: {_short(kept)} is shown, "
-            f"frame {frames[conflict.arrival]} says {_short(other)}",
+            f"{rows.words(conflict.arrival)} says {_short(other)}",
         )
     rest = conflicts[MOST:]
     if rest:
         size = sum(len(each.other) for each in rest)
         yield Caveat(
-            label,
-            frames[rest[0].arrival],
+            rows.evidence(rest[0].arrival),
+            rows.frames[rest[0].arrival],
             None,
             "conflict",
-            f"{who}s{where} twice, not alike, in {len(rest):,} more places, {size:,} bytes; the first version is shown",
+            f"{who}s{where} twice, not alike, in {len(rest):,} more places, {size:,} bytes; .conflicts has all",
         )
 
 
@@ -177,13 +176,83 @@ def _apart(conflict: Conflict) -> tuple[bytes, bytes, int]:
     return kept[skipped:], other[skipped:], skipped
 
 
-def _named(strays: Sequence[Stray], these: Segments, frames: Sequence[int]) -> str:
-    words = [
-        f"frame {frames[these.row[each.segment]]} says {_short(these.data(each.segment))}" for each in strays[:_FEW]
-    ]
+def _named(strays: Sequence[Stray], these: Segments, rows: Rows) -> str:
+    words = [f"{rows.words(these.row[each.segment])} says {_short(these.data(each.segment))}" for each in strays[:_FEW]]
     if len(strays) > _FEW:
         words.append(f"and {len(strays) - _FEW:,} more")
     return ", ".join(words) + "; .strays has all"
+
+
+def _at(rows: Rows, row: int, kind: str, detail: str) -> Caveat:
+    return Caveat(rows.evidence(row), rows.frames[row], None, kind, detail)
+
+
+def of_beginning(packets: Segments, told: Sequence[Caveat], label: str) -> list[Caveat]:
+    """Return the doubt about a TCP conversation whose beginning is not there, where none of those told says so."""
+    if ((packets.flags >= 0) & (packets.flags & _SYN > 0)).any() or any(each.kind == "direction" for each in told):
+        return []
+    return [
+        Caveat(
+            label,
+            None,
+            None,
+            "mid-stream",
+            "no SYN is in the evidence: offsets count from the first byte that was seen",
+        )
+    ]
+
+
+def of_decoys(odd: Decoys, these: Segments, rows: Rows) -> list[Caveat]:
+    """Return the doubt about segments that the receiver will have dropped."""
+    told = []
+    for kind, which, words in (
+        ("checksum", odd.checksum, "a wrong checksum where the others of their side have right ones"),
+        (
+            "ttl",
+            odd.ttl & ~odd.checksum,
+            "a TTL so much lower than others of their side that they may not have got there",
+        ),
+    ):
+        found = np.flatnonzero(which)
+        if not len(found):
+            continue
+        segments = [np.flatnonzero(these.row == row) for row in found[:_FEW].tolist()]
+        said = [
+            f"{rows.words(row)} says {_short(these.data(int(own[0])))}"
+            if len(own) and these.size[own[0]]
+            else rows.words(row)
+            for row, own in zip(found.tolist(), segments, strict=False)
+        ]
+        more = [f"and {len(found) - _FEW:,} more"] if len(found) > _FEW else []
+        told.append(
+            _at(
+                rows,
+                int(found[0]),
+                kind,
+                f"{len(found):,} segments have {words}: {', '.join(said + more)}; where they overlap other segments, those count",
+            )
+        )
+    return told
+
+
+def of_resets(strange: Sequence[tuple[int, int]], rows: Rows) -> list[Caveat]:
+    """Return the doubt about resets whose number is not one of the stream's."""
+    if not strange:
+        return []
+    row, away = strange[0]
+    side = "src" if rows.from_src[row] else "dst"
+    where = f"{away:,} bytes ahead of the stream" if away > 0 else f"{-away:,} bytes before the stream"
+    after = len(rows.frames) - row - 1
+    went = f"; {after:,} packets of the session follow" if after else ""
+    count = f"{len(strange):,} resets do" if len(strange) > 1 else "a reset does"
+    return [
+        _at(
+            rows,
+            row,
+            "reset",
+            f"{count} not belong to the stream, so that no host believes it: {rows.words(row)} of {side} stands {where}{went}",
+        )
+    ]
 
 
 def _short(data: bytes) -> str:
@@ -191,7 +260,7 @@ def _short(data: bytes) -> str:
     return f'"{shown}"' if len(data) <= _SHOWN else f'"{shown}" and {len(data) - _SHOWN:,} bytes more'
 
 
-def of_fragments(broken: Sequence[Broken], label: str, frames: Sequence[int]) -> list[Caveat]:
+def of_fragments(broken: Sequence[Broken], rows: Rows) -> list[Caveat]:
     """Return the doubts about IP datagrams that came in fragments."""
     told: list[Caveat] = []
     holes = [each for each in broken if each.missing != 0]
@@ -201,30 +270,28 @@ def of_fragments(broken: Sequence[Broken], label: str, frames: Sequence[int]) ->
         words = [f"{known:,} bytes are missing"] if known else []
         words += [f"the end of {endless} is missing"] if endless else []
         told.append(
-            Caveat(
-                label,
-                frames[holes[0].rows[0]],
-                None,
+            _at(
+                rows,
+                holes[0].rows[0],
                 "fragment",
                 f"{len(holes)} IP datagrams came in fragments and are not whole: {', '.join(words)} "
-                f"(first is frame {frames[holes[0].rows[0]]})",
+                f"(first is {rows.words(holes[0].rows[0])})",
             )
         )
     headless = [each for each in broken if each.unplaced]
     if headless:
         size = sum(len(each.unplaced) for each in headless)
         told.append(
-            Caveat(
-                label,
-                frames[headless[0].rows[0]],
-                None,
+            _at(
+                rows,
+                headless[0].rows[0],
                 "fragment",
                 f"{size:,} bytes of {len(headless)} IP datagrams have no place, because the fragment with the head is "
-                f"missing: frame {frames[headless[0].rows[0]]} says {_short(headless[0].unplaced)}; .strays has all",
+                f"missing: {rows.words(headless[0].rows[0])} says {_short(headless[0].unplaced)}; .strays has all",
             )
         )
     conflicts = [conflict for each in broken for conflict in each.conflicts]
-    told += _conflicts(conflicts, label, frames, "fragments hold byte", " of their IP datagram")
+    told += _conflicts(conflicts, rows, "fragments hold byte", " of their IP datagram")
     return told
 
 

@@ -7,7 +7,7 @@ it is read.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +21,7 @@ from nsm_nb.full_content.frames import payload_bytes
 from nsm_nb.text import printable
 from nsm_nb.transcripts.datagrams import Broken, Datagram, carried
 
-__all__ = ["Segments", "Source", "of_datagrams", "segments"]
+__all__ = ["Segments", "Source", "of_datagrams", "segments", "wrong_checksums"]
 
 _LINK_SIZES = {"eth": 14, "raw": 0, "null": 4, "sll": 16, "sll2": 20}  # bytes before IP, tags not counted
 _CHUNK = 4 << 20  # bytes that are read at once
@@ -129,38 +129,86 @@ class _OnDisk:
     begin: np.ndarray  # where its payload begins there
 
     def read(self, part: np.ndarray, skip: np.ndarray, length: np.ndarray) -> bytes:
+        into = np.empty(int(length.sum()), np.uint8)
+        self.read_into(into, part, skip, length)
+        return into.tobytes()
+
+    def read_into(self, into: np.ndarray, part: np.ndarray, skip: np.ndarray, length: np.ndarray) -> None:
+        """Write bytes of parts one behind the other into a uint8 array."""
         from nsm_nb.kernels.streams import scattered
 
-        into = np.empty(int(length.sum()), np.uint8)
         at = np.cumsum(length) - length
-        for number, path in enumerate(self.paths):
-            own = np.flatnonzero((self.file[part] == number) & (length > 0))
-            if not len(own):
-                continue
-            begin = self.begin[part[own]] + skip[own]
-            order = np.argsort(begin, kind="stable") if (np.diff(begin) < 0).any() else np.arange(len(own))
-            own, begin = own[order], begin[order]
-            end = np.maximum.accumulate(begin + length[own])
-            cuts = np.flatnonzero((begin[1:] - end[:-1] > _GAP) | (np.diff(begin // _CHUNK) > 0)) + 1
-            with Spans(path) as spans:
-                for first, last in zip([0, *cuts.tolist()], [*cuts.tolist(), len(own)], strict=True):
-                    start, stop = int(begin[first]), int(end[last - 1])
-                    data = spans.read(start, stop - start)
-                    if len(data) < stop - start:
-                        raise DamagedEvidence(
-                            f"{printable(path)} is shorter than when it was read: byte {stop} is gone; check its hash "
-                            "against the case"
-                        )
-                    some = own[first:last]
-                    # a bytearray, because numba compiles read-only arrays apart
-                    scattered(
-                        np.frombuffer(bytearray(data), np.uint8),
-                        begin[first:last] - start,
-                        length[some],
-                        into,
-                        at[some],
+        begin = self.begin[part] + skip
+        for some, buffer, start in _stretches(self.paths, self.file[part], begin, length):
+            scattered(buffer, begin[some] - start, length[some], into, at[some])
+
+
+def _stretches(
+    paths: Sequence[Path], file: np.ndarray, begin: np.ndarray, length: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Yield which spans stand in one stretch of a file, the bytes of that stretch, and where it begins there."""
+    for number, path in enumerate(paths):
+        own = np.flatnonzero((file == number) & (length > 0))
+        if not len(own):
+            continue
+        where = begin[own]
+        if (np.diff(where) < 0).any():
+            own = own[np.argsort(where, kind="stable")]
+            where = begin[own]
+        end = np.maximum.accumulate(where + length[own])
+        cuts = np.flatnonzero((where[1:] - end[:-1] > _GAP) | (np.diff(where // _CHUNK) > 0)) + 1
+        with Spans(path) as spans:
+            for first, last in zip([0, *cuts.tolist()], [*cuts.tolist(), len(own)], strict=True):
+                start, stop = int(where[first]), int(end[last - 1])
+                data = spans.read(start, stop - start)
+                if len(data) < stop - start:
+                    raise DamagedEvidence(
+                        f"{printable(path)} is shorter than when it was read: byte {stop} is gone; check its hash "
+                        "against the case"
                     )
-        return into.tobytes()
+                # a bytearray, because numba compiles read-only arrays apart
+                yield own[first:last], np.frombuffer(bytearray(data), np.uint8), start
+
+
+def wrong_checksums(
+    packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLike] | None = None, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """Return for each packet 1 where its TCP or UDP checksum is wrong, 0 where it is right, -1 where nobody can tell.
+
+    Parameters
+    ----------
+    packets
+        Rows of PACKETS.
+    evidence
+        The path of each `evidence` label; the labels are paths where not given.
+    rows
+        Those that are looked at; all where it is None.
+    """
+    from nsm_nb.kernels import faults
+
+    head = _head_sizes(packets["layers"])
+    captured, offset = packets["captured"].to_numpy(np.int64), packets["offset"].to_numpy(np.int64)
+    wanted = (head >= 0) & (captured == packets["length"].to_numpy(np.int64))
+    if rows is not None:
+        asked = np.zeros(len(packets), bool)
+        asked[rows] = True
+        wanted &= asked
+    paths, file = _paths(packets, evidence)
+    size = np.where(wanted, captured - head, 0)
+    begin = offset + head
+    found = np.full(len(packets), -1, np.int8)
+    for some, buffer, start in _stretches(paths, file, begin, size):
+        _, transport = faults.checksums(buffer, begin[some] - start, size[some])
+        found[some] = np.where(transport == faults.UNKNOWN, -1, transport == faults.BAD)
+    return found
+
+
+def _paths(packets: pd.DataFrame, evidence: Mapping[str, str | os.PathLike] | None) -> tuple[list[Path], np.ndarray]:
+    """Return the files that packets are in, and of each packet the number of its own."""
+    labels = packets["evidence"].astype("category")
+    names = labels.cat.categories.tolist()
+    paths = [Path(evidence[name] if evidence is not None and name in evidence else name) for name in names]
+    return paths, labels.cat.codes.to_numpy()
 
 
 def _source(
@@ -169,17 +217,14 @@ def _source(
     """Return where the payload of unfragmented packets is, and how many bytes of each were captured."""
     head = _head_sizes(packets["layers"])
     octets = packets["octets"].to_numpy(np.int64, na_value=-1)
-    labels = packets["evidence"].astype("category")
-    names = labels.cat.categories.tolist()
     # where headers say more than the frame holds, only reading them again tells where the payload begins
     plain = ((head >= 0) & (octets >= size) & (head + octets <= packets["length"].to_numpy(np.int64))) | (size == 0)
-    if not plain.all() or (evidence is not None and not set(labels.dropna().unique()) <= set(evidence)):
+    if not plain.all() or (evidence is not None and not set(packets["evidence"].dropna().unique()) <= set(evidence)):
         payloads = payload_bytes(packets, evidence=evidence)
         return _Held.of([each.data for each in payloads]), np.array([len(each.data) for each in payloads], np.int64)
     place = head + octets - size
     held = np.clip(packets["captured"].to_numpy(np.int64) - place, 0, size)
-    paths = [Path(evidence[name] if evidence is not None and name in evidence else name) for name in names]
-    return _OnDisk(paths, labels.cat.codes.to_numpy(), packets["offset"].to_numpy(np.int64) + place), held
+    return _OnDisk(*_paths(packets, evidence), packets["offset"].to_numpy(np.int64) + place), held
 
 
 def _head_sizes(layers: pd.Series) -> np.ndarray:

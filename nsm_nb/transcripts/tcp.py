@@ -53,12 +53,16 @@ class Side:
         The end of the last byte sent, captured or not.
     again
         Bytes that were sent again, alike.
+    repeats
+        In which packets, and how many in each.
     conflicts
         Bytes that were sent again, not alike: one for each run of a segment that does not count.
     strays
         Segments that stand too far from the stream to belong to it.
+    keep_alives
+        The segments that are keep-alives and hold a byte.
     garbage
-        Keep-alives whose byte is neither 0 nor the one of the stream.
+        Those whose byte is neither 0 nor the one of the stream.
     ignored
         SYNs with another beginning that nobody answered, by segment.
     last
@@ -74,8 +78,10 @@ class Side:
     length: np.ndarray
     reach: int = 0
     again: int = 0
+    repeats: list[tuple[int, int]] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
+    keep_alives: list[int] = field(default_factory=list)
     garbage: list[Stray] = field(default_factory=list)
     ignored: list[int] = field(default_factory=list)
     last: int = -1
@@ -92,7 +98,9 @@ class Side:
         return self.position - ends[:-1]
 
 
-def connections(these: Segments, *, policy: str = "first") -> list[tuple[Side, Side]]:
+def connections(
+    these: Segments, *, policy: str = "first", doubtful: np.ndarray | None = None
+) -> list[tuple[Side, Side]]:
     """Return the two sides, src first; more than one pair where the ports were used again within the session.
 
     Parameters
@@ -101,6 +109,8 @@ def connections(these: Segments, *, policy: str = "first") -> list[tuple[Side, S
         What the packets of the session carry.
     policy
         Whose bytes count where segments overlap: a name of `POLICIES`.
+    doubtful
+        Of each segment, True where the receiver will hardly have taken it: it counts where no other one stands.
 
     Raises
     ------
@@ -117,11 +127,13 @@ def connections(these: Segments, *, policy: str = "first") -> list[tuple[Side, S
     for number in range(2 * len(words)):
         rows = order[cuts[number] : cuts[number + 1]]
         own = streams.Entries(*(each[rows] for each in entries))
-        sides.append(_side(these, own, words[number // 2, number % 2], ("src", "dst")[number % 2], policy))
+        sides.append(_side(these, own, words[number // 2, number % 2], ("src", "dst")[number % 2], policy, doubtful))
     return list(zip(sides[::2], sides[1::2], strict=True))
 
 
-def _side(these: Segments, entries: streams.Entries, words: np.ndarray, name: str, policy: str) -> Side:
+def _side(
+    these: Segments, entries: streams.Entries, words: np.ndarray, name: str, policy: str, doubtful: np.ndarray | None
+) -> Side:
     """Return one side of one connection of its entries."""
     kept = np.flatnonzero((entries.kind == streams.STREAM) | (entries.kind == streams.LATE))
     # what was accepted in the end came after all others
@@ -129,7 +141,10 @@ def _side(these: Segments, entries: streams.Entries, words: np.ndarray, name: st
     number, owner = _parts(these, entries.row[kept])
     begin = entries.position[kept][owner] + these.place[number]
     length = these.held[number]
-    which, position, run = streams.swept(begin, length, _rank(begin, length, policy))
+    rank = _rank(begin, length, policy)
+    if doubtful is not None:
+        rank = rank + len(rank) * doubtful[these.segment[number]]
+    which, position, run = streams.swept(begin, length, rank)
     side = Side(
         name,
         number[which],
@@ -195,8 +210,8 @@ def _keep_alives(these: Segments, side: Side, found: Sequence[tuple[int, int]]) 
     for each, at, byte, held in zip(number.tolist(), position.tolist(), sent, there.tolist(), strict=True):
         other = next(kept) if held else None
         if byte in (0, other):
-            continue
-        if held or at < 0:
+            side.keep_alives.append(each)
+        elif held or at < 0:
             side.garbage.append(Stray(each, at))
         else:
             lost.setdefault(at, each)  # the byte itself was never seen: this is it
@@ -270,6 +285,7 @@ def _compared(these: Segments, side: Side, runs: Sequence[_Run]) -> None:
         at += size
         if ours == theirs:
             side.again += size
+            side.repeats.append((int(these.part_row[run.part]), size))
         else:
             side.conflicts.append(Conflict(run.begin, ours, theirs, int(these.part_row[run.part])))
 

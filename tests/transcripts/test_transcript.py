@@ -457,7 +457,7 @@ def test_html_holds_no_tag_of_the_evidence(told):
 def test_sguils_style_has_its_header_and_prefixes(told):
     lines = told(writing.conversation()).text("sguil").splitlines()
 
-    assert lines[3] == "Src IP:             10.0.0.1            "
+    assert lines[3:5] == ["Src IP:             10.0.0.1 (unknown)  ", "Dst IP:             10.0.0.2\t(unknown)"]
     assert "SRC: GET / HTTP/1.1" in lines
     assert "DST: HTTP/1.1 200 OK" in lines
 

@@ -1,0 +1,77 @@
+"""Segments that the receiver will hardly have taken: their checksum is wrong, or they came from too near to get there.
+
+Whoever wants to be misread by a sensor sends it segments that the receiver drops: with a wrong checksum, or with a TTL that
+ends on the way (T. Ptacek and T. Newsham, "Insertion, Evasion, and Denial of Service", 1998, 5.3 and 5.5). They are kept, but
+where they overlap others, the others count.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from nsm_nb.transcripts.segments import wrong_checksums
+
+__all__ = ["Decoys", "decoys"]
+
+_RARE = 4  # of so many packets of a side at most one may be odd, else it is how that side's packets are
+_NEARER = 5  # hops; the paths of one conversation hardly differ by more
+
+
+@dataclass(frozen=True)
+class Decoys:
+    """Which rows are odd, and why."""
+
+    checksum: np.ndarray  # of each packet, True where its TCP checksum is wrong and those of its side are right
+    ttl: np.ndarray  # of each packet, True where its TTL is much lower than those of its side
+    usual: tuple[int, int]  # the TTL that most packets of src and of dst have, -1 where there is none
+
+    @property
+    def any(self) -> np.ndarray:
+        """True for each packet that is odd."""
+        return self.checksum | self.ttl
+
+
+def decoys(
+    packets: pd.DataFrame,
+    from_src: np.ndarray,
+    *,
+    evidence: Mapping[str, str | os.PathLike] | None = None,
+    rows: np.ndarray | None = None,
+) -> Decoys:
+    """Return which packets of a TCP session are odd among those of their side.
+
+    Parameters
+    ----------
+    packets
+        Rows of PACKETS of one session.
+    from_src
+        Of each packet, True where src sent it.
+    evidence
+        The path of each `evidence` label; the labels are paths where not given.
+    rows
+        Whose checksums are looked at; those of all where it is None.
+    """
+    ttl = packets["ttl"].to_numpy(np.int64, na_value=-1)
+    nearer = np.zeros(len(packets), bool)
+    usual = [-1, -1]
+    for number, own in enumerate((from_src, ~from_src)):
+        values = ttl[own & (ttl >= 0)]
+        if len(values) < _RARE or (values == values[0]).all():
+            usual[number] = int(values[0]) if len(values) else -1
+            continue
+        counts = np.bincount(values)
+        usual[number] = int(counts.argmax())
+        odd = own & (ttl >= 0) & (ttl <= usual[number] - _NEARER)
+        if odd.sum() * _RARE <= len(values):
+            nearer |= odd
+    wrong = wrong_checksums(packets, evidence=evidence, rows=rows)
+    for own in (from_src, ~from_src):
+        known = own & (wrong >= 0)
+        if (wrong[own] == 1).sum() * _RARE > known.sum():
+            wrong[own] = 0  # the sensor stood on that host, and its card fills checksums in later
+    return Decoys(wrong == 1, nearer, (usual[0], usual[1]))
