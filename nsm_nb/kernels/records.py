@@ -111,7 +111,8 @@ def walk_pcap(
         The most bytes that the file says it keeps of a frame.
     strict : bool
         Take a record for damage where two things about it can't be right: a fraction of a second that is one or more, more
-        bytes than were on the wire or than `snaplen`, no bytes at all, a time more than a day from that of the row before.
+        bytes than `snaplen`, fewer bytes on the wire or more than there can be, no bytes at all, a time more than a day from that
+        of the row before.
     base : int
         Where ``buffer[0]`` stands in the evidence.
     offset, captured, length, time : arrays
@@ -141,7 +142,7 @@ def walk_pcap(
         part = _u32(buffer, at + 4, big)
         if strict:
             far = n > first and abs(stamp - time[n - 1]) > _DAY
-            doubts = np.int64(part >= second) + np.int64(wire < size) + np.int64(size > snaplen)
+            doubts = np.int64(part >= second) + np.int64(wire < size or wire > LARGEST_FRAME) + np.int64(size > snaplen)
             if doubts + np.int64(size == 0) + np.int64(far) > 1:
                 return n, at, DAMAGE
         if part >= second:
