@@ -49,7 +49,7 @@ LIMITS = Limits(cpu=5, seconds=15.0, memory=1 << 30, written=8_000_000)
 _MACOS = Path("/Applications/Wireshark.app/Contents/MacOS/tshark")
 # What tshark would unpack: a gzip body of 215 KB costs 7 CPU seconds and a gigabyte of text. A preferences file, because
 # tshark passes over names there that its version does not know, and refuses them as arguments.
-_PREFERENCES = """\
+PREFERENCES = """\
 data.uncompress_data: FALSE
 http.decompress_body: FALSE
 mime_multipart.uncompress_data: FALSE
@@ -283,7 +283,7 @@ def _output(capture: bytes, style: list[str]) -> tuple[bytes, str, bool]:
     with tempfile.TemporaryDirectory(prefix="nsm_nb-tshark-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         (folder / "config").mkdir()
-        (folder / "config" / "preferences").write_text(_PREFERENCES)
+        (folder / "config" / "preferences").write_text(PREFERENCES)
         (folder / "picked.pcap").write_bytes(capture)
         outcome = run(
             # -l: what it printed before it was ended is not lost in its buffer

@@ -10,27 +10,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import accumulate, islice
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
 from nsm_nb.text import printable
-from nsm_nb.transcripts.codings import unpacked
+from nsm_nb.transcripts.codings import Allowance, uncoded
+from nsm_nb.transcripts.streams import MOST, Stream
 
 if TYPE_CHECKING:
     from nsm_nb.transcripts.transcript import Transcript
 
-__all__ = ["Exchange", "Message", "exchanges"]
+__all__ = ["Exchange", "Message", "exchanges", "speaks"]
 
 _REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} [^\r\n]{1,65536} HTTP/1\.[01]\r?\n")
 _RESPONSE = re.compile(rb"HTTP/1\.[01] \d{3}[^\r\n]{0,1024}\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _MOST_HEAD = 1 << 20
+_BARE = ("HEAD", "CONNECT")  # what is answered without a body
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Message:
     headers: tuple[tuple[str, str], ...]  # as they came, names and values printable
     body: bytes  # chunks joined, content coding removed where that was possible
     note: str = ""  # what was decoded, what is missing
+    at: int = 0  # where it stands in its side's `Stream.data`
+    size: int = 0  # bytes of it that were seen, head and body as they came
+    last: int = 0  # the frame of its last byte
+    missing: int = 0  # bytes of the body that are missing
+    whole: bool = True  # nothing of the body is missing, and its codings came off
 
     @property
     def sha256(self) -> str:
@@ -61,6 +67,7 @@ class Exchange:
 
     request: Message | None
     response: Message | None
+    tunnel: tuple[int, int] | None = None  # where in both streams what CONNECT or an upgrade opened begins
 
 
 class _Found(NamedTuple):
@@ -70,102 +77,81 @@ class _Found(NamedTuple):
     began: int
     known: int  # the turn with which its head was whole
     lost: int  # bytes missing before it
+    end: int  # the place behind it in its stream
+    codings: tuple[str, str]  # of the transfer and of the content, still on the body
 
 
-class _Taken(NamedTuple):
-    """Bytes of a stream by their number on the wire."""
-
-    data: bytes
-    end: int  # the place behind them
-    missing: int  # bytes of them that lie in gaps
-    short: int  # bytes of them that are behind the last byte seen
-    rest: int  # bytes that are missing behind them
-
-
-class _Side:
-    """The bytes of one side and where in them each turn starts and gaps lie."""
-
-    def __init__(self, transcript: Transcript, side: str):
-        numbered = [(number, turn) for number, turn in enumerate(transcript.turns) if turn.side == side]
-        self.side = side
-        self.numbers = [number for number, _ in numbered]
-        self.turns = [turn for _, turn in numbered]
-        self.data = b"".join(turn.data for turn in self.turns)
-        self.starts = [0, *accumulate(len(turn.data) for turn in self.turns)][:-1]
-        gaps = [(start, turn.gap) for start, turn in zip(self.starts, self.turns, strict=True) if turn.gap]
-        self.gaps = [at for at, _ in gaps]  # places before which bytes are missing
-        self.upto = [0, *accumulate(size for _, size in gaps)]
-
-    def turn_at(self, place: int) -> int:
-        return max(bisect_right(self.starts, place) - 1, 0)
-
-    def missing(self, start: int, end: int) -> int:
-        """Return how many bytes are missing between two places, at `start` and `end` themselves too."""
-        return self.upto[bisect_right(self.gaps, end)] - self.upto[bisect_left(self.gaps, start)]
-
-    def gap_from(self, place: int) -> int:
-        """Return the place of the first gap from there on, the end where there is none."""
-        number = bisect_left(self.gaps, place)
-        return self.gaps[number] if number < len(self.gaps) else len(self.data)
-
-    def start_from(self, place: int, first_line: re.Pattern[bytes]) -> int | None:
-        """Return where the next turn begins that begins with a message."""
-        starts = islice(self.starts, bisect_left(self.starts, place), None)
-        return next((start for start in starts if self.begins(start, first_line)), None)
-
-    def begins(self, place: int, first_line: re.Pattern[bytes]) -> bool:
-        """Return True where a message begins; its first line has no gap."""
-        return first_line.match(self.data, place, self.gap_from(place + 1)) is not None
-
-    def take(self, at: int, size: int) -> _Taken:
-        """Return the next `size` bytes as they were on the wire: what lies in a gap counts."""
-        start, left, missing, rest = at, size, 0, 0
-        for number in range(bisect_left(self.gaps, at), len(self.gaps)):
-            place, gap = self.gaps[number], self.upto[number + 1] - self.upto[number]
-            if left <= place - at:
-                rest = gap if left == place - at else 0
-                break
-            left -= place - at
-            at = place
-            missing += min(gap, left)
-            if gap >= left:
-                return _Taken(self.data[start:at], at, missing, 0, gap - left)
-            left -= gap
-        end = min(at + left, len(self.data))
-        return _Taken(self.data[start:end], end, missing, left - (end - at), rest)
-
-
-def exchanges(transcript: Transcript) -> list[Exchange]:
+def exchanges(transcript: Transcript, *, begin: tuple[int, int] = (0, 0), most: int = MOST) -> list[Exchange]:
     """Return the HTTP exchanges of a transcript, in order; empty where its bytes are not HTTP/1.
 
     A response belongs to the oldest request without one whose head was there before the response began. Where bytes are
     missing between responses, whole ones may be lost: what follows is paired with the latest requests, and its note says
-    that a gap stands before it.
+    that a gap stands before it. What a CONNECT or a switch of protocols opens is not HTTP, and ends it.
+
+    Parameters
+    ----------
+    transcript
+        The conversation.
+    begin
+        Where in both streams it begins.
+    most
+        Bytes of each side that are looked at.
     """
-    src, dst = _Side(transcript, "src"), _Side(transcript, "dst")
-    if not (_REQUEST.match(src.data[:70_000]) or _RESPONSE.match(dst.data[:2_000])):
+    src, dst = Stream(transcript, "src", most), Stream(transcript, "dst", most)
+    if not speaks(src.data[begin[0] : begin[0] + 70_000], dst.data[begin[1] : begin[1] + 2_000]):
         return []
-    requests = _messages(src, _REQUEST, [])
-    heads: list[bool] = [each.message.start.startswith("HEAD ") for each in requests]
+    requests = _messages(src, _REQUEST, [], begin[0])
+    asked = [each.message.start.split(" ", 1)[0] for each in requests]
     # the answer to HEAD has no body, so what answers what must be known first: guessed by count, then by the pairs
     for _ in range(3):
-        final = [each for each in _messages(dst, _RESPONSE, heads) if _is_final(each.message.start)]
+        final = [each for each in _messages(dst, _RESPONSE, asked, begin[1]) if _is_final(each.message.start)]
         pairs = _pairs(requests, final)
-        found = [place is not None and requests[place].message.start.startswith("HEAD ") for place in pairs]
-        if found == heads[: len(found)] or not any((*found, *heads)):
+        found = ["" if place is None else requests[place].message.start.split(" ", 1)[0] for place in pairs]
+        if found == asked[: len(found)] or not any(each in _BARE for each in (*found, *asked)):
             break
-        heads = found
+        asked = found
     answers = {place: each for place, each in zip(pairs, final, strict=True) if place is not None}
-    both = [
-        (each.began, Exchange(each.message, answers[place].message if place in answers else None))
-        for place, each in enumerate(requests)
-    ]
+    allowance = Allowance()
+    both = []
+    for place, each in enumerate(requests):
+        answer = answers.get(place)
+        tunnel = None
+        if answer is not None and _opens(each.message.start, answer.message.start):
+            tunnel = (each.end, answer.end)
+        exchange = Exchange(_opened(each, allowance), None if answer is None else _opened(answer, allowance), tunnel)
+        both.append((each.began, exchange))
+        if tunnel:
+            break  # what comes next is inside
     both += [
-        (each.began, Exchange(None, each.message))
+        (each.began, Exchange(None, _opened(each, allowance)))
         for place, each in zip(pairs, final, strict=True)
         if place is None
     ]  # fmt: skip
     return [exchange for _, exchange in sorted(both, key=lambda each: each[0])]
+
+
+def speaks(src: bytes, dst: bytes) -> bool:
+    """Return True where the first bytes of either side are HTTP/1."""
+    return bool(_REQUEST.match(src[:70_000]) or _RESPONSE.match(dst[:2_000]))
+
+
+def _opened(found: _Found, allowance: Allowance) -> Message:
+    """Return a message with the codings taken off its body."""
+    message, notes, whole = found.message, [], found.message.whole
+    body = message.body
+    for codings in found.codings:
+        if codings:
+            body, said, ended = uncoded(body, codings, allowance)
+            notes += said
+            whole = whole and ended
+    if not notes:
+        return message
+    return replace(message, body=body, note=", ".join([*([message.note] if message.note else []), *notes]), whole=whole)
+
+
+def _opens(request: str, response: str) -> bool:
+    """Return True where a response opens a tunnel (RFC 9110 9.3.6) or switches protocols."""
+    return response[9:12] == "101" or (request.startswith("CONNECT ") and response[9] == "2")
 
 
 def _is_final(start: str) -> bool:
@@ -194,12 +180,12 @@ def _pairs(requests: Sequence[_Found], responses: Sequence[_Found]) -> list[int 
     return pairs
 
 
-def _messages(side: _Side, first_line: re.Pattern[bytes], heads: Sequence[bool]) -> list[_Found]:
-    """Return the messages of one side; `heads` says of each final response whether it answers HEAD."""
+def _messages(side: Stream, first_line: re.Pattern[bytes], asked: Sequence[str], at: int) -> list[_Found]:
+    """Return the messages of one side; `asked` has of each final response the method that it answers."""
     found: list[_Found] = []
     answered = 0
-    at, data = 0, side.data
-    lost = side.missing(0, 0)  # bytes missing before what comes next
+    data = side.data
+    lost = side.missing(at, at)  # bytes missing before what comes next
     while at < len(data):
         if not side.begins(at, first_line):
             # behind a gap the stream is taken up again where a turn begins with a message
@@ -207,7 +193,6 @@ def _messages(side: _Side, first_line: re.Pattern[bytes], heads: Sequence[bool])
             if again is None:
                 break
             at, lost = again, lost + side.missing(at + 1, again)
-        number = side.turn_at(at)
         notes = [f"a gap of {lost:,} bytes stands before it"] if lost else []
         gap = side.gap_from(at + 1)
         end = _HEAD_END.search(data, at, min(at + _MOST_HEAD, gap))
@@ -219,30 +204,54 @@ def _messages(side: _Side, first_line: re.Pattern[bytes], heads: Sequence[bool])
             (printable(name.strip()), printable(value.strip()))
             for name, _, value in (line.partition(b":") for line in named)
         )
-        body = b""
+        body = _Body(b"", after, 0, 0, True, [])
+        codings = ("", "")
+        method = asked[answered] if answered < len(asked) else ""
         if end is None:
-            behind = gap
             beyond = side.missing(gap, gap)
-            notes.append("head not whole" + (f": a gap of {beyond:,} bytes lies in it" if beyond else ""))
+            words = "head not whole" + (f": a gap of {beyond:,} bytes lies in it" if beyond else "")
+            body = _Body(b"", gap, beyond, 0, False, [words])
         else:
             bare = first_line is _RESPONSE and (
-                start[9] == "1" or start[9:12] in ("204", "304") or (answered < len(heads) and heads[answered])
+                start[9] == "1" or start[9:12] in ("204", "304") or method == "HEAD" or _opens(method + " ", start)
             )
             lowered = {} if bare else {name.lower(): value for name, value in reversed(headers)}
-            body, behind, beyond, said = _body(side, after, lowered, first_line is _RESPONSE and not bare)
-            notes += said
+            body = _body(side, after, lowered, first_line is _RESPONSE and not bare)
+            transfer = [each.strip() for each in lowered.get("transfer-encoding", "").split(",")]
+            codings = (
+                ",".join(each for each in transfer if each.lower() != "chunked"), lowered.get("content-encoding", "")
+            )  # fmt: skip
         if first_line is _RESPONSE and _is_final(start):
             answered += 1
-        turn = side.turns[number]
-        message = Message(side.side, turn.time, turn.frames[0], start, headers, body, ", ".join(notes))
-        found.append(_Found(message, side.numbers[number], side.numbers[side.turn_at(max(after - 1, at))], lost))
-        at, lost = behind, beyond
+        place = side.place(at)
+        last = side.place(max(body.behind - 1, at)).frame
+        message = Message(
+            side.side, place.time, place.frame, start, headers, body.data, ", ".join([*notes, *body.notes]),
+            at, body.behind - at, last, body.missing, body.whole,
+        )  # fmt: skip
+        known_turn = side.numbers[side.turn_at(max(after - 1, at))]
+        found.append(_Found(message, side.numbers[side.turn_at(at)], known_turn, lost, body.behind, codings))
+        if first_line is _RESPONSE and end is not None and _opens(method + " ", start):
+            break
+        at, lost = body.behind, body.beyond
     return found
 
 
-def _body(side: _Side, at: int, headers: dict[str, str], until_close: bool) -> tuple[bytes, int, int, list[str]]:
-    """Return the body, the place behind it, the bytes missing there, and notes. RFC 9112 6.3 in its order."""
+class _Body(NamedTuple):
+    """A body as it came, chunks joined."""
+
+    data: bytes
+    behind: int  # the place behind it
+    beyond: int  # bytes missing there
+    missing: int  # bytes of it that are missing, as far as that is known
+    whole: bool
+    notes: list[str]
+
+
+def _body(side: Stream, at: int, headers: dict[str, str], until_close: bool) -> _Body:
+    """Return the body of a message; RFC 9112 6.3 in its order."""
     notes = []
+    short, whole = 0, True
     if "chunked" in headers.get("transfer-encoding", "").lower():
         body, behind, missing, beyond, whole = _chunks(side, at)
         notes.append("chunks joined" if whole else "chunks joined, the last is not there")
@@ -255,20 +264,16 @@ def _body(side: _Side, at: int, headers: dict[str, str], until_close: bool) -> t
         body, behind, beyond = side.data[at:], len(side.data), 0
         missing = side.missing(at, behind)
     else:
-        return b"", at, side.missing(at, at), []
+        return _Body(b"", at, side.missing(at, at), 0, True, [])
     if missing:
         notes.append(f"partial: a gap of {missing:,} bytes lies in it")
-    codings = [each.strip() for each in headers.get("content-encoding", "").lower().split(",") if each.strip()]
-    for coding in reversed(codings[:2]):
-        if coding in ("gzip", "x-gzip", "deflate"):
-            body, said = unpacked(body)
-            notes.append(f"{coding} {said}")
-        elif coding != "identity":
-            notes.append(f"{printable(coding)} left as it is")
-    return body, behind, beyond, notes
+    if side.left and behind == len(side.data):
+        notes.append(f"{side.left:,} bytes of this side were not looked at: {len(side.data):,} are")
+        whole = False
+    return _Body(body, behind, beyond, missing + short, whole and not (missing or short), notes)
 
 
-def _chunks(side: _Side, at: int) -> tuple[bytes, int, int, int, bool]:
+def _chunks(side: Stream, at: int) -> tuple[bytes, int, int, int, bool]:
     """Return the chunks joined, the place behind them, bytes missing in them and there, and whether the last was seen.
 
     Where a gap hides the size of a chunk they end.
