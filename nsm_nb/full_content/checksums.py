@@ -97,8 +97,8 @@ def checksum_caveats(
     label = str(packets["evidence"].iloc[0])
     if len(wrong) > _SEVERAL:
         detail = (
-            f"{printable(label)}: of {len(table):,} hosts looked at, {len(wrong):,} have wrong checksums in all packets of TCP and "
-            f"UDP that were checked ({int(wrong['checked'].sum()):,}): addresses or payload were changed after the capture "
+            f"{printable(label)}: of {len(table):,} hosts looked at, {len(wrong):,} have wrong checksums in all packets of "
+            f"TCP and UDP that were checked ({int(wrong['checked'].sum()):,}): addresses or payload were changed after the capture "
             "(to anonymise it, say), or the sensor saw packets before their checksums were filled in"
         )
         return [Caveat(label, None, None, "checksum", detail)]
