@@ -98,8 +98,8 @@ def checksum_caveats(
     if len(wrong) > _SEVERAL:
         detail = (
             f"{printable(label)}: of {len(table):,} hosts looked at, {len(wrong):,} have wrong checksums in all packets of "
-            f"TCP and UDP that were checked ({int(wrong['checked'].sum()):,}): addresses or payload were changed after the capture "
-            "(to anonymise it, say), or the sensor saw packets before their checksums were filled in"
+            f"TCP and UDP that were checked ({int(wrong['checked'].sum()):,}): addresses or payload were changed after the "
+            "capture (to anonymise it, say), or the sensor saw packets before their checksums were filled in"
         )
         return [Caveat(label, None, None, "checksum", detail)]
     return [
