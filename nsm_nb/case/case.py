@@ -22,6 +22,7 @@ from nsm_nb.case.growing import renamed
 from nsm_nb.case.holdings import Holdings
 from nsm_nb.case.inventory import Progress
 from nsm_nb.case.judging import Judging
+from nsm_nb.case.naming import Named
 from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
@@ -270,8 +271,8 @@ class Case(Judging):
         named = self.joins.loc[(self.joins["session"] == int(session)).fillna(False), "alert"]
         return self.alerts[self.alerts["alert"].isin(named)]
 
-    def transcript(self, session: int) -> Transcript:
-        """Return the transcript of a session.
+    def transcript(self, session: int, *, policy: str = "first") -> Transcript:
+        """Return the transcript of a session; `policy` says whose bytes count where TCP segments overlap.
 
         Raises
         ------
@@ -285,7 +286,8 @@ class Case(Judging):
                 f"session {session} comes from {row['source']} records, and no capture of the case holds its packets; "
                 "a transcript needs full content"
             )
-        return transcript(packets, evidence=self.paths, session=row)
+        named = self._kept("named", lambda: Named(lambda: self.names))
+        return transcript(packets, evidence=self.paths, session=row, policy=policy, names=named)
 
     def frame(self, evidence: str, number: int) -> bytes:
         """Return the captured bytes of a frame.
