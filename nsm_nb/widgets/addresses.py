@@ -68,7 +68,7 @@ class Addresses(ipywidgets.VBox):
         self.case = case
         self.lookup = lookup or Lookup()
         self._ends: list[str] = []
-        self.text = Lines(boxed=True, height=230, label="both ends of the alert")
+        self.text = Lines(boxed=True, height=320, label="both ends of the alert")
         self.allow = ipywidgets.Checkbox(
             description="ask outside for this case", value=False, indent=False, layout={"width": "auto"}
         )

@@ -20,7 +20,7 @@ from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.grid import Grid
 from nsm_nb.widgets.lines import Lines, line
 from nsm_nb.widgets.narrowing import HOWS, How, narrowed
-from nsm_nb.widgets.panes import Panes
+from nsm_nb.widgets.panes import BACK, Panes
 from nsm_nb.widgets.queue import Queue
 from nsm_nb.widgets.queue_look import plural
 from nsm_nb.widgets.tabs import Tabs
@@ -76,10 +76,11 @@ class Alerts(Frame):
         )  # fmt: skip
         self.counted = Threshold(self.guard, lambda term, how: self.ask(narrowed(self.line.value, term, how)))  # type: ignore[arg-type]
         self.verdict = Verdict(self._judged, more=queue_look.KEY_HELP)
+        self.verdict.comment.then = self.line.then = BACK
         self.aside = Aside(case, self.guard, alert=lambda: self.alert, changed=self._rules_changed)
-        self.aside.layout.flex = "1 1 470px"
+        self.aside.layout.flex = "1 1 620px"
         self.beside = Beside(case, self.guard)
-        self.beside.layout.flex = "1 1 520px"
+        self.beside.layout.flex = "1 1 560px"
         self._below = ipywidgets.HBox([self.aside, self.beside])
         self._below.add_class("nsm-row")
         self.tick = Tick(self.guard(self.look))
@@ -123,7 +124,8 @@ class Alerts(Frame):
             for sign, how in _SIGNS.items()
         }
         self._clear = ipywidgets.Button(description="clear", tooltip="Show all alerts again")
-        self._term = Lines(line(("", "muted")))
+        self._term = Lines()
+        self._term.add_class("nsm-cut")
         self._filters = ipywidgets.HBox([self.line, *self._narrow_buttons.values(), self._clear, self._term])
         self._counters = Lines(label="counters", live="polite")
         self._all = ipywidgets.ToggleButton(
@@ -161,7 +163,6 @@ class Alerts(Frame):
         self._parted.observe(guard(lambda change: self.panes.part(change["new"])), "value")
         self._again.on_click(guard(lambda button: self.refresh()))
         self.line.on_submit(guard(self.ask))
-        self.line.on_cancel(guard(self.panes.ask))
         for how, button in self._narrow_buttons.items():
             button.on_click(guard(lambda _, how=how: self.narrow(how)))
         self._clear.on_click(guard(lambda button: self.ask("")))
@@ -279,7 +280,6 @@ class Alerts(Frame):
         """Narrow the queue by a query line; what is wrong in it is marked under it."""
         if self._narrow(query):
             self._show()
-            self.panes.ask()
 
     def _narrow(self, query: str) -> bool:
         self.line.value = query
@@ -373,7 +373,7 @@ class Alerts(Frame):
         elif key == "i":
             self._look.value = not self._look.value
         elif key == "a":
-            self.aside.rule_of(self.alert)
+            self.aside.rule_of(self.alert, wide=("src_port", "sensor") if self.queue.events else ("src_port",))
         elif key == "m":
             self.aside.tabs.value = "messages"
             self.aside.messages.entry.ask()

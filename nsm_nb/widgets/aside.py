@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -31,14 +31,14 @@ _TABS = {
     "messages": "what analysts tell each other (m)",
 }
 _RELATED = (
-    Field("how", width=24), Field("status", title="ST", width=4), Field("priority", title="P", kind="number", width=2),
-    Field("time", title="time (UTC)", kind="clock"), Field("message", width=30), Field("src_ip", title="src ip"),
+    Field("how", width=20), Field("st", title="ST", width=3), Field("priority", title="P", kind="number", width=2),
+    Field("time", title="time (UTC)", kind="clock"), Field("message", width=34), Field("src_ip", title="src ip"),
     Field("dst_ip", title="dst ip"), Field("dst_port", title="dport"), Field("sensor", width=8), Field("alert", width=16),
 )  # fmt: skip
 
 
 def _related_style(row: Mapping[str, Any]) -> dict[str, str]:
-    return {"status": f"category-{row['status']}", "priority": event.priority_class(row["priority"]), "how": "muted"}
+    return {"st": f"category-{row['status']}", "priority": event.priority_class(row["priority"]), "how": "muted"}
 
 
 class Aside(ipywidgets.VBox):
@@ -75,7 +75,7 @@ class Aside(ipywidgets.VBox):
         self.history = Lines(boxed=True, height=112, label="history of the alert")
         self.related = Grid(
             pd.DataFrame({field.name: pd.array([], "str") for field in _RELATED}), columns=_RELATED, style=_related_style,
-            height=330, label="related alerts", empty="no other alert shares anything with it",
+            height=342, label="related alerts", empty="no other alert shares anything with it",
         )  # fmt: skip
         self.addresses = Addresses(case, guard)
         self.autocat = Autocat(case, guard, changed)
@@ -125,8 +125,8 @@ class Aside(ipywidgets.VBox):
             self.tabs.label("messages")
         self.show(self._alert())
 
-    def rule_of(self, alert: str | None) -> None:
-        """Begin a rule from an alert.
+    def rule_of(self, alert: str | None, *, wide: Sequence[str] = ("src_port",)) -> None:
+        """Begin a rule from an alert; parts that are `wide` are left open.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class Aside(ipywidgets.VBox):
         if alert is None:
             raise NsmError("no alert is chosen; choose the one that a rule shall be made from")
         self.tabs.value = "rules"
-        self.autocat.take(self.case.alert(alert))
+        self.autocat.take(self.case.alert(alert), wide)
 
     def _show_history(self, alert: str | None) -> None:
         row = self.children_grid.row
@@ -154,4 +154,4 @@ class Aside(ipywidgets.VBox):
             return
         found = self.case.related(alert)
         status = found["alert"].map(self.case.status()).astype("str").fillna("NEW")
-        self.related.show(found.assign(status=status), columns=_RELATED)
+        self.related.show(found.assign(status=status, st=status.where(status != "NEW", "RT")), columns=_RELATED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +73,12 @@ class Autocat(ipywidgets.VBox):
         )
         self.category = ipywidgets.Dropdown(
             options=[(f"{each.short}  {each.name}", each.short) for each in CATEGORIES.values() if each.key], value="NA",
-            description="gives", layout={"width": "260px"},
+            description="gives", layout={"width": "225px"},
         )  # fmt: skip
         self.comment = Entry(label="comment", placeholder="why")
-        self.comment.layout.flex = "1 1 200px"
+        self.comment.layout.flex = "1 1 140px"
         self.days = Entry(label="for days", placeholder="always")
-        self.days.layout.width = "130px"
+        self.days.layout.width = "110px"
         self._try = ipywidgets.Button(description="try", tooltip="Say what it would judge; nothing is recorded")
         self._keep = ipywidgets.Button(
             description="keep", tooltip="Keep the rule: it judges what waits, and what comes"
@@ -97,7 +97,7 @@ class Autocat(ipywidgets.VBox):
         ]
         for row in rows:
             row.add_class("nsm-bar")
-        super().__init__([*rows, self.told, self.grid, self._switch], **traits)
+        super().__init__([*rows, self.told, self.grid, ipywidgets.HBox([self._switch])], **traits)
         self._try.on_click(guard(lambda button: self.dry_run()))
         self._keep.on_click(guard(lambda button: self.keep()))
         self._switch.on_click(guard(lambda button: self.switch()))
@@ -107,11 +107,11 @@ class Autocat(ipywidgets.VBox):
         """Show the rules as the ledger has them now."""
         self.grid.table = rule_table(self.case.ledger.rules(all=True))
 
-    def take(self, alert: pd.Series) -> None:
-        """Fill the form with what matches alerts like this one, and say what it would judge."""
+    def take(self, alert: pd.Series, wide: Sequence[str] = ("src_port",)) -> None:
+        """Fill the form with what matches alerts like this one, parts that are `wide` left open; say what it would judge."""
         from nsm_nb.triage.autocat import Rule
 
-        rule = Rule.from_alert(alert)
+        rule = Rule.from_alert(alert, wide=wide)
         for name, entry in self.parts.items():
             entry.value = str(getattr(rule, name))
         self.signature.value, self.regexp.value = rule.signature, False

@@ -52,6 +52,10 @@ export default {
     input.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== "Escape") return;
       tellPlaces();
+      // At once, not when the kernel says so: the next letter may be a key already.
+      const frame = root.closest(".nsm-frame");
+      const next = model.get("then").map((each) => frame?.querySelector(each)).find(Boolean);
+      next?.focus({ preventScroll: true });
       model.send({ type: event.key === "Enter" ? "submit" : "cancel", value: input.value });
       event.preventDefault();
       event.stopPropagation();

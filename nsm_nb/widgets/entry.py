@@ -28,6 +28,9 @@ class Entry(anywidget.AnyWidget):
     placeholder = traitlets.Unicode().tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)
     code = traitlets.Bool(False, help="in the code font").tag(sync=True)
+    then = traitlets.List(
+        traitlets.Unicode(), help="selectors in the frame: what has the keyboard after Enter or Escape"
+    ).tag(sync=True)
     wrong: Any = traitlets.Dict({"column": None, "text": ""}).tag(sync=True)
 
     def __init__(self, **traits: Any):

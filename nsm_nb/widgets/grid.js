@@ -123,7 +123,9 @@ class GridView {
   }
 
   arrived(message) {
-    if (message.type === "focus") this.scroller.focus({ preventScroll: true });
+    // Whoever writes goes on writing: a letter that came to the grid would be a key.
+    const writing = document.activeElement?.closest("input, textarea, select");
+    if (message.type === "focus" && !writing) this.scroller.focus({ preventScroll: true });
     if (message.type === "placed") this.where.heard();
     if (message.type !== "rows") return;
     this.rows.arrived(message);
@@ -182,6 +184,7 @@ class GridView {
       const title = row?.titles?.[place] ?? "";
       if (cell.title !== title) cell.title = title;
       cell.className = (each.right ? "nsm-right " : "") + (each.code ? "nsm-code " : "") + (row?.classes?.[place] ?? "") +
+        (place === columns.length - 1 && !each.right ? " nsm-grid-rest" : "") +
         (number === active && place === column ? " nsm-grid-cell" : "");
     });
   }

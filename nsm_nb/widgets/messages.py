@@ -21,21 +21,21 @@ _SHOWN = 200
 
 
 def message_lines(messages: pd.DataFrame, locks: pd.DataFrame) -> list[dict]:
-    """Return who looks at what, and what was said, the newest last."""
-    lines = []
+    """Return who looks at what, and what was said, the newest first."""
+    lines: list[dict] = []
     for who, rows in locks.groupby("analyst", sort=True):
         what = ", ".join(
             f"{kind} {subject}" for kind, subject in zip(rows["subject_kind"], rows["subject"], strict=True)
         )
         lines.append(line((f"{show(who)[0]} ", "strong"), (f"looks at {show(what)[0]}", "doubt")))
     shown = messages.tail(_SHOWN)
-    if len(messages) > len(shown):
-        lines.append(line((f"{len(messages) - len(shown):,} older ones: case.ledger.messages()", "muted")))
-    for each in shown.itertuples():
+    for each in shown.iloc[::-1].itertuples():
         to = "" if pd.isna(each.to) else f" to {show(each.to)[0]}"
         about = "" if pd.isna(each.about) else f"  ({show(each.about_kind)[0]} {show(each.about)[0]})"
         who = f"{show(each.analyst)[0]}{to} "
         lines.append(line(f"{time(each.time)[:19]} ", (who, "strong"), show(each.text)[0], (about, "muted")))
+    if len(messages) > len(shown):
+        lines.append(line((f"{len(messages) - len(shown):,} older ones: case.ledger.messages()", "muted")))
     return lines or [line(("nobody has said anything, and nobody else looks at an alert", "muted"))]
 
 
@@ -58,7 +58,7 @@ class Messages(ipywidgets.VBox):
         self.case = case
         self._about = about
         self._last = -1
-        self.text = Lines(boxed=True, height=250, label="messages of analysts", live="polite")
+        self.text = Lines(boxed=True, height=300, label="messages of analysts", live="polite")
         self.entry = Entry(label="say", placeholder="to all; @name to one; Enter sends it, and nobody can take it back")
         self.with_alert = ipywidgets.Checkbox(
             description="about this alert", value=False, indent=False, layout={"width": "auto"}
@@ -77,7 +77,6 @@ class Messages(ipywidgets.VBox):
         """Show what was said, and remember that it was read."""
         ledger = self.case.ledger
         self.text.say(*message_lines(ledger.messages(), ledger.locks()))
-        self.text.at = len(self.text.lines) - 1
         ledger.mark_read()
 
     def say(self, text: str) -> None:

@@ -14,11 +14,14 @@ import pandas as pd
 from nsm_nb.widgets.cells import Field
 from nsm_nb.widgets.grid import Grid
 
-__all__ = ["BANDS", "Panes"]
+__all__ = ["BACK", "BANDS", "Panes"]
+
+#: Where the keyboard goes back to: the pane with the cursor, else the first.
+BACK = [".nsm-queue [aria-activedescendant]", '.nsm-queue [role="grid"]']
 
 #: Sguil's panes: the priorities of each; what has none is with the last.
 BANDS = {"priority 1": (1, 1), "priority 2 and 3": (2, 3), "priority 4 and lower": (4, None)}
-_HEIGHT, _LOW = 340, 174  # pixels of the one grid, and of each of three
+_HEIGHT, _LOW = 380, 174  # pixels of the one grid, and of each of three
 
 
 class Panes(ipywidgets.VBox):
@@ -57,6 +60,7 @@ class Panes(ipywidgets.VBox):
         self.parted = False
         self.grids: list[Grid] = []
         super().__init__()
+        self.add_class("nsm-queue")
         self._make()
 
     def _make(self) -> None:

@@ -185,6 +185,8 @@ class Queue:
         events = self.case.events if self.events else None
         groups = alert_room.correlate(shown, by=self.by, status=self._status(), gap=self.gap, events=events)
         groups["st"] = groups["status"].where(groups["status"] != "NEW", "RT")
+        names = groups["group"]
+        groups["id"] = names.str.slice(0, 4) + names.str.slice(12)
         waiting = _at(groups, np.flatnonzero(groups["status"] == "NEW"))
         self._groups, self._waiting = groups, waiting
         self._sizes = np.array([len(each) for each in waiting["children"]], np.int64)
@@ -227,7 +229,7 @@ class Queue:
         joins = self.case.joins
         added = {name: joins[name].array.take(places) for name in ("session", "confidence", "how")}
         status = pd.array(np.array(_SHORT, object)[self._codes[places]], dtype="str")
-        return table.assign(**added, status=status)
+        return table.assign(**added, status=status, st=status.astype(object)).replace({"st": {"NEW": "RT"}})
 
 
 def _at(table: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:

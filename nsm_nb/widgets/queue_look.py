@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -23,15 +24,16 @@ _QUEUE = (
     Field("st", title="ST", width=4, meaning="status: RT (new), else the category; its colour is the priority"),
     Field("count", title="CNT", kind="count", width=5, meaning="alerts in the group; events, where sensors are joined"),
     Field("priority", title="P", kind="number", width=2, meaning="priority, 1 is worst"),
-    Field("sensor", width=9),
-    Field("group", title="alert id", kind="code", width=16, meaning="the first alert of the group"),
+    Field("sensor", width=8),
+    Field("id", title="alert id", kind="code", width=10, meaning="the first alert of the group, shortened"),
     Field("first", title="time (UTC)", kind="clock", meaning="of the first alert"),
-    Field("src_ip", title="src ip"), Field("src_port", title="sport"), Field("dst_ip", title="dst ip"),
-    Field("dst_port", title="dport"), Field("proto", title="pr", width=4), Field("message", title="event message", width=30),
+    Field("src_ip", title="src ip"), Field("src_port", title="sport", width=6), Field("dst_ip", title="dst ip"),
+    Field("dst_port", title="dport", width=6), Field("proto", title="pr", width=4),
+    Field("message", title="event message", width=30),
 )  # fmt: skip
 _WHO = Field("who", title="looks", width=7, meaning="who looks at it just now")
 CHILDREN = (
-    Field("status", title="ST", width=4), Field("time", title="time (UTC)"), Field("sensor", width=8),
+    Field("st", title="ST", width=3), Field("time", title="time (UTC)"), Field("sensor", width=8),
     Field("src_ip", title="src ip"), Field("src_port", title="sport"), Field("dst_ip", title="dst ip"),
     Field("dst_port", title="dport"), "session", Field("confidence", title="joined"), Field("alert", width=16),
 )  # fmt: skip
@@ -56,8 +58,10 @@ KEY_HELP = (
 
 
 def columns(table: pd.DataFrame) -> tuple[Field, ...]:
-    """Return the columns of the queue; who looks at a group only where anybody does."""
-    return (_QUEUE[0], _WHO, *_QUEUE[1:]) if "who" in table else _QUEUE
+    """Return the columns of the queue; who looks at a group only where anybody does, all sensors where several saw it."""
+    sensors = max((len(str(each)) for each in table["sensor"].cat.categories), default=8)
+    shown = [replace(field, width=min(max(sensors, 8), 20)) if field.name == "sensor" else field for field in _QUEUE]
+    return (shown[0], _WHO, *shown[1:]) if "who" in table else tuple(shown)
 
 
 def queue_style(row: Mapping[str, Any]) -> dict[str, str]:
@@ -66,14 +70,14 @@ def queue_style(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "st": priority_class(row["priority"]) if new else f"category-{row['st']}",
         "priority": priority_class(row["priority"]),
-        "message": "strong" if new else "",
+        "message": "" if new else "muted",
         "who": "doubt",
     }
 
 
 def child_style(row: Mapping[str, Any]) -> dict[str, str]:
     """Return the classes of an alert of a group."""
-    look = {"status": f"category-{row['status']}"}
+    look = {"st": f"category-{row['status']}"}
     if row["confidence"] != "certain":
         look["confidence"] = "doubt"
     return look
@@ -100,7 +104,7 @@ def term_of_cell(row: Mapping[str, Any], column: str) -> str | None:
     >>> term_of_cell({"src_ip": "10.0.0.7"}, "src_ip"), term_of_cell({"message": 'GET "/x"'}, "message")
     ('src host 10.0.0.7', 'message = "GET \\"/x\\""')
     """
-    value = row.get(column)
+    value = row.get("group" if column == "id" else column)
     if value is None or pd.isna(value):
         return None
     text = str(value)
@@ -114,7 +118,7 @@ def term_of_cell(row: Mapping[str, Any], column: str) -> str | None:
         term = f"category = {'NEW' if text == 'RT' else text}"
     elif column == "sensor":
         term = " or ".join(f"sensor = {_quoted(each)}" for each in text.split(", "))
-    elif column == "group":
+    elif column == "id":
         term = f"alert = {_quoted(text)}"
     elif column == "first":
         term = f"time = {value:%Y-%m-%dT%H:%M:%S}"

@@ -34,7 +34,7 @@ _SHARE = Field("share", kind="percent", width=7)
 _SPAN = (Field("first", kind="clock", width=19), Field("last", kind="clock", width=19))
 _COLUMNS: Mapping[str, tuple[str | Field, ...]] = {
     "signatures": (Field("priority", title="P", kind="number", width=2), Field("sid", kind="number", width=9),
-                   Field("message", width=40), _COUNT, _SHARE, Field("src_ips", title="srcs", width=5),
+                   Field("message", width=54), _COUNT, _SHARE, Field("src_ips", title="srcs", width=5),
                    Field("dst_ips", title="dsts", width=5), *_SPAN),
     "classes": (Field("priority", title="P", kind="number", width=2), Field("classification", width=36), _COUNT, _SHARE,
                 Field("signatures", width=10), *_SPAN),
@@ -42,10 +42,12 @@ _COLUMNS: Mapping[str, tuple[str | Field, ...]] = {
                   Field("as_dst", title="as dst", width=7), Field("signatures", width=10), Field("peers", width=6),
                   *_SPAN),
     "links": (Field("src_ip", title="src ip", width=18), Field("dst_ip", title="dst ip", width=18),
-              Field("proto", width=5), _COUNT, Field("dst_ports", title="dports", width=7), Field("signatures", width=10), *_SPAN),
+              Field("proto", width=5), _COUNT, Field("dst_ports", title="dports", width=7),
+              Field("signatures", width=10), *_SPAN),
     "ports": (Field("port", width=6, kind="port"), Field("proto", width=5), _COUNT, Field("signatures", width=10),
               Field("src_ips", title="srcs", width=5), Field("dst_ips", title="dsts", width=5), *_SPAN),
-    "times": (Field("time", kind="clock", width=19), _COUNT, Field("worst", title="worst P", kind="number", width=8)),
+    "times": (Field("time", kind="clock", width=19), Field("total", title="alerts", kind="count", width=60),
+              Field("worst", title="worst P", kind="number", width=8)),
 }  # fmt: skip
 _FUNCTIONS = {
     "signatures": views.unique, "classes": views.classes, "addresses": views.addresses, "links": views.links,

@@ -100,9 +100,13 @@ class Verdict(ipywidgets.VBox):
         if name == "?":
             self._help.layout.display = "" if self._help.layout.display else "none"
         elif key != name:
-            self.ask(_BY_KEY[name])
+            self.pending = _BY_KEY[name]  # the browser has led into the comment already: see `ASKS`
         elif name in _LETTERS or name in _BY_KEY:
-            self.choose(_LETTERS.get(name) or _BY_KEY[name])
+            short = _LETTERS.get(name) or _BY_KEY[name]
+            if CATEGORIES[short].needs_comment and not self.comment.value.strip():
+                self.pending = short
+            else:
+                self.choose(short)
 
     def choose(self, short: str) -> None:
         """Give a verdict with the comment that stands there; where one is needed and missing, ask for it."""

@@ -144,7 +144,7 @@ def test_enter_on_a_group_opens_its_transcript(alerts):
 
 def test_a_wrong_query_is_marked_under_its_word(notebook):
     tab(notebook, "Sessions")
-    line = notebook.page.get_by_label("query")
+    line = notebook.page.get_by_label("query").locator("visible=true")
     line.fill("dst port 31337 and port x")
     line.press("Enter")
     notebook.page.get_by_role("alert").get_by_text("^").wait_for()
