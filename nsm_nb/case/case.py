@@ -23,6 +23,7 @@ from nsm_nb.case.holdings import Holdings
 from nsm_nb.case.inventory import Progress
 from nsm_nb.case.judging import Judging
 from nsm_nb.case.naming import Named
+from nsm_nb.case.objects import objects_of, written
 from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
 from nsm_nb.errors import CaseError, NsmError, UnknownName
@@ -204,6 +205,11 @@ class Case(Judging):
         return self._kept("hosts", lambda: statistics.hosts(self.packets, self.sessions, names=self.names, home=home))
 
     @property
+    def objects(self) -> pd.DataFrame:
+        """The files that sessions carried, with hashes; computed when first asked for, see `nsm_nb.transcripts.objects`."""
+        return self._kept("objects", lambda: objects_of(self))
+
+    @property
     def caveats(self) -> pd.DataFrame:
         """CAVEATS: what is wrong with the evidence, every file's, and with the sensors' rules and maps."""
         return caveat_table([*self._holdings.caveats(), *caveats_of(self.rules), *caveats_of(self.maps.messages)])
@@ -288,6 +294,26 @@ class Case(Judging):
             )
         named = self._kept("named", lambda: Named(lambda: self.names))
         return transcript(packets, evidence=self.paths, session=row, policy=policy, names=named)
+
+    def find_objects(self, progress: Progress) -> pd.DataFrame:
+        """Return `objects`; `progress` is told how many of the sessions that may carry some were looked at."""
+        return self._kept("objects", lambda: objects_of(self, progress=progress))
+
+    def write_objects(
+        self, which: pd.DataFrame | None = None, folder: str | os.PathLike | None = None, *, zipped: bool = False
+    ) -> pd.DataFrame:
+        """Write objects, each as ``<sha256>.bin``, or in a zip whose password is ``infected``; return them with `file`.
+
+        `which` are rows of `objects`, all where not given; `folder` is the case's ``carved`` folder where not given.
+
+        Raises
+        ------
+        CaseError
+            Where the folder lies among the evidence.
+        NsmError
+            As `nsm_nb.transcripts.objects.write_objects`.
+        """
+        return written(self, which, None if folder is None else Path(folder), zipped=zipped)
 
     def frame(self, evidence: str, number: int) -> bytes:
         """Return the captured bytes of a frame.

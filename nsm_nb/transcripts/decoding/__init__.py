@@ -41,7 +41,7 @@ from nsm_nb.transcripts.decoding.records import COLUMNS, Budget, OutOfBudget, Re
 if TYPE_CHECKING:
     from nsm_nb.transcripts.transcript import Transcript
 
-__all__ = ["PROTOCOLS", "Budget", "Record", "decoded", "spoken"]
+__all__ = ["PROTOCOLS", "Budget", "Record", "decoded", "recognised", "spoken"]
 
 PROTOCOLS: dict[str, ModuleType] = {
     "http": web, "tls": tls, "ssh": ssh, "smb2": smb2, "smb1": smb1, "smtp": smtp, "ftp": ftp, "pop3": pop3, "imap": imap,
@@ -94,14 +94,28 @@ def decoded(transcript: Transcript, *, budget: Budget | None = None) -> pd.DataF
 
 def spoken(talk: Talk) -> str | None:
     """Return the protocol of a conversation: by its first bytes, else by its ports; None where neither tells."""
-    heads = talk.heads
+    return recognised(talk.proto, talk.ports if talk.depth == 0 else (0, 0), talk.heads)
+
+
+def recognised(proto: str, ports: tuple[int, int], heads: tuple[bytes, bytes]) -> str | None:
+    """Return the protocol of a conversation.
+
+    Parameters
+    ----------
+    proto
+        ``"tcp"`` or ``"udp"``.
+    ports
+        Of src and of dst.
+    heads
+        The first bytes of both.
+    """
     if not any(heads):
         return None
     for name, module in PROTOCOLS.items():
-        if talk.proto in module.OVER and module.recognises(*heads):
+        if proto in module.OVER and module.recognises(*heads):
             return name
     for name, module in PROTOCOLS.items():
-        if talk.proto in module.OVER and talk.depth == 0 and talk.ports[1] in module.PORTS and module.possible(*heads):
+        if proto in module.OVER and ports[1] in module.PORTS and module.possible(*heads):
             return name
     return None
 
@@ -159,6 +173,6 @@ def _guarded(name: str, talk: Talk, caveats: list[Caveat], label: str) -> Iterat
 
 
 def _label(transcript: Transcript) -> str:
-    if transcript.caveats:
-        return transcript.caveats[0].evidence
-    return "" if transcript.session is None else str(transcript.session.get("evidence", ""))
+    return (
+        "" if transcript.packets is None or not len(transcript.packets) else str(transcript.packets["evidence"].iloc[0])
+    )

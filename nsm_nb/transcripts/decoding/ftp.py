@@ -35,6 +35,7 @@ class Transfer:
     port: int
     by: str  # who listens: "src" the client, "dst" the server
     restart: int = 0  # REST: the data begin there in the file
+    binary: bool | None = None  # by TYPE, None where it was not said
     answer: bytes = b""
 
 
@@ -65,6 +66,7 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Transfer]:
     asked: Transfer | None = None
     secured = False
     restart = 0
+    binary: bool | None = None
     order = list(talk.lines())
     for place, (stream, line) in enumerate(order):
         if stream is talk.dst:
@@ -96,13 +98,15 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Transfer]:
         if verb in ("PORT", "EPRT"):
             where = _active(verb, argument) or where
             fields["endpoint"] = f"{where[0]} port {where[1]}"
+        elif verb == "TYPE":
+            binary = argument[:1].upper() in (b"I", b"L")
         elif verb == "REST" and argument.isdigit():
             restart = int(argument[:15])
         elif verb in _DATA:
             if asked is not None:
                 yield asked  # its reply is missing
             at = stream.place(line.start)
-            asked = Transfer(verb, argument, _DATA[verb], at.time, at.frame, at.offset, *where, restart)
+            asked = Transfer(verb, argument, _DATA[verb], at.time, at.frame, at.offset, *where, restart, binary)
             fields["endpoint"] = f"{where[0]} port {where[1]}" if where[1] else ""
         yield talk.record("ftp", stream, line.start, line.end, "command", line.data, **fields)
     if asked is not None:
