@@ -7,13 +7,11 @@ where they overlap others, the others count.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from nsm_nb.transcripts.columns import Columns
 from nsm_nb.transcripts.segments import wrong_checksums
 
 __all__ = ["Decoys", "decoys"]
@@ -36,28 +34,18 @@ class Decoys:
         return self.checksum | self.ttl
 
 
-def decoys(
-    packets: pd.DataFrame,
-    from_src: np.ndarray,
-    *,
-    evidence: Mapping[str, str | os.PathLike] | None = None,
-    rows: np.ndarray | None = None,
-) -> Decoys:
+def decoys(columns: Columns, *, rows: np.ndarray | None = None) -> Decoys:
     """Return which packets of a TCP session are odd among those of their side.
 
     Parameters
     ----------
-    packets
-        Rows of PACKETS of one session.
-    from_src
-        Of each packet, True where src sent it.
-    evidence
-        The path of each `evidence` label; the labels are paths where not given.
+    columns
+        The packets.
     rows
         Whose checksums are looked at; those of all where it is None.
     """
-    ttl = packets["ttl"].to_numpy(np.int64, na_value=-1)
-    nearer = np.zeros(len(packets), bool)
+    ttl, from_src = columns.numbers("ttl", -1), columns.from_src
+    nearer = np.zeros(len(columns), bool)
     usual = [-1, -1]
     for number, own in enumerate((from_src, ~from_src)):
         values = ttl[own & (ttl >= 0)]
@@ -69,7 +57,7 @@ def decoys(
         odd = own & (ttl >= 0) & (ttl <= usual[number] - _NEARER)
         if odd.sum() * _RARE <= len(values):
             nearer |= odd
-    wrong = wrong_checksums(packets, evidence=evidence, rows=rows)
+    wrong = wrong_checksums(columns, rows)
     for own in (from_src, ~from_src):
         known = own & (wrong >= 0)
         if (wrong[own] == 1).sum() * _RARE > known.sum():

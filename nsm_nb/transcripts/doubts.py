@@ -26,7 +26,7 @@ _FEW = 5  # frames that are named with what they hold
 _SYN = 0x02
 
 
-def of_session(session: pd.Series | None, from_src: Sequence[bool], label: str) -> list[Caveat]:
+def of_session(session: pd.Series | None, from_src: np.ndarray, label: str) -> list[Caveat]:
     """Return the doubts about who spoke with whom: a guessed direction first, then a side that is not there."""
     told = []
     known = True if session is None else session.get("direction_known", True)
@@ -34,7 +34,7 @@ def of_session(session: pd.Series | None, from_src: Sequence[bool], label: str) 
         told.append(
             Caveat(label, None, None, "direction", "the opening was not seen: who is src and who dst is a guess")
         )
-    if len(set(from_src)) == 1:
+    if from_src.all() or not from_src.any():
         side = "dst" if from_src[0] else "src"
         told.append(Caveat(label, None, None, "one side", f"nothing from {side} is in the evidence"))
     return told

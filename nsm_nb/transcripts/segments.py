@@ -6,24 +6,22 @@ it is read.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pandas as pd
 
 from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats.spans import Spans
 from nsm_nb.full_content.frames import payload_bytes
 from nsm_nb.text import printable
+from nsm_nb.transcripts.columns import Columns
 from nsm_nb.transcripts.datagrams import Broken, Datagram, carried
 
 __all__ = ["Segments", "Source", "of_datagrams", "segments", "wrong_checksums"]
 
-_LINK_SIZES = {"eth": 14, "raw": 0, "null": 4, "sll": 16, "sll2": 20}  # bytes before IP, tags not counted
 _CHUNK = 4 << 20  # bytes that are read at once
 _GAP = 64 << 10  # bytes between two payloads that are rather read than jumped over
 
@@ -71,22 +69,17 @@ class Segments:
         return self.source.read(parts, np.zeros(len(parts), np.int64), self.held[parts])
 
 
-def segments(
-    packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLike] | None = None
-) -> tuple[Segments, list[Broken]]:
+def segments(columns: Columns) -> tuple[Segments, list[Broken]]:
     """Return what the packets of one TCP session carry, and which IP datagrams of it are broken."""
-    from_src = packets["to_dst"].to_numpy(bool)
-    if packets["fragment"].notna().any():
-        found, broken = carried(packets, evidence=evidence)
+    from_src = columns.from_src
+    if columns.fragmented.any():
+        found, broken = carried(columns.packets, evidence=columns.evidence)
         return of_datagrams(found, from_src), broken
-    count = len(packets)
-    size = packets["payload"].to_numpy(np.int64, na_value=0)
-    source, held = _source(packets, size, evidence)
-    rows = np.arange(count)
-    seq, ack, flags = (
-        packets[name].to_numpy(np.int64, na_value=none) for name, none in (("seq", 0), ("ack", 0), ("tcp_flags", -1))
-    )
-    return Segments(rows, from_src, seq, ack, flags, size, rows, rows, np.zeros(count, np.int64), held, source), []
+    size = columns.numbers("payload")
+    source, held = _source(columns, size)
+    rows = np.arange(len(columns))
+    seq, ack, flags = columns.numbers("seq"), columns.numbers("ack"), columns.numbers("tcp_flags", -1)
+    return Segments(rows, from_src, seq, ack, flags, size, rows, rows, np.zeros(len(rows), np.int64), held, source), []
 
 
 def of_datagrams(datagrams: Sequence[Datagram], from_src: np.ndarray) -> Segments:
@@ -170,73 +163,41 @@ def _stretches(
                 yield own[first:last], np.frombuffer(bytearray(data), np.uint8), start
 
 
-def wrong_checksums(
-    packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLike] | None = None, rows: np.ndarray | None = None
-) -> np.ndarray:
+def wrong_checksums(columns: Columns, rows: np.ndarray | None = None) -> np.ndarray:
     """Return for each packet 1 where its TCP or UDP checksum is wrong, 0 where it is right, -1 where nobody can tell.
 
     Parameters
     ----------
-    packets
-        Rows of PACKETS.
-    evidence
-        The path of each `evidence` label; the labels are paths where not given.
+    columns
+        Packets.
     rows
         Those that are looked at; all where it is None.
     """
     from nsm_nb.kernels import faults
 
-    head = _head_sizes(packets["layers"])
-    captured, offset = packets["captured"].to_numpy(np.int64), packets["offset"].to_numpy(np.int64)
-    wanted = (head >= 0) & (captured == packets["length"].to_numpy(np.int64))
+    head, captured = columns.head, columns.numbers("captured")
+    wanted = (head >= 0) & (captured == columns.numbers("length"))
     if rows is not None:
-        asked = np.zeros(len(packets), bool)
+        asked = np.zeros(len(columns), bool)
         asked[rows] = True
         wanted &= asked
-    paths, file = _paths(packets, evidence)
     size = np.where(wanted, captured - head, 0)
-    begin = offset + head
-    found = np.full(len(packets), -1, np.int8)
-    for some, buffer, start in _stretches(paths, file, begin, size):
+    begin = columns.numbers("offset") + head
+    found = np.full(len(columns), -1, np.int8)
+    for some, buffer, start in _stretches(columns.paths, columns.label, begin, size):
         _, transport = faults.checksums(buffer, begin[some] - start, size[some])
         found[some] = np.where(transport == faults.UNKNOWN, -1, transport == faults.BAD)
     return found
 
 
-def _paths(packets: pd.DataFrame, evidence: Mapping[str, str | os.PathLike] | None) -> tuple[list[Path], np.ndarray]:
-    """Return the files that packets are in, and of each packet the number of its own."""
-    labels = packets["evidence"].astype("category")
-    names = labels.cat.categories.tolist()
-    paths = [Path(evidence[name] if evidence is not None and name in evidence else name) for name in names]
-    return paths, labels.cat.codes.to_numpy()
-
-
-def _source(
-    packets: pd.DataFrame, size: np.ndarray, evidence: Mapping[str, str | os.PathLike] | None
-) -> tuple[Source, np.ndarray]:
+def _source(columns: Columns, size: np.ndarray) -> tuple[Source, np.ndarray]:
     """Return where the payload of unfragmented packets is, and how many bytes of each were captured."""
-    head = _head_sizes(packets["layers"])
-    octets = packets["octets"].to_numpy(np.int64, na_value=-1)
+    head, octets = columns.head, columns.numbers("octets", -1)
     # where headers say more than the frame holds, only reading them again tells where the payload begins
-    plain = ((head >= 0) & (octets >= size) & (head + octets <= packets["length"].to_numpy(np.int64))) | (size == 0)
-    if not plain.all() or (evidence is not None and not set(packets["evidence"].dropna().unique()) <= set(evidence)):
-        payloads = payload_bytes(packets, evidence=evidence)
+    plain = ((head >= 0) & (octets >= size) & (head + octets <= columns.numbers("length"))) | (size == 0)
+    if not (plain.all() and columns.known):
+        payloads = payload_bytes(columns.packets, evidence=columns.evidence)
         return _Held.of([each.data for each in payloads]), np.array([len(each.data) for each in payloads], np.int64)
     place = head + octets - size
-    held = np.clip(packets["captured"].to_numpy(np.int64) - place, 0, size)
-    return _OnDisk(*_paths(packets, evidence), packets["offset"].to_numpy(np.int64) + place), held
-
-
-def _head_sizes(layers: pd.Series) -> np.ndarray:
-    """Return the bytes before the IP header of each packet; -1 where a tunnel or a link makes them unknown."""
-    layers = layers.astype("category")
-    sizes = [_head_size(str(chain).split(":")) for chain in layers.cat.categories]
-    return np.array([*sizes, -1], np.int64)[layers.cat.codes.to_numpy()]
-
-
-def _head_size(chain: Sequence[str]) -> int:
-    size = _LINK_SIZES.get(chain[0], -1)
-    rest = list(chain[1:])
-    while size >= 0 and rest and rest[0] == "vlan":
-        size, rest = size + 4, rest[1:]
-    return size if len(rest) == 2 and rest[0] in ("ip", "ipv6") else -1
+    held = np.clip(columns.numbers("captured") - place, 0, size)
+    return _OnDisk(columns.paths, columns.label, columns.numbers("offset") + place), held

@@ -14,6 +14,7 @@ import pandas as pd
 from nsm_nb.errors import NsmError
 from nsm_nb.schema import PACKETS, Caveat
 from nsm_nb.transcripts import doubts, marks
+from nsm_nb.transcripts.columns import Columns
 from nsm_nb.transcripts.datagrams import Datagram, carried
 from nsm_nb.transcripts.decoys import Decoys, decoys
 from nsm_nb.transcripts.segments import Segments, segments
@@ -189,21 +190,19 @@ def transcript(
         Where the packets are of no session, or of more than one.
     """
     packets, session = _of_one_session(packets, session)
-    from_src = packets["to_dst"].to_numpy(bool)
-    proto = str(packets["proto"].array[0])
-    labels = packets["evidence"].astype("category").array
-    rows = Rows(packets["time"].array, packets["frame"].tolist(), from_src, *_used(labels))
+    columns = Columns(packets, evidence)
+    proto = str(columns.array("proto")[0])
+    from_src = columns.from_src
+    rows = Rows(columns.array("time"), columns.numbers("frame").tolist(), from_src, columns.labels, columns.label)
     label = rows.labels[0]
     caveats = doubts.of_session(session, from_src, label)
     # a fragment that was captured whole misses nothing by itself
-    cut = packets["captured"].to_numpy() < packets["length"].to_numpy()
-    fragmented = packets["fragment"].notna().to_numpy()
-    cut = cut if not fragmented.any() else cut | ~fragmented
+    cut = ~columns.fragmented | (columns.numbers("captured") < columns.numbers("length"))
     beside: list[marks.Mark] = []
     conflicts: list[Version] = []
     if proto == "tcp":
-        these, broken = segments(packets, evidence=evidence)
-        pairs, odd = _connections(packets, these, from_src, evidence, policy)
+        these, broken = segments(columns)
+        pairs, odd = _connections(columns, these, policy)
         pieces = placed(these, pairs)
         turns, starts = _runs(rows, these, pieces)
         places = Places.of(rows, pieces.side, pieces.position, pieces.row)
@@ -229,12 +228,12 @@ def transcript(
     strays = [rows.turn(each.rows, 0, each.unplaced) for each in broken if each.unplaced] + strays
     first = int(np.argmax(from_src))
     ends = ("src", "dst") if from_src[first] else ("dst", "src")
-    ips = [packets[f"{end}_ip"].array[first] for end in ends]
-    ports = [packets[f"{end}_port"].array[first] for end in ends]
+    ips = [columns.array(f"{end}_ip")[first] for end in ends]
+    ports = [columns.array(f"{end}_port")[first] for end in ends]
     numbers = [None if pd.isna(port) else int(port) for port in ports]
     sensor = None if session is None else session.get("sensor")
     return Transcript(
-        proto, str(ips[0]), numbers[0], str(ips[1]), numbers[1], turns, caveats, packets["time"].min(),
+        proto, str(ips[0]), numbers[0], str(ips[1]), numbers[1], turns, caveats, rows.times.min(),
         "" if sensor is None or pd.isna(sensor) else str(sensor), session, strays, beside, conflicts, policy, packets,
         names or {}, places,
     )  # fmt: skip
@@ -243,50 +242,40 @@ def transcript(
 def _of_one_session(packets: pd.DataFrame, session: pd.Series | None) -> tuple[pd.DataFrame, pd.Series | None]:
     """Return the packets of the session in the order of time, and its row where it is known."""
     PACKETS.require(packets, "evidence", "frame", "time", "proto", "session", "to_dst", "offset", "payload")
-    none = packets["session"].isna().to_numpy()
-    if len(packets) and none.all():
+    column = packets["session"].array
+    if len(packets) and column.isna().all():
         from nsm_nb.sessions import assemble
 
         rows, packets = assemble(packets)
         session = rows.iloc[0] if session is None and len(rows) == 1 else session
-        none = packets["session"].isna().to_numpy()
+        column = packets["session"].array
+    none = column.isna()
     if none.any():
-        packets = packets[~none]
+        packets, column = packets[~none], column[~none]
     if not len(packets):
         raise NsmError("there are no packets of a session here; give the rows of packets_of(session)")
-    numbers = packets["session"].to_numpy(np.int64)
+    numbers = column.to_numpy(np.int64)
     if (numbers != numbers[0]).any():
         raise NsmError(
             f"these packets are of {len(np.unique(numbers))} sessions; a transcript is of one: "
             "choose by packets[packets.session == number]"
         )
-    labels = packets["evidence"]
-    if labels.nunique() > 1:  # of one capture the order in which they were captured is better than that of clocks
+    if (
+        packets["evidence"].nunique() > 1
+    ):  # of one capture the order in which they were captured is better than that of clocks
         packets = packets.sort_values("time", kind="stable")
     return packets, session
 
 
-def _used(labels: pd.Categorical) -> tuple[list[str], np.ndarray]:
-    """Return the captures that packets are of, and of each packet the number of its own."""
-    used, number = np.unique(labels.codes, return_inverse=True)
-    return [str(labels.categories[code]) for code in used], number
-
-
-def _connections(
-    packets: pd.DataFrame,
-    these: Segments,
-    from_src: np.ndarray,
-    evidence: Mapping[str, str | os.PathLike] | None,
-    policy: str,
-) -> tuple[list[tuple[Side, Side]], Decoys]:
+def _connections(columns: Columns, these: Segments, policy: str) -> tuple[list[tuple[Side, Side]], Decoys]:
     """Return the streams, and which packets are odd: in long ones they are looked for where segments conflict."""
     large = int(these.size.sum()) > IN_MEMORY
     control = (these.flags >= 0) & (these.flags & 0x07 > 0)  # FIN, SYN and RST
-    odd = decoys(packets, from_src, evidence=evidence, rows=these.row[control] if large else None)
+    odd = decoys(columns, rows=these.row[control] if large else None)
     pairs = connections(these, policy=policy, doubtful=odd.any[these.row] if odd.any.any() else None)
     if large and any(side.conflicts for pair in pairs for side in pair):
         about = [each.arrival for pair in pairs for side in pair for each in side.conflicts]
-        odd = decoys(packets, from_src, evidence=evidence, rows=np.unique(_near(these, about)))
+        odd = decoys(columns, rows=np.unique(_near(these, about)))
         if odd.any.any():
             pairs = connections(these, policy=policy, doubtful=odd.any[these.row])
     return pairs, odd
@@ -325,11 +314,12 @@ def _runs(rows: Rows, these: Segments, pieces: Pieces) -> tuple[list[Turn], list
     positions, packet = pieces.position[starts].tolist(), pieces.row.tolist()
     frames, several = rows.frames, len(rows.labels) > 1
     turns, at = [], 0
-    for (start, end, low, high, gap, side, size), position in zip(told, positions, strict=True):
+    times = zip(rows.times[first], rows.times[last], strict=True)
+    for (start, end, _, _, gap, side, size), position, span in zip(told, positions, times, strict=True):
         own = packet[start:end]
         numbers = (frames[own[0]],) if len(own) == 1 else tuple([frames[row] for row in dict.fromkeys(own)])
         evidence = rows.evidence_of(own) if several else ""
-        turns.append(Turn(SIDES[side], *rows.span(low, high), numbers, position, data[at : at + size], gap, evidence))
+        turns.append(Turn(SIDES[side], *span, numbers, position, data[at : at + size], gap, evidence))
         at += size
     return turns, begins
 
