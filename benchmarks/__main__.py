@@ -11,7 +11,20 @@ from pathlib import Path
 # before numpy and arrow ask how many cores there are
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from benchmarks import brush, cases, filtering, logs, measuring, reading, rows, starting, tables, writing
+from benchmarks import (
+    brush,
+    cases,
+    conversations,
+    filtering,
+    logs,
+    measuring,
+    queue,
+    reading,
+    rows,
+    starting,
+    tables,
+    writing,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = {
@@ -19,11 +32,13 @@ PARTS = {
     "read": reading.measure_reading,
     "peers": reading.measure_peers,
     "sessions": cases.measure_sessions,
-    "transcripts": cases.measure_transcripts,
+    "transcripts": conversations.measure_transcripts,
     "open": cases.measure_opening,
     "memory": cases.measure_memory,
     "statistics": tables.measure_statistics,
     "brush": brush.measure_brush,
+    "correlate": queue.measure_correlation,
+    "queue": queue.measure_queue,
     "rows": rows.measure_rows,
     "filters": filtering.measure_filters,
     "logs": logs.measure_logs,

@@ -141,7 +141,7 @@ class Judging:
     def alert_places(self, names: Sequence[str]) -> np.ndarray:
         """Return where alerts stand in `alerts`, -1 for those that are not in this case."""
         # made once: asked of a column of Arrow's strings, each question would take apart all of its values
-        index = self._kept("alert places", lambda: pd.Index(self.alerts["alert"].to_numpy(object)))
+        index = self._kept("alert places", lambda: pd.Index(self.alerts["alert"].to_numpy(object), dtype=object))
         return index.get_indexer(pd.Index(names, dtype=object))
 
     def groups(

@@ -78,7 +78,7 @@ class Queue:
         return fresh or news.whole or bool(news.changed)
 
     def _take_alerts(self) -> None:
-        names = pd.Index(self.case.alerts["alert"].to_numpy(object))
+        names = pd.Index(self.case.alerts["alert"].to_numpy(object), dtype=object)  # not Arrow's: see alert_places
         codes = np.full(len(names), _NEW, np.int8)
         here = names.get_indexer(self._names)
         codes[here[here >= 0]] = self._codes[here >= 0]

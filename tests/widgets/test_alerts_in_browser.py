@@ -80,7 +80,8 @@ def test_the_queue_is_cleared_with_the_keyboard_alone(notebook):
         if page.evaluate(IN_QUEUE):
             break
     assert page.evaluate(IN_QUEUE)
-    columns = [each.strip(" ▲▼") for each in page.locator("[aria-label='alert queue'] [role='columnheader']").all_text_contents()]  # fmt: skip
+    headings = page.locator("[aria-label='alert queue'] [role='columnheader']").all_text_contents()
+    columns = [each.strip(" ▲▼") for each in headings]
     message, src = columns.index("event message"), columns.index("src ip")
     page.keyboard.press("j")
 
