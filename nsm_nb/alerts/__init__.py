@@ -2,7 +2,7 @@
 
 from nsm_nb.alerts import views
 from nsm_nb.alerts.correlation import correlate
-from nsm_nb.alerts.events import retold, same_event
+from nsm_nb.alerts.events import retold, same_event, told_by
 from nsm_nb.alerts.join import join
 from nsm_nb.alerts.maps import Maps, is_map, maps, named
 from nsm_nb.alerts.packet import contents, packet
@@ -11,5 +11,5 @@ from nsm_nb.alerts.rules import rules
 
 __all__ = [
     "Maps", "contents", "correlate", "is_map", "join", "maps", "named", "packet", "related", "retold", "rules", "same_event",
-    "views",
+    "told_by", "views",
 ]  # fmt: skip

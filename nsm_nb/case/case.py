@@ -260,11 +260,9 @@ class Case(Judging):
     def packets_of(self, session: int) -> pd.DataFrame:
         """Return the packets of a session; empty where it came from flow records."""
         row = self.session(session)
-        table = self._holdings.table(str(row["evidence"]), "packets") if row["source"] == "pcap" else None
-        if table is None:
+        if row["source"] != "pcap":
             return PACKETS.empty()
-        rows = np.flatnonzero(table["session"].array._data == int(session))  # mapped: no copy of the column
-        return table.iloc[rows]
+        return self._holdings.packets_of(str(row["evidence"]), int(session))
 
     def session_of(self, alert: str) -> pd.Series | None:
         """Return the session that an alert is about, None where none was found; `joins` says how it was found."""

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import pandas as pd
 
 from nsm_nb import formats
 from nsm_nb.alerts import is_map, retold
+from nsm_nb.case import rotated
 from nsm_nb.case.doubles import doubled, fullest
 from nsm_nb.case.index import DamagedIndex, Entry, clean, make
 from nsm_nb.case.inventory import File, Progress, sha256_of, survey
@@ -26,7 +28,7 @@ from nsm_nb.formats import netflow
 from nsm_nb.formats.source import read_head
 from nsm_nb.formats.stamps import yearless
 from nsm_nb.full_content import faults
-from nsm_nb.schema import ALERTS, SESSIONS, Caveat, caveats_of, with_caveats
+from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat, caveats_of, with_caveats
 from nsm_nb.sessions import assemble
 from nsm_nb.sessions.identity import uncovered, with_community_id, with_numbers
 from nsm_nb.text import printable
@@ -66,6 +68,7 @@ class Holdings:
         self._tables: dict[tuple[str, str], pd.DataFrame | None] = {}
         self._doubles: pd.Series | None = None
         self._again: np.ndarray | None = None
+        self._runs: list[list[rotated.Piece]] | None = None
 
     # --- files
 
@@ -81,7 +84,7 @@ class Holdings:
         """Hash all files anew, and forget what was read of them."""
         self._trouble.clear()
         self._tables.clear()
-        self._doubles = self._again = None
+        self._doubles = self._again = self._runs = None
         self._files = self._with_columns(
             survey(self._settings.evidence, self._root / "inventory.json", again=True, progress=progress)
         )
@@ -202,6 +205,10 @@ class Holdings:
                 "its bytes; the packets are those of each capture"
             )
             told.append(Caveat(captures[0], None, None, "duplicates", detail))
+        for run in self._rotated():
+            names = _listed([piece.label for piece in run])
+            detail = f"{names} are one capture in {len(run):,} pieces: conversations run on from one to the next"
+            told.append(Caveat(run[0].label, None, None, "rotated", detail))
         again = self._retold()
         for label, count in self._every_alert()["evidence"][again].value_counts().items():
             if count:
@@ -240,8 +247,90 @@ class Holdings:
                 sensor = self._settings.sensor_of(label)
                 if sensor is not None and table is not None and "sensor" in table:
                     table["sensor"] = _filled(table["sensor"], sensor)
+            if name == "packets" and table is not None:
+                table = self._in_run(label, table)
             self._tables[key] = table
         return self._tables[key]
+
+    # --- rotated captures
+
+    def pieces_of(self, label: str) -> list[str]:
+        """Return the captures that a capture is rotated with, in the order of the times inside; else it alone."""
+        run = self._run_of(label)
+        return [label] if run is None else [piece.label for piece in run]
+
+    def _run_of(self, label: str) -> list[rotated.Piece] | None:
+        return next((run for run in self._rotated() if any(piece.label == label for piece in run)), None)
+
+    def _rotated(self) -> list[list[rotated.Piece]]:
+        """Return the captures that are pieces of one; only those with like names are read for it."""
+        if self._runs is None:
+            captures: dict[str, File] = {}
+            for file in self.files():
+                if file.format == "pcap" and file.sha256:
+                    captures.setdefault(file.content, file)
+            names = Counter(rotated.named(file.label) for file in captures.values())
+            pieces = []
+            for file in captures.values():
+                entry = self._entry(file) if names[rotated.named(file.label)] > 1 else None
+                span = {} if entry is None else entry.meta()["tables"].get("packets", {})
+                if span.get("first") is not None:
+                    pieces.append(rotated.Piece(file.label, self._key(file), span["first"], span["last"]))
+            self._runs = rotated.runs(pieces)
+        return self._runs
+
+    def _run_entry(self, run: Sequence[rotated.Piece]) -> Entry:
+        """Return the index of a run: its sessions, and which one each packet is in."""
+        entry = Entry(self._index, rotated.key(run))
+        if entry.there:
+            return entry
+        tables = [self._packets_alone(piece.label) for piece in run]
+        sessions, kept = rotated.assembled(tables, self._settings.idle)
+        sessions = with_numbers(with_community_id(sessions))
+        return make(self._index, rotated.key(run), {"sessions": sessions}, kept)
+
+    def _packets_alone(self, label: str) -> pd.DataFrame:
+        entry = self._entry(self.file(label))
+        return PACKETS.empty() if entry is None else entry.table("packets", label)
+
+    def _in_run(self, label: str, table: pd.DataFrame) -> pd.DataFrame:
+        """Return a capture's packets with the sessions of the run it is a piece of."""
+        run = self._run_of(label)
+        if run is None:
+            return table
+        before = 0
+        for piece in run:
+            if piece.label == label:
+                break
+            before += len(self._packets_alone(piece.label))
+        kept = self._run_entry(run).arrays("packets")
+        return rotated.renumbered(table, kept, slice(before, before + len(table)))
+
+    def _sessions_of_run(self, run: Sequence[rotated.Piece]) -> pd.DataFrame:
+        entry = self._run_entry(run)
+        table = entry.table("sessions", run[0].label)
+        names = pd.Index(
+            [piece.label for piece, many in zip(run, map(self._many, run), strict=True) if many], dtype="str"
+        )
+        table["evidence"] = pd.Categorical.from_codes(
+            entry.arrays("sessions")["piece"], dtype=pd.CategoricalDtype(names)
+        )
+        sensor = self._settings.sensor_of(run[0].label)
+        if sensor is not None:
+            table["sensor"] = _filled(table["sensor"], sensor)
+        return table
+
+    def _many(self, piece: rotated.Piece) -> int:
+        return len(self._packets_alone(piece.label))
+
+    def packets_of(self, label: str, session: int) -> pd.DataFrame:
+        """Return the packets of a session that begins in a capture, from all captures that it is rotated with."""
+        parts = []
+        for piece in self.pieces_of(label):
+            table = self.table(piece, "packets")
+            if table is not None:
+                parts.append(table.iloc[np.flatnonzero(table["session"].array._data == int(session))])  # no copy of it
+        return together(PACKETS, parts)
 
     def _opened(self, entry: Entry, name: str, label: str) -> pd.DataFrame | None:
         """Return a table of the index; where that is damaged it is made again."""
@@ -262,6 +351,13 @@ class Holdings:
                 table = self.table(file.label, name)
                 if table is not None:
                     found[file.label] = table
+        if name == "packets":  # pieces of one capture stand in the order of their times
+            order = {label: place for place, label in enumerate(found)}
+            for run in self._rotated():
+                at = min(order[piece.label] for piece in run if piece.label in order)
+                order |= {piece.label: at for piece in run}
+            rank = {piece.label: number for run in self._rotated() for number, piece in enumerate(run)}
+            found = {label: found[label] for label in sorted(found, key=lambda each: (order[each], rank.get(each, 0)))}
         return found
 
     def sessions(self) -> pd.DataFrame:
@@ -291,10 +387,11 @@ class Holdings:
 
     def _captures(self) -> dict[str, pd.DataFrame]:
         """Return the sessions that were assembled from packets, by the label of their capture."""
-        found = {}
+        found = {run[0].label: self._sessions_of_run(run) for run in self._rotated()}
+        pieces = {piece.label for run in self._rotated() for piece in run}
         for label, table in self.tables("sessions").items():
             captured = _captured(table)
-            if captured.any():
+            if captured.any() and label not in pieces:
                 found[label] = table if captured.all() else table[captured].reset_index(drop=True)
         return found
 
@@ -314,11 +411,11 @@ class Holdings:
             numbers = np.array(sorted(doubled(captures)), np.int64)
             held = {}
             for label in captures if len(numbers) else ():
-                packets = self.table(label, "packets")
-                if packets is not None:
-                    session = packets["session"].to_numpy(np.int64, na_value=-1)
-                    rows = np.isin(session, numbers)
-                    held[label] = packets["captured"][rows].groupby(session[rows]).sum()
+                parts = [self.table(piece, "packets") for piece in self.pieces_of(label)]
+                packets = pd.concat([part[["session", "captured"]] for part in parts if part is not None])
+                session = packets["session"].to_numpy(np.int64, na_value=-1)
+                rows = np.isin(session, numbers)
+                held[label] = packets["captured"][rows].groupby(session[rows]).sum()
             self._doubles = fullest(held)
         return self._doubles
 

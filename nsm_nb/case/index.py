@@ -103,8 +103,27 @@ class Entry:
         )
         return table[list(_SCHEMAS[name].columns)]
 
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Return numbers that were kept beside the tables, mapped from disk.
 
-def make(folder: Path, sha256: str, tables: Mapping[str, pd.DataFrame]) -> Entry:
+        Raises
+        ------
+        DamagedIndex
+            Where they can't be read.
+        """
+        try:
+            batch = _open_ipc(self.place / f"{name}-more.arrow")
+            return {each: batch.column(each).to_numpy(zero_copy_only=True) for each in batch.schema.names}
+        except (OSError, ValueError, KeyError, IndexError) as problem:
+            raise DamagedIndex(f"its index in {self.place} can't be read: {problem}") from problem
+
+
+def make(
+    folder: Path,
+    sha256: str,
+    tables: Mapping[str, pd.DataFrame],
+    arrays: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+) -> Entry:
     """Write the index of one evidence, whole or not at all; return it.
 
     Parameters
@@ -115,6 +134,8 @@ def make(folder: Path, sha256: str, tables: Mapping[str, pd.DataFrame]) -> Entry
         Of the evidence.
     tables
         Any of ``packets``, ``sessions``, ``alerts``; their caveats are kept once each.
+    arrays
+        Numbers to be kept beside them, by name: columns of one length each; `Entry.arrays` gives them back.
 
     Raises
     ------
@@ -133,6 +154,8 @@ def make(folder: Path, sha256: str, tables: Mapping[str, pd.DataFrame]) -> Entry
             meta["caveats"] += [each for each in map(list, caveats_of(table)) if each not in meta["caveats"]]
             write: Callable[[pd.DataFrame, Path], None] = _write_packets if name == "packets" else _write_parquet
             write(table, part / ("packets.arrow" if name == "packets" else f"{name}.parquet"))
+        for name, columns in (arrays or {}).items():
+            _write_ipc(_batch(columns), part / f"{name}-more.arrow")
         (part / "meta.json").write_text(json.dumps(meta, default=int))
         for file in part.iterdir():
             sync(file)
@@ -191,10 +214,15 @@ def _write_packets(table: pd.DataFrame, path: Path) -> None:
         else:
             columns[name] = table[name].to_numpy()
             layout[name] = {"kind": "plain"}
-    batch = pa.record_batch({name: pa.array(np.ascontiguousarray(values)) for name, values in columns.items()})
-    batch = batch.replace_schema_metadata({"layout": json.dumps(layout)})
+    batch = _batch(columns).replace_schema_metadata({"layout": json.dumps(layout)})
     _write_ipc(batch, path)
     _write_ipc(pa.record_batch(names), path.with_name("names.arrow"))
+
+
+def _batch(columns: Mapping[str, np.ndarray]) -> Any:
+    import pyarrow as pa
+
+    return pa.record_batch({name: pa.array(np.ascontiguousarray(values)) for name, values in columns.items()})
 
 
 def _write_ipc(batch: Any, path: Path) -> None:
