@@ -234,6 +234,59 @@ def test_columns_and_bytes_say_the_same(every_kind, line):
     assert known._by_bytes(packets, np.arange(len(packets)), None).tolist() == known.mask(packets).tolist()
 
 
+BEHIND_PPPOES = """
+ether[0] = 0 ; ether[1] = 0x21 ; link[0:2] = 0x57 ; ether[2] = 0x45 ; ether[1] & 1 = 1 ; ether[6:4] > 7 ; not ether[0:4] = 5
+ether proto 0x21 ; ether proto 0x57 ; ether proto 0x42 ; ether proto 0xe0 ; ether proto 0x8137 ; ether proto \\ip
+stp ; iso ; ipx ; netbeui ; atalk ; arp ; ip broadcast ; ip multicast ; ip[0] = 0x45 ; ether[len - 60] = 0
+"""
+# PPP's number, and what is behind it
+PPP = [
+    (0x21, 0x45),
+    (0x57, 0x60),
+    (0x23, 1),
+    (0x31, 2),
+    (0x2B, 3),
+    (0x29, 4),
+    (0x42, 5),
+    (0x8137, 6),
+    (0xF0, 7),
+    (0xC021, 8),
+]
+
+
+@pytest.mark.parametrize("line", [each.strip() for each in BEHIND_PPPOES.replace("\n", ";").split(";") if each.strip()])
+def test_behind_pppoes_the_header_of_ppp_is_asked(tmp_path, tcpdump, line):
+    carried = [struct.pack(">BBHHHB", 0x11, 0, 7, 44, *each) + bytes(range(41)) for each in PPP]
+    frames = [writing.ethernet(each, ethertype=0x8864, vlans=tags) for each in carried for tags in ((), (5,))]
+    path = tmp_path / "a.pcap"
+    packets = numbered(path, [(frame, len(frame)) for frame in (*frames, frames[0][:23])], 1)
+
+    for asked in (f"pppoes and {line}", f"vlan and pppoes and {line}"):
+        wanted = [each[0] for each in tcpdump(path, asked)]
+        assert (np.flatnonzero(matching(packets, asked)) + 1).tolist() == wanted
+
+
+@pytest.mark.parametrize("link", [9, 50, 51])
+def test_protocols_of_ppp_are_asked_by_its_own_numbers(tmp_path, tcpdump, link):
+    head = b"\x11\0\0\7\0\x2c" if link == 51 else b"\xff\x03"
+    frames = [head + struct.pack(">HB", *each) + bytes(range(41)) for each in PPP]
+    path = tmp_path / "a.pcap"
+    packets = numbered(path, [(frame, len(frame)) for frame in frames], link)
+
+    for line in (
+        "stp",
+        "iso",
+        "ipx",
+        "netbeui",
+        "ether proto 0x21",
+        "ether proto 0x8137",
+        "ether proto 0xe0",
+        "ip",
+        "atalk",
+    ):
+        assert (np.flatnonzero(matching(packets, line)) + 1).tolist() == [each[0] for each in tcpdump(path, line)], line
+
+
 def test_ports_and_addresses_of_a_tunnel_are_those_outside(tmp_path):
     inner = writing.ip(writing.tcp(b"x", 40000, 80), "10.0.0.1", "10.0.0.2", 6)
     outer = writing.ethernet(writing.ip(inner, "198.51.100.1", "198.51.100.2", 4))

@@ -109,7 +109,7 @@ class Bytes(Expression):
         if place is None:
             return None
         if self.word in ("ether", "link"):
-            return self._hardware(view, place)
+            return None if self.context.ppp else self._hardware(view, place)
         name, mask = _COLUMNS.get((self.word, place, self.width), ("", 0))
         if not name:
             return None
@@ -147,7 +147,7 @@ class Bytes(Expression):
         place: Any = np.asarray(offset.value).astype(np.int64)
         there = offset.there
         if self.word in ("ether", "link"):
-            start: Any = wire.link_header
+            start: Any = wire.link_header(self.context)
         elif self.word in _NUMBERS:
             start, first = wire.transport(self.context)
             there = first if there is None else there if first is None else there & first

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from nsm_nb.errors import QueryError
 from nsm_nb.full_content.filters import arithmetic, primitives
 from nsm_nb.full_content.filters.arithmetic import Expression
-from nsm_nb.full_content.filters.identifiers import Qualifiers, by_identifier, protocol
+from nsm_nb.full_content.filters.identifiers import Qualifiers, by_identifier, protocol, without_addresses
 from nsm_nb.full_content.filters.names import PROTOCOLS, REFUSED, WORDS
 from nsm_nb.full_content.filters.primitives import Test
 from nsm_nb.full_content.filters.tokens import Token, number, tokens
@@ -259,6 +259,8 @@ class _Parser:
 
     def spread(self, token: Token, word: str, kind: str) -> Test:
         if word in ("", "ether", "link"):
+            if self.context.ppp:
+                raise without_addresses(token)
             return primitives.Ether("dst", None if kind == "multicast" else 0xFFFFFFFFFFFF)
         if kind == "multicast" and word in ("ip", "ip6"):
             return primitives.Group(self.context, 4 if word == "ip" else 6)

@@ -6,15 +6,16 @@ import ipaddress
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from nsm_nb.errors import QueryError
 from nsm_nb.full_content.filters import primitives
-from nsm_nb.full_content.filters.names import ETHERTYPES, IP_PROTOCOLS, PORTS, PROTOCOLS, SAP
+from nsm_nb.full_content.filters.names import ETHERTYPES, IP_PROTOCOLS, PORTS, PROTOCOLS
 from nsm_nb.full_content.filters.primitives import Test
 from nsm_nb.full_content.filters.tokens import Token, number
 from nsm_nb.full_content.filters.wire import Context
 from nsm_nb.query.values import mistake
 from nsm_nb.text import printable
 
-__all__ = ["Qualifiers", "by_identifier", "protocol"]
+__all__ = ["Qualifiers", "by_identifier", "protocol", "without_addresses"]
 
 _IP, _ARP, _RARP = 0x0800, 0x0806, 0x8035
 _TRANSPORTS = {"": ("sctp", "tcp", "udp"), "tcp": ("tcp",), "udp": ("udp",), "sctp": ("sctp",)}
@@ -44,6 +45,15 @@ class Qualifiers(NamedTuple):
                 "protochain": "ip6 protochain 6"}.get(self.kind, "host 10.0.0.7")  # fmt: skip
 
 
+def without_addresses(token: Token) -> QueryError:
+    """Return the error of asking for Ethernet's addresses behind ``pppoes``, where PPP's header is asked, which has none."""
+    return mistake(
+        token.column,
+        f"{token} asks for an address of Ethernet, and PPP, which pppoes steps into, has none; ask before pppoes",
+        "ether broadcast and pppoes",
+    )
+
+
 def protocol(context: Context, word: str) -> Test:
     """Return the test of a protocol's word alone."""
     kind, value = PROTOCOLS[word]
@@ -70,7 +80,7 @@ def by_identifier(context: Context, qualifiers: Qualifiers, token: Token, mask: 
     if kind in ("proto", "protochain"):
         return _protocol(context, qualifiers, token)
     if token.kind == "mac":
-        return _ether(qualifiers, token)
+        return _ether(context, qualifiers, token)
     if qualifiers.word in ("ether", "link"):
         raise mistake(token.column, f"{token} is no Ethernet address", "ether host 00:0c:29:aa:bb:01")
     if token.kind == "name":
@@ -156,11 +166,13 @@ def _six(context: Context, qualifiers: Qualifiers, direction: str, token: Token,
     return primitives.Host6(context, direction, value, size)
 
 
-def _ether(qualifiers: Qualifiers, token: Token) -> Test:
+def _ether(context: Context, qualifiers: Qualifiers, token: Token) -> Test:
     if qualifiers.word not in ("ether", "link") or qualifiers.kind not in ("", "host"):
         raise mistake(
             token.column, f"{token} is an Ethernet address, which ether asks for", f"ether host {printable(token.text)}"
         )
+    if context.ppp:
+        raise without_addresses(qualifiers.token)
     text = token.text
     separator = next((each for each in ":-." if each in text), "")
     parts = text.split(separator) if separator else [text]
@@ -238,9 +250,7 @@ def _protocol(context: Context, qualifiers: Qualifiers, token: Token) -> Test:
     if word in ("ether", "link"):
         if value > 0xFFFF:
             raise mistake(token.column, f"{token} is no ethertype: they go up to 0xffff", "ether proto 0x88cc")
-        if value in (SAP["ipx"], 0x8137):
-            return primitives.Service(context, SAP["ipx"])
-        return primitives.Service(context, value) if value <= 1500 else primitives.Link(context, value)
+        return (primitives.Service if value <= 1500 or value == 0x8137 else primitives.Link)(context, value)
     if value > 0xFF:
         raise mistake(token.column, f"{token} is no protocol of IP: they go up to 255", "ip proto 47")
     make = primitives.Chain if chain else primitives.Proto

@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _LONGEST = 100_000
+_ETHER = "ether host 00:0c:29:aa:bb:01"
 
 
 class Token(NamedTuple):
@@ -70,7 +71,8 @@ def tokens(line: str) -> list[Token]:
     """
     if len(line) > _LONGEST:
         raise mistake(_LONGEST, f"a filter of {len(line):,} characters; up to {_LONGEST:,} are read", "net 10.0.0.0/8")
-    found, place, end = [], 0, len(line.rstrip())
+    found: list[Token] = []
+    place, end = 0, len(line.rstrip())
     while place < end:
         match = _TOKEN.match(line, place)
         if match is None:
@@ -84,7 +86,11 @@ def tokens(line: str) -> list[Token]:
             try:
                 ipaddress.IPv6Address(text)
             except ValueError:
-                raise mistake(token.column, f"{token} is no IPv6 address", "host 2001:db8::1") from None
+                if any(each.text.lower() in ("ether", "link") for each in found[-3:]):
+                    asked = mistake(token.column, f"{token} is no Ethernet address: six pairs of digits", _ETHER)
+                else:
+                    asked = mistake(token.column, f"{token} is no IPv6 address", "host 2001:db8::1")
+                raise asked from None
         found.append(token)
         place = match.end()
     return [*found, Token("end", "", len(line))]

@@ -53,7 +53,7 @@ _PPP = {
     0x0600: 0x25,
     0xFE: 0x23,
     0x42: 0x31,
-    0x8137: 0x2B,
+    0xE0: 0x2B,
     0x8847: 0x281,
 }
 
@@ -95,11 +95,15 @@ class Wire:
         return Wire(self.buffer, self.start[rows], self.captured[rows], self.length[rows], self.link)
 
     @cached_property
-    def link_header(self) -> int | np.ndarray:
+    def radio(self) -> int | np.ndarray:
         """Where the link layer's header starts: behind radiotap's, if that is there."""
         if self.link != _RADIOTAP:
             return 0
         return (self.load(3, 1).value.astype(np.int64) << 8) | self.load(2, 1).value
+
+    def link_header(self, context: Context) -> int | np.ndarray:
+        """Return where the header starts that ``ether[...]`` is asked of: behind ``pppoes`` PPP's, which is its protocol."""
+        return self.network(context) - 2 if context.ppp and self.ethernet else self.radio
 
     def load(self, at: Any, width: int) -> Loaded:
         """Return the big-endian number of `width` bytes at an offset from the start of each frame."""
@@ -122,7 +126,7 @@ class Wire:
         """Return where LLC starts in frames of 802.11, the first byte of frame control, and where these are in bounds."""
         start, there = np.zeros(len(self.start), np.int64), np.ones(len(self.start), bool)
         if self.link == _RADIOTAP:
-            start, there = np.asarray(self.link_header, np.int64), self.load(3, 1).outcomes(True) == TRUE
+            start, there = np.asarray(self.radio, np.int64), self.load(3, 1).outcomes(True) == TRUE
         control = self.load(start, 1)
         there = there & (control.outcomes(True) == TRUE)
         data = (control.value & 0x0C) == 8
@@ -154,7 +158,7 @@ class Wire:
         if not self.wireless:
             return FALSE
         # IEEE 802.11: the third address where data goes to the distribution system, else the first; control has none
-        start, control = self.link_header, self.load(self.link_header, 1)
+        start, control = self.radio, self.load(self.radio, 1)
         data = turned(control.equals(0, 8))
         to_system = turned(self.load(start + 1, 1).equals(0, 1))
         place = either(
@@ -168,7 +172,7 @@ class Wire:
         if not self.wireless:
             return FALSE
         # the second address, or where data comes from the distribution system the third, or the fourth
-        start, control = self.link_header, self.load(self.link_header, 1)
+        start, control = self.radio, self.load(self.radio, 1)
         ways = self.load(start + 1, 1)
         data = turned(control.equals(0, 8))
         third = both(both(data, ways.equals(2, 3)), asked(start + 16))
@@ -249,8 +253,14 @@ class Wire:
         return both(self.type_is(context, 0x86DD), either(following.equals(number), behind))
 
     def service_is(self, context: Context, sap: int) -> Outcomes:
-        """Return where IEEE 802.2 follows with a service access point, such as that of the spanning tree."""
-        if self.ethernet and not context.ppp and not context.labels:
+        """Return where IEEE 802.2 follows with a service access point, such as that of the spanning tree.
+
+        PPP has numbers of its own for some, and is asked for the others as they are; 0x8137 is IPX by its ethertype.
+        """
+        if context.ppp or (self.link in _PLAIN and _PLAIN[self.link][2]):
+            return self.type_is(context, sap)
+        sap = 0xE0 if sap == 0x8137 else sap
+        if self.ethernet and not context.labels:
             at = 12 + 4 * context.vlans
             size = self.load(at, 2)
             short = turned(size.outcomes(size.value > 1500))
