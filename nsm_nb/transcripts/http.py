@@ -255,7 +255,7 @@ def _body(side: Stream, at: int, headers: dict[str, str], until_close: bool) -> 
     if "chunked" in headers.get("transfer-encoding", "").lower():
         body, behind, missing, beyond, whole = _chunks(side, at)
         notes.append("chunks joined" if whole else "chunks joined, the last is not there")
-    elif re.fullmatch(r"[0-9]{1,15}", headers.get("content-length", "")):
+    elif re.fullmatch(r"[0-9]{1,18}", headers.get("content-length", "")):
         size = int(headers["content-length"])
         body, behind, missing, short, beyond = side.take(at, size)
         if short:
@@ -263,6 +263,9 @@ def _body(side: Stream, at: int, headers: dict[str, str], until_close: bool) -> 
     elif until_close:
         body, behind, beyond = side.data[at:], len(side.data), 0
         missing = side.missing(at, behind)
+        if "content-length" in headers:
+            notes.append(f"its Content-Length is no size: {headers['content-length'][:40]}")
+            whole = False
     else:
         return _Body(b"", at, side.missing(at, at), 0, True, [])
     if missing:

@@ -30,6 +30,7 @@ from nsm_nb.transcripts.decoding import (
     smb1,
     smb2,
     smtp,
+    socks,
     ssh,
     telnet,
     tftp,
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["PROTOCOLS", "Budget", "Record", "decoded", "recognised", "spoken"]
 
 PROTOCOLS: dict[str, ModuleType] = {
-    "http": web, "tls": tls, "ssh": ssh, "smb2": smb2, "smb1": smb1, "smtp": smtp, "ftp": ftp, "pop3": pop3, "imap": imap,
-    "irc": irc, "telnet": telnet, "kerberos": kerberos, "dns": dns, "tftp": tftp,
+    "socks": socks, "http": web, "tls": tls, "ssh": ssh, "smb2": smb2, "smb1": smb1, "smtp": smtp, "ftp": ftp, "pop3": pop3,
+    "imap": imap, "irc": irc, "telnet": telnet, "kerberos": kerberos, "dns": dns, "tftp": tftp,
 }  # fmt: skip
 # What is told inside other protocols, found by its mark.
 _SCANNERS = {"log-ons by NTLM": ntlm.records, "tickets of Kerberos": kerberos.tickets}

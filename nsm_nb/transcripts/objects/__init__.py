@@ -17,7 +17,7 @@ import pandas as pd
 from nsm_nb.errors import NsmError
 from nsm_nb.schema import Caveat, with_caveats
 from nsm_nb.text import printable
-from nsm_nb.transcripts.decoding import FAILURES, spoken
+from nsm_nb.transcripts.decoding import FAILURES, socks, spoken
 from nsm_nb.transcripts.decoding.records import Budget, Talk
 from nsm_nb.transcripts.objects import mails, shares, web
 from nsm_nb.transcripts.objects.elsewhere import Connection, Finder, of_ftp, of_tftp
@@ -34,7 +34,7 @@ __all__ = [
     "write_objects", "zip_objects",
 ]  # fmt: skip
 
-CARRIERS = ("http", "ftp", "smtp", "pop3", "imap", "smb2", "smb1", "tftp")  # protocols that carry files
+CARRIERS = ("socks", "http", "ftp", "smtp", "pop3", "imap", "smb2", "smb1", "tftp")  # protocols that carry files
 _MOST = 10_000  # of one session
 _MOST_DEPTH = 2
 
@@ -122,6 +122,8 @@ def _carried(talk: Talk, find: Finder | None, caveats: list[Caveat], label: str)
 def _of(talk: Talk, protocol: str | None, find: Finder | None) -> Iterator[Object | Talk | str]:
     if protocol == "http":
         yield from web.carried(talk)
+    elif protocol == "socks":
+        yield from (each for each in socks.records(talk) if isinstance(each, Talk))
     elif protocol in ("smtp", "pop3", "imap"):
         yield from mails.carried(talk, protocol)
     elif protocol == "smb2":
