@@ -1,8 +1,8 @@
 """Alerts of a sensor that is still running: the case's files of alerts are read on, and its tables take what is new.
 
-A file that grows has no hash to name its alerts by, so those of a followed file are named by its beginning (see
-`nsm_nb.formats.following`). The case remembers which files were followed: their alerts keep these names, and with them
-their verdicts, when the file is whole.
+A file that grows has no hash to name its alerts by, so those that come are named by its beginning (see
+`nsm_nb.formats.following`); those that the case knew before keep their names. The case remembers both, by the file's
+beginning and whatever it is called later: verdicts hold when the file is whole, or was rotated away.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from nsm_nb import alerts as alert_room
@@ -23,6 +24,7 @@ from nsm_nb.case.tables import together
 from nsm_nb.errors import NsmError
 from nsm_nb.formats.following import Follower, follow
 from nsm_nb.schema import ALERTS
+from nsm_nb.text import printable
 
 if TYPE_CHECKING:
     from nsm_nb.case.case import Case
@@ -53,10 +55,11 @@ class Growing:
         self.troubles: dict[str, str] = {}
         self._followers: dict[str, Follower] = {}
         self._parts: dict[str, list[pd.DataFrame]] = {}
+        self._known = _remembered(case.work / _FILE)
         for file in case._holdings.files():
             if file.format is not None and hasattr(formats.reader(file.format), "alerts"):
-                options = {"columns": case.settings.columns_of(file.label)}
-                self._followers[file.label] = follow(file.path, label=file.label, format=file.format, **options)
+                columns = case.settings.columns_of(file.label)
+                self._followers[file.label] = follow(file.path, label=file.label, format=file.format, columns=columns)
 
     def new(self) -> pd.DataFrame:
         """Return the alerts that came since the last call, all of them at the first; the case has them now, too."""
@@ -66,20 +69,18 @@ class Growing:
                 table = follower.new()
             except NsmError as problem:
                 self.troubles[label] = str(problem)
-                log.warning("%s is not followed: %s", label, problem)
+                log.warning("%s is not followed: %s", printable(label), problem)
                 del self._followers[label]
                 continue
             if len(table):
-                came.append(self._seen(label, table))
+                self._remember(label, follower)
+                table = _renamed(table, np.ones(len(table), bool), self._known)
+                sensor = self.case.settings.sensor_of(label)
+                came.append(table if sensor is None else table.assign(sensor=pd.Categorical([sensor] * len(table))))
                 self._parts.setdefault(label, []).append(came[-1])
         if came:
             self._give()
-            _remember(self.case.work / _FILE, {label: each.state for label, each in self._followers.items()})
         return together(ALERTS, came)
-
-    def _seen(self, label: str, table: pd.DataFrame) -> pd.DataFrame:
-        sensor = self.case.settings.sensor_of(label)
-        return table if sensor is None else table.assign(sensor=pd.Categorical([sensor] * len(table)))
 
     def _give(self) -> None:
         case = self.case
@@ -91,37 +92,67 @@ class Growing:
             case._made.pop(name, None)
         case._made["alerts"] = alert_room.named(table, case.maps, case.rules)
 
-
-def _remember(place: Path, states: Mapping[str, formats.following.State]) -> None:
-    known = _remembered(place)
-    found = {label: [state.begins, state.size] for label, state in states.items() if state.size}
-    if any(known.get(label) != each for label, each in found.items()):
+    def _remember(self, label: str, follower: Follower) -> None:
+        state = follower.state
+        if state.begins in self._known:
+            return
+        known = [each for each in self._known.values() if each.label == label]
+        alerts = self.case.alerts
+        mine = alerts[(alerts["evidence"] == label).to_numpy(bool, na_value=False)]
+        if known or not len(mine):  # a new file under an old name, or one of which the case knew nothing
+            named = _Named(label, state.size, state.begins[:12], 0)
+        else:
+            named = _Named(label, state.size, str(mine["alert"].iloc[0]).partition(":")[0], int(mine["record"].max()))
+        self._known[state.begins] = named
+        place = self.case.work / _FILE
         try:
-            write_bytes(place, json.dumps({**known, **found}).encode())
+            write_bytes(place, json.dumps(self._known).encode())
         except OSError as problem:  # a case on a read-only disk
             log.warning("which files were followed can't be kept in %s: %s", place, problem)
 
 
-def _remembered(place: Path) -> dict[str, list]:
+class _Named(NamedTuple):
+    """How the alerts of a followed file are named, apart from its beginning."""
+
+    label: str
+    size: int  # bytes of the beginning
+    first: str  # what the names of those begin with that the case knew before
+    last: int  # the last record of them
+
+
+def _remembered(place: Path) -> dict[str, _Named]:
     try:
         known = json.loads(place.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return {
+            str(begins): _Named(str(each[0]), int(each[1]), str(each[2]), int(each[3]))
+            for begins, each in known.items()
+        }
+    except (OSError, ValueError, RecursionError, TypeError, IndexError, AttributeError, KeyError):
         return {}
-    return known if isinstance(known, dict) else {}
+
+
+def _renamed(alerts: pd.DataFrame, rows: np.ndarray, known: Mapping[str, _Named]) -> pd.DataFrame:
+    """Return alerts of which some rows, named by the beginning of their file, have the names that the case knew before."""
+    names, prefix = alerts["alert"], alerts["alert"].str.partition(":")[0]
+    record = alerts["record"]
+    for begins, each in known.items():
+        mine = rows & ((prefix == begins[:12]) & (record <= each.last)).to_numpy(bool, na_value=False)
+        names = names.mask(mine, f"{each.first}:" + record.astype("str"))
+    return alerts.assign(alert=names)
 
 
 def renamed(alerts: pd.DataFrame, work: Path, paths: Mapping[str, Path]) -> pd.DataFrame:
     """Return alerts of which those of files that were followed once have the names that they had then."""
-    for label, said in _remembered(work / _FILE).items():
-        try:
-            begins, size = str(said[0]), int(said[1])
-        except (TypeError, ValueError, IndexError, KeyError):
-            continue
-        rows = (alerts["evidence"] == label).to_numpy(bool, na_value=False)
-        if label not in paths or not rows.any() or _begins(paths[label], size) != begins:
-            continue
-        records = alerts["record"][rows].astype("str")
-        alerts = alerts.assign(alert=alerts["alert"].mask(rows, (begins[:12] + ":" + records).reindex(alerts.index)))
+    known = _remembered(work / _FILE)
+    if not known or not len(alerts):
+        return alerts
+    labels = alerts["evidence"].astype("str")
+    for label in labels.dropna().unique():
+        for begins, each in known.items():
+            if label in paths and _begins(paths[label], each.size) == begins:
+                rows = (labels == label).to_numpy(bool, na_value=False)
+                names = alerts["alert"].mask(rows, begins[:12] + ":" + alerts["record"].astype("str"))
+                alerts = _renamed(alerts.assign(alert=names), rows, {begins: each})
     return alerts
 
 

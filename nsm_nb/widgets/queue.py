@@ -70,12 +70,13 @@ class Queue:
         if fresh:
             self._take_alerts()
         news = self.case.ledger.status_since(self._mark)
-        if news.whole:
+        anew = news.whole and self._mark is not None and self._mark.id > 0
+        if anew:  # another ledger has taken the place of the one that was
             self._codes[:] = _NEW
             self._unknown, self._groups, self._waiting = {}, None, None
         self._mark = news.mark
         self._take(news.changed)
-        return fresh or news.whole or bool(news.changed)
+        return fresh or anew or bool(news.changed)
 
     def _take_alerts(self) -> None:
         names = pd.Index(self.case.alerts["alert"].to_numpy(object), dtype=object)  # not Arrow's: see alert_places
