@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from nsm_nb.full_content import payload_bytes
 
 __all__ = ["HOLDS", "Content", "contents", "direction", "holds", "packet", "places"]
 
+_BATCH = 32 << 20  # bytes of frames that are read together
 _TRIES = 10_000  # places that are tried for one payload, so that no rule and no payload can make it long
 HOLDS = "it holds what the rule looks for"
 _MODIFIERS = ("offset", "depth", "distance", "within")
@@ -151,10 +153,13 @@ def packet(
     """
     if not len(packets):
         return None
-    payloads = [each.data for each in payload_bytes(packets, evidence=evidence)]
-    carrying = np.array([bool(each) for each in payloads])
     wanted = contents(rule) if rule else []
-    found = [places(data, wanted) if wanted else None for data in payloads]
+    carrying = np.zeros(len(packets), bool)
+    found: list[list[tuple[int, int]] | None] = []
+    for part in _batches(packets["captured"].to_numpy(np.int64)):
+        payloads = [each.data for each in payload_bytes(packets.iloc[part], evidence=evidence)]
+        carrying[part] = [bool(each) for each in payloads]
+        found += [places(data, wanted) if wanted else None for data in payloads]
     holding = _in_direction([place for place, spans in enumerate(found) if spans], rule or "", packets)
     before = (packets["time"] <= alert["time"] + pd.Timedelta(milliseconds=1)).to_numpy()
     exact = (packets["time"] == alert["time"]).to_numpy()
@@ -175,6 +180,13 @@ def packet(
     row = packets.iloc[place].copy()
     row["why"], row["at"] = why, (found[place] or [(pd.NA, 0)])[0][0]
     return row
+
+
+def _batches(sizes: np.ndarray) -> list[slice]:
+    """Return rows in batches of so many bytes that they fit into memory, whatever the session carried."""
+    group = np.cumsum(sizes) // _BATCH
+    cuts = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(sizes)]
+    return [slice(begin, end) for begin, end in pairwise(cuts)]
 
 
 def _in_direction(places: list[int], rule: str, packets: pd.DataFrame) -> list[int]:

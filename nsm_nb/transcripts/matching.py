@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from nsm_nb.alerts.packet import contents, direction, places
+from nsm_nb.alerts.packet import Content, contents, direction, places
 from nsm_nb.transcripts.transcript import Transcript, Turn
 
 __all__ = ["Match", "in_packet", "matching"]
 
-_LONGEST = 16 << 20  # bytes of one side that are searched; no rule's content stands apart further than streams are kept
+_WINDOW = 8 << 20  # bytes of one side that are looked at together
+_OVERLAP = 1 << 20  # and of the window before: contents of a rule stand closer than this
 
 
 class Match(NamedTuple):
@@ -48,12 +49,11 @@ def matching(rule: str, conversation: Transcript, packets: pd.DataFrame) -> list
         if onward is not None and (side == "src") != onward:
             continue
         for run in _runs([turn for turn in conversation.turns if turn.side == side]):
-            spans = places(b"".join(turn.data for turn in run)[:_LONGEST], wanted)
+            spans = _spans(run, wanted)
             if spans:
-                begin, end = spans[0][0], max(span[1] for span in spans)
-                offset = run[0].offset + begin
-                turn = next(each for each in run if each.offset <= offset < each.offset + len(each.data))
-                found.append(Match(side, offset, run[0].offset + end, _frame(turn, offset, packets), turn.time))
+                offset, end = run[0].offset + spans[0][0], run[0].offset + max(span[1] for span in spans)
+                turn = next(each for each in run if each.offset <= offset < each.offset + each.size)
+                found.append(Match(side, offset, end, _frame(turn, offset, packets), turn.time))
     return sorted(found, key=lambda match: match.time)
 
 
@@ -70,11 +70,29 @@ def in_packet(matches: list[Match], packets: pd.DataFrame) -> pd.Series | None:
     return None
 
 
+def _spans(run: list[Turn], wanted: list[Content]) -> list[tuple[int, int]] | None:
+    """Return where the contents stand in a run of turns, which is read a window at a time."""
+    starts = [turn.offset - run[0].offset for turn in run]
+    size = starts[-1] + run[-1].size
+    # places from the start of the payload mean the start of the stream
+    bound = any(each.offset is not None or each.depth is not None for each in wanted)
+    for begin in range(0, 1 if bound else max(size, 1), _WINDOW - _OVERLAP):
+        parts = [
+            turn.read(max(begin - start, 0), _WINDOW - max(start - begin, 0))
+            for turn, start in zip(run, starts, strict=True)
+            if start < begin + _WINDOW and begin < start + turn.size
+        ]
+        spans = places(b"".join(parts), wanted)
+        if spans:
+            return [(begin + first, begin + last) for first, last in spans]
+    return None
+
+
 def _runs(turns: list[Turn]) -> list[list[Turn]]:
     """Return the turns in runs without a gap."""
     runs: list[list[Turn]] = []
     for turn in turns:
-        if runs and not turn.gap and runs[-1][-1].offset + len(runs[-1][-1].data) == turn.offset:
+        if runs and not turn.gap and runs[-1][-1].offset + runs[-1][-1].size == turn.offset:
             runs[-1].append(turn)
         else:
             runs.append([turn])

@@ -59,3 +59,11 @@ def test_the_rules_direction_counts(talked):
 
 def test_a_rule_without_content_matches_nowhere(talked):
     assert matching("alert tcp any any -> any any (sid:1;)", *talked((True, 100, b"secret word"))) == []
+
+
+def test_what_lies_behind_the_first_window_is_found_too(talked, monkeypatch):
+    monkeypatch.setattr("nsm_nb.transcripts.matching._WINDOW", 40)
+    monkeypatch.setattr("nsm_nb.transcripts.matching._OVERLAP", 20)
+    pieces = [(True, 100 + 10 * number, b"%010d" % number) for number in range(30)]
+    (match,) = matching(RULE, *talked(*pieces, (True, 400, b"the secret"), (True, 410, b" word")))
+    assert (match.offset, match.end, match.frame) == (304, 315, 31)
