@@ -1,8 +1,7 @@
-"""Sessions, transcripts, and opening a case: times, and the memory that a table takes."""
+"""Sessions, and opening a case: times, and the memory that a table takes."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 import time
@@ -13,7 +12,7 @@ import nsm_nb as nsm
 from benchmarks import captures
 from benchmarks.measuring import Result, Run, of_samples, run, times
 
-__all__ = ["measure_memory", "measure_opening", "measure_sessions", "measure_transcripts"]
+__all__ = ["case_of", "measure_memory", "measure_opening", "measure_sessions"]
 
 # Programs of fresh processes; each prints its findings as JSON.
 OPENING = """
@@ -69,26 +68,6 @@ def case_of(this: Run) -> Path:
     case = nsm.open_case(place) if (place / "case.toml").exists() else nsm.create_case(place, [capture.resolve()])
     case.index()
     return place
-
-
-def measure_transcripts(this: Run) -> Iterator[Result]:
-    """Yield the time of a transcript in the large capture: a shell's, each time another one, and the largest session's."""
-    case = nsm.open_case(case_of(this))
-    sessions = case.sessions
-    # the intruder's shell, which answered; there is one in each copy of the bundled capture
-    shells = sessions[(sessions["dst_port"] == 31337) & (sessions["dst_payload"] > 0)]
-    both = (sessions["src_payload"] + sessions["dst_payload"]).where(sessions["proto"] == "tcp")
-    largest = sessions.loc[both.fillna(0).astype(int).idxmax()]
-    for name, rows in (
-        ("a shell", shells),
-        ("the largest session", sessions[sessions["session"] == largest["session"]]),
-    ):
-        row = rows.iloc[0]
-        packets, size = row["src_packets"] + row["dst_packets"], row["src_payload"] + row["dst_payload"]
-        turn = itertools.cycle(rows["session"].tolist())
-        seconds, share = times(lambda turn=turn: case.transcript(next(turn)), max(5, this.runs))
-        how = f"case.transcript in the 1 GB case, {packets:,} packets, {size:,} bytes of payload"
-        yield of_samples(f"transcript, {name}", [each * 1e3 for each in seconds], "ms", how, asked="< 20", share=share)
 
 
 def _fresh(program: str, argument: Path) -> tuple[dict[str, float], float]:

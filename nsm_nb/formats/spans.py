@@ -124,6 +124,20 @@ class Spans:
         except (EOFError, OSError):
             return b""
 
+    def fill(self, offset: int, into: memoryview) -> int:
+        """Write the bytes from `offset` on into a buffer; return how many there are, fewer than it has room for at the end."""
+        if not self._plain:
+            data = self.read(offset, len(into))
+            into[: len(data)] = data
+            return len(data)
+        done = 0
+        while done < len(into):
+            got = os.preadv(self._file.fileno(), [into[done:]], offset + done)  # type: ignore[union-attr]
+            if not got:
+                break
+            done += got
+        return done
+
     def _copy(self) -> _Copy:
         state = self._path.stat()
         key = (os.path.realpath(self._path), state.st_size, state.st_mtime_ns)

@@ -246,7 +246,7 @@ def walked(
     many = len(seq)
     opened = int(((flags > 0) & (flags & TH_SYN > 0) & (flags & TH_ACK > 0)).sum())
     words = np.zeros((opened + 1, 2, _WORDS), np.int64)
-    entries = tuple(np.zeros(3 * many + 2, np.int64) for _ in range(5))
+    entries = tuple(np.empty(3 * many + 2, np.int64) for _ in range(5))  # only what is used is ever touched
     connections, count = _walk(from_src, seq, ack, flags, size, words, entries)
     known = np.flatnonzero(entries[3][:count])
     return Entries(*(each[known] for each in entries)), words[:connections]
@@ -334,10 +334,9 @@ def swept(start: np.ndarray, size: np.ndarray, rank: np.ndarray) -> tuple[np.nda
     return owner[:count], position[:count], stop[:count] - position[:count]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def scattered(buffer, begin, length, into, at):
     """Copy pieces of a buffer to where they belong; the caller has checked all bounds."""
     for number in range(len(begin)):
-        here, there = begin[number], at[number]
-        for place in range(length[number]):
-            into[there + place] = buffer[here + place]
+        here, there, size = begin[number], at[number], length[number]
+        into[there : there + size] = buffer[here : here + size]

@@ -47,8 +47,9 @@ def decoys(columns: Columns, *, rows: np.ndarray | None = None) -> Decoys:
     ttl, from_src = columns.numbers("ttl", -1), columns.from_src
     nearer = np.zeros(len(columns), bool)
     usual = [-1, -1]
+    alike = len(ttl) and bool((ttl == ttl[0]).all())
     for number, own in enumerate((from_src, ~from_src)):
-        values = ttl[own & (ttl >= 0)]
+        values = ttl[:1] if alike else ttl[own & (ttl >= 0)]
         if len(values) < _RARE or (values == values[0]).all():
             usual[number] = int(values[0]) if len(values) else -1
             continue
@@ -58,7 +59,7 @@ def decoys(columns: Columns, *, rows: np.ndarray | None = None) -> Decoys:
         if odd.sum() * _RARE <= len(values):
             nearer |= odd
     wrong = wrong_checksums(columns, rows)
-    for own in (from_src, ~from_src):
+    for own in (from_src, ~from_src) if (wrong == 1).any() else ():
         known = own & (wrong >= 0)
         if (wrong[own] == 1).sum() * _RARE > known.sum():
             wrong[own] = 0  # the sensor stood on that host, and its card fills checksums in later

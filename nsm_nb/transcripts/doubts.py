@@ -145,7 +145,7 @@ def _conflicts(conflicts: Sequence[Conflict], rows: Rows, who: str, where: str) 
         kept, other, skipped = _apart(conflict)
         yield Caveat(
             rows.evidence(conflict.arrival),
-            rows.frames[conflict.arrival],
+            int(rows.frames[conflict.arrival]),
             conflict.position + skipped,
             "conflict",
             f"{who} {conflict.position + skipped:,}{where} twice, not alike: {_short(kept)} is shown, "
@@ -156,7 +156,7 @@ def _conflicts(conflicts: Sequence[Conflict], rows: Rows, who: str, where: str) 
         size = sum(len(each.other) for each in rest)
         yield Caveat(
             rows.evidence(rest[0].arrival),
-            rows.frames[rest[0].arrival],
+            int(rows.frames[rest[0].arrival]),
             None,
             "conflict",
             f"{who}s{where} twice, not alike, in {len(rest):,} more places, {size:,} bytes; .conflicts has all",
@@ -184,7 +184,7 @@ def _named(strays: Sequence[Stray], these: Segments, rows: Rows) -> str:
 
 
 def _at(rows: Rows, row: int, kind: str, detail: str) -> Caveat:
-    return Caveat(rows.evidence(row), rows.frames[row], None, kind, detail)
+    return Caveat(rows.evidence(row), int(rows.frames[row]), None, kind, detail)
 
 
 def of_beginning(packets: Segments, told: Sequence[Caveat], label: str) -> list[Caveat]:

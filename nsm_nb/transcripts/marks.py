@@ -101,7 +101,7 @@ def _mark(rows: Rows, place: int, same: Sequence[Event]) -> Mark:
     more = f", captured {got:,} of {size:,} bytes" if first.got >= 0 else f", {size:,} bytes" if size else ""
     said = f": {first.words}" if first.words else ""
     text = f"{who}: {what}, {frames}{more}{said}"
-    spans = (rows.frames[first.row], rows.frames[last.row])
+    spans = (int(rows.frames[first.row]), int(rows.frames[last.row]))
     return Mark(SIDES[first.side], first.kind, rows.times[first.row], spans, len(same), place, text)
 
 
@@ -129,14 +129,14 @@ def events(these: Segments, pairs: Sequence[tuple[Side, Side]], pieces: Pieces, 
 def _empty_keep_alives(these: Segments) -> list[tuple[int, int]]:
     """Return the keep-alives that carry nothing: one number before what the other side waits for (RFC 9293 3.8.4)."""
     found = []
-    bare = (these.size == 0) & ((these.flags & (_FIN | _SYN | _RST | _ACK)) == _ACK) & (these.flags >= 0)
     acks = (these.flags >= 0) & (these.flags & _ACK > 0)
+    bare = acks & (these.size == 0) & (these.flags & (_FIN | _SYN | _RST) == 0)
     for number, own in enumerate((these.from_src, ~these.from_src)):
-        last = np.where(~own & acks, np.arange(len(own)), -1)
-        last = np.maximum.accumulate(last) if len(last) else last
-        known = own & bare & (last >= 0)
-        rows = np.flatnonzero(known)
-        behind = (these.ack[last[rows]] - these.seq[rows]) & 0xFFFFFFFF == 1
+        said = np.flatnonzero(acks & ~own)
+        rows = np.flatnonzero(own & bare)
+        last = np.searchsorted(said, rows) - 1  # what the other side said last before
+        rows, last = rows[last >= 0], last[last >= 0]
+        behind = (these.ack[said[last]] - these.seq[rows]) & 0xFFFFFFFF == 1
         found += [(int(these.row[row]), number) for row in rows[behind].tolist()]
     return found
 
@@ -157,7 +157,10 @@ def resets(these: Segments) -> tuple[list[Event], list[tuple[int, int]]]:
     A reset belongs where its number lies in what its side has sent so far; one that answers a SYN always does.
     """
     rst = np.flatnonzero((these.flags >= 0) & (these.flags & _RST > 0))
-    found, strange = [], []
+    found: list[Event] = []
+    strange: list[tuple[int, int]] = []
+    if not len(rst):
+        return found, strange
     ends = (these.seq + these.size + ((these.flags & _SYN) > 0) + ((these.flags & _FIN) > 0)) & 0xFFFFFFFF
     sends = (these.flags >= 0) & (these.flags & _RST == 0)
     for row in rst[:_LOOKED_AT].tolist():

@@ -22,12 +22,15 @@ from nsm_nb.transcripts.datagrams import Broken, Datagram, carried
 
 __all__ = ["Segments", "Source", "of_datagrams", "segments", "wrong_checksums"]
 
-_CHUNK = 4 << 20  # bytes that are read at once
+_CHUNK = 1 << 20  # bytes that are read at once: they stay in the processor's cache
 _GAP = 64 << 10  # bytes between two payloads that are rather read than jumped over
 
 
 class Source(Protocol):
     """Where captured payload is."""
+
+    def read_into(self, into: np.ndarray, part: np.ndarray, skip: np.ndarray, length: np.ndarray) -> None:
+        """Write bytes of parts one behind the other into a uint8 array."""
 
     def read(self, part: np.ndarray, skip: np.ndarray, length: np.ndarray) -> bytes:
         """Return bytes of parts, one behind the other: of each from `skip` on, `length` of them."""
@@ -112,6 +115,9 @@ class _Held:
         spans = zip(starts.tolist(), (starts + length).tolist(), strict=True)
         return b"".join([self.buffer[at:end] for at, end in spans])
 
+    def read_into(self, into: np.ndarray, part: np.ndarray, skip: np.ndarray, length: np.ndarray) -> None:
+        into[:] = np.frombuffer(self.read(part, skip, length), np.uint8)
+
 
 @dataclass(frozen=True)
 class _OnDisk:
@@ -127,7 +133,6 @@ class _OnDisk:
         return into.tobytes()
 
     def read_into(self, into: np.ndarray, part: np.ndarray, skip: np.ndarray, length: np.ndarray) -> None:
-        """Write bytes of parts one behind the other into a uint8 array."""
         from nsm_nb.kernels.streams import scattered
 
         at = np.cumsum(length) - length
@@ -139,7 +144,11 @@ class _OnDisk:
 def _stretches(
     paths: Sequence[Path], file: np.ndarray, begin: np.ndarray, length: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Yield which spans stand in one stretch of a file, the bytes of that stretch, and where it begins there."""
+    """Yield which spans stand in one stretch of a file, a buffer with that stretch, and where it begins there.
+
+    The buffer is used again for the next stretch.
+    """
+    room = np.empty(0, np.uint8)
     for number, path in enumerate(paths):
         own = np.flatnonzero((file == number) & (length > 0))
         if not len(own):
@@ -153,14 +162,14 @@ def _stretches(
         with Spans(path) as spans:
             for first, last in zip([0, *cuts.tolist()], [*cuts.tolist(), len(own)], strict=True):
                 start, stop = int(where[first]), int(end[last - 1])
-                data = spans.read(start, stop - start)
-                if len(data) < stop - start:
+                if len(room) < stop - start:
+                    room = np.empty(stop - start, np.uint8)
+                if spans.fill(start, memoryview(room)[: stop - start]) < stop - start:
                     raise DamagedEvidence(
                         f"{printable(path)} is shorter than when it was read: byte {stop} is gone; check its hash "
                         "against the case"
                     )
-                # a bytearray, because numba compiles read-only arrays apart
-                yield own[first:last], np.frombuffer(bytearray(data), np.uint8), start
+                yield own[first:last], room, start
 
 
 def wrong_checksums(columns: Columns, rows: np.ndarray | None = None) -> np.ndarray:

@@ -193,7 +193,7 @@ def transcript(
     columns = Columns(packets, evidence)
     proto = str(columns.array("proto")[0])
     from_src = columns.from_src
-    rows = Rows(columns.array("time"), columns.numbers("frame").tolist(), from_src, columns.labels, columns.label)
+    rows = Rows(columns.array("time"), columns.numbers("frame"), from_src, columns.labels, columns.label)
     label = rows.labels[0]
     caveats = doubts.of_session(session, from_src, label)
     # a fragment that was captured whole misses nothing by itself
@@ -312,7 +312,7 @@ def _runs(rows: Rows, these: Segments, pieces: Pieces) -> tuple[list[Turn], list
         ], begins
     data = these.source.read(pieces.part, pieces.skip, pieces.length)
     positions, packet = pieces.position[starts].tolist(), pieces.row.tolist()
-    frames, several = rows.frames, len(rows.labels) > 1
+    frames, several = rows.frames.tolist(), len(rows.labels) > 1
     turns, at = [], 0
     times = zip(rows.times[first], rows.times[last], strict=True)
     for (start, end, _, _, gap, side, size), position, span in zip(told, positions, times, strict=True):

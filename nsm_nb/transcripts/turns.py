@@ -72,7 +72,7 @@ class StoredTurn(Turn):
     def ends(self) -> tuple[int, int]:
         """Its first and its last frame, in the order of its bytes."""
         frames, row = self._rows.frames, self._pieces.row  # type: ignore[attr-defined]
-        return frames[row[0]], frames[row[-1]]
+        return int(frames[row[0]]), int(frames[row[-1]])
 
     @property
     def data(self) -> bytes:  # type: ignore[override]
@@ -86,16 +86,22 @@ class StoredTurn(Turn):
 
     def read(self, offset: int, length: int) -> bytes:
         """Return some of its bytes, counted from its first."""
-        ends, pieces = self._ends, self._pieces  # type: ignore[attr-defined]
         offset, end = max(offset, 0), min(offset + length, self.size)
-        if offset >= end:
-            return b""
+        return b"" if offset >= end else self._these.source.read(*self._spans(offset, end))  # type: ignore[attr-defined]
+
+    def read_into(self, into: np.ndarray, offset: int) -> None:
+        """Fill a uint8 array with bytes from `offset` on, of which there have to be so many."""
+        self._these.source.read_into(into, *self._spans(offset, offset + len(into)))  # type: ignore[attr-defined]
+
+    def _spans(self, offset: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the parts that hold a range of bytes, where in each it begins, and how many bytes of each it takes."""
+        ends, pieces = self._ends, self._pieces  # type: ignore[attr-defined]
         first, last = np.searchsorted(ends, [offset, end - 1], "right")
         inside = slice(int(first), int(last) + 1)
         begins = ends[inside] - pieces.length[inside]
         before = np.maximum(offset - begins, 0)
         taken = np.minimum(ends[inside], end) - begins - before
-        return self._these.source.read(pieces.part[inside], pieces.skip[inside] + before, taken)  # type: ignore[attr-defined]
+        return pieces.part[inside], pieces.skip[inside] + before, taken
 
 
 class Where(NamedTuple):
@@ -111,7 +117,7 @@ class Rows:
     """What a transcript tells of its packets."""
 
     times: pd.api.extensions.ExtensionArray
-    frames: list[int]
+    frames: np.ndarray
     from_src: np.ndarray
     labels: list[str]  # the captures
     label: np.ndarray  # of each row, the number of its capture
@@ -128,7 +134,12 @@ class Rows:
 
     def frames_of(self, rows: Sequence[int] | np.ndarray) -> tuple[int, ...]:
         """Return the frames of rows, each once, in the order in which they are needed."""
-        return tuple([self.frames[row] for row in dict.fromkeys(np.asarray(rows).tolist())])
+        return (
+            tuple(dict.fromkeys(self.frames[np.asarray(rows)].tolist())) if len(self.labels) < 2 else self._each(rows)
+        )
+
+    def _each(self, rows: Sequence[int] | np.ndarray) -> tuple[int, ...]:
+        return tuple([int(self.frames[row]) for row in dict.fromkeys(np.asarray(rows).tolist())])
 
     def evidence_of(self, rows: Sequence[int] | np.ndarray) -> str:
         """Return which captures rows are of, in words; empty where there is one alone."""
@@ -138,7 +149,7 @@ class Rows:
 
     def where(self, row: int) -> Where:
         """Return where a packet stands."""
-        return Where(self.labels[self.label[row]], self.frames[row], self.times[row])
+        return Where(self.labels[self.label[row]], int(self.frames[row]), self.times[row])
 
     def evidence(self, row: int) -> str:
         """Return the capture of a packet."""
