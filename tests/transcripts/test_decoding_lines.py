@@ -22,7 +22,8 @@ def fields_of(table, kind):
 def test_smtp_tells_commands_replies_and_the_message_between():
     table = decoded(said(
         ("dst", b"220 mx ESMTP\r\n"), ("src", b"EHLO h\r\n"), ("dst", b"250-mx\r\n250 SIZE\r\n"), ("src", b"MAIL FROM:<a@x>\r\n"),
-        ("dst", b"250 ok\r\n"), ("src", b"RCPT TO:<b@y>\r\n"), ("dst", b"250 ok\r\n"), ("src", b"DATA\r\n"), ("dst", b"354 go\r\n"),
+        ("dst", b"250 ok\r\n"), ("src", b"RCPT TO:<b@y>\r\n"), ("dst", b"250 ok\r\n"),
+        ("src", b"DATA\r\n"), ("dst", b"354 go\r\n"),
         ("src", MAIL + b"..\r\nMAIL FROM:<no command>\r\n.\r\n"), ("dst", b"250 queued\r\n"), ("src", b"QUIT\r\n"), port=25,
     ))  # fmt: skip
 
@@ -36,8 +37,8 @@ def test_smtp_tells_commands_replies_and_the_message_between():
 
 def test_smtp_refused_data_is_followed_by_commands():
     table = decoded(said(
-        ("dst", b"220 mx ESMTP\r\n"), ("src", b"EHLO h\r\n"), ("dst", b"250 mx\r\n"), ("src", b"DATA\r\n"), ("dst", b"503 no\r\n"),
-        ("src", b"RSET\r\n"), port=25,
+        ("dst", b"220 mx ESMTP\r\n"), ("src", b"EHLO h\r\n"), ("dst", b"250 mx\r\n"), ("src", b"DATA\r\n"),
+        ("dst", b"503 no\r\n"), ("src", b"RSET\r\n"), port=25,
     ))  # fmt: skip
 
     assert "message" not in set(table["kind"])
@@ -100,7 +101,8 @@ def test_ftp_that_is_refused_is_no_transfer():
 def test_pop3_messages_are_told_and_their_lines_are_not_answers():
     table = decoded(said(
         ("dst", b"+OK hi\r\n"), ("src", b"USER a\r\n"), ("dst", b"+OK\r\n"), ("src", b"RETR 1\r\n"),
-        ("dst", b"+OK 70 octets\r\n" + MAIL + b"+OK not an answer\r\n.\r\n"), ("src", b"QUIT\r\n"), ("dst", b"+OK bye\r\n"), port=110,
+        ("dst", b"+OK 70 octets\r\n" + MAIL + b"+OK not an answer\r\n.\r\n"), ("src", b"QUIT\r\n"),
+        ("dst", b"+OK bye\r\n"), port=110,
     ))  # fmt: skip
 
     assert [text for kind, text in told(table, "kind", "text") if kind == "answer"] == [
