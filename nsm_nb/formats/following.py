@@ -1,7 +1,8 @@
 """Alerts of a file that is still being written: each call gives those that came since the last one, whole records only.
 
-A record that is not whole yet waits for the next call. A file that was moved away is read to its end before the new one under
-its name; one that was cut and begins anew is read from its start, and a caveat says what may have been lost.
+A record that is not whole yet waits for the next call. A file that was moved away, or copied and cut, is read to its end
+before the new one under its name, and so are those that were the log between the two, plain or compressed; caveats say what
+could not be found.
 
 The SHA-256 of a file that grows says nothing, so alerts are named by that of its beginning: all up to the end of its first
 record. The name is the same in every call, after a restart, and whoever follows.
@@ -11,20 +12,20 @@ Source: logrotate(8), `create` and `copytruncate`.
 
 from __future__ import annotations
 
-import hashlib
+import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from nsm_nb.errors import UnknownFormat, UnreadableEvidence
-from nsm_nb.formats import FORMATS, find, reader, recognised
+from nsm_nb.errors import NsmError, UnknownFormat, UnreadableEvidence
+from nsm_nb.formats import FORMATS, find, reader, recognised, rotation
 from nsm_nb.formats.compressed import compression
 from nsm_nb.formats.lines import Span
-from nsm_nb.formats.source import HEAD
+from nsm_nb.formats.source import HEAD, open_evidence
 from nsm_nb.schema import ALERTS, Caveat, caveats_of, with_caveats
 from nsm_nb.text import printable
 
@@ -44,6 +45,9 @@ class State(NamedTuple):
     record: int = 1  # number of the record that starts there
     begins: str = ""  # SHA-256 of the file's beginning, of which alerts take their names
     size: int = 0  # bytes of that beginning
+    last: str = ""  # SHA-256 of the bytes before `offset`, by which the file is known again
+    seen: int = 0  # bytes that the file had
+    changed: int = 0  # when it was written last, in nanoseconds since 1970
 
 
 class Follower:
@@ -139,26 +143,29 @@ def alerts_since(
     state = state or State()
     for _ in range(_TRIES):
         parts: list[pd.DataFrame] = []
-        after, caveats = state, []
+        caveats: list[Caveat] = []
+        after = state
         now = _stat(place)
         if now is None:
             return ALERTS.empty(), state
-        if state.inode and (now.st_dev, now.st_ino) != (state.device, state.inode):
-            old = _moved(place, state)
-            if old is None:
-                caveats.append(_lost(label, "was replaced, and the file before it is not beside it any more", state))
-            else:
-                table, _ = _read_on(old, state, label, options)
-                parts.append(table)
+        what = _became(place, state, now)
+        if what:
+            parts, caveats = _left_behind(place, state, what, label, options)
             after = State(format=state.format)
-        elif now.st_size < state.offset or (state.size and _digest(place, state.size) != state.begins):
-            caveats.append(_lost(label, "was cut and begins anew", state))
-            after = State(format=state.format)
+        elif now.st_size < state.seen:
+            gone = state.seen - now.st_size
+            said = (
+                f"{printable(label)} lost its last {gone:,} bytes, which were no whole record yet and had not been read"
+            )
+            caveats.append(Caveat(label, state.record, state.offset, "cut", said))
         if not after.format and now.st_size:
             after = after._replace(format=_format(place, format, now.st_size))
         if after.format and now.st_size:
-            table, after = _read_on(place, after._replace(device=now.st_dev, inode=now.st_ino), label, options)
+            after = after._replace(device=now.st_dev, inode=now.st_ino)
+            table, after = _read_on(place, after, label, _taken(after.format, options))
             parts.append(table)
+        if after.inode:
+            after = after._replace(seen=now.st_size, changed=now.st_mtime_ns)
         then = _stat(place)
         if then is not None and (then.st_dev, then.st_ino) == (now.st_dev, now.st_ino) and then.st_size >= now.st_size:
             break
@@ -177,7 +184,8 @@ def prefix(path: str | os.PathLike, format: str | None = None) -> str:
     """
     name = find(path, "alerts", format)
     size = _beginning(Path(path), name, Path(path).stat().st_size)
-    return _digest(Path(path), size)[:12] if size else ""
+    with Path(path).open("rb") as file:
+        return rotation.digest_of(file, 0, size)[:12] if size else ""
 
 
 # --- one file
@@ -187,17 +195,111 @@ def _read_on(place: Path, state: State, label: str, options: Mapping[str, Any]) 
     """Return the alerts of a file from where it was read to, and the state behind its last whole record."""
     size = place.stat().st_size
     if not state.size:
-        beginning = _beginning(place, state.format, size)
-        if not beginning:
+        state = _named(place, state, size)
+        if not state.size:
             return ALERTS.empty(), state
-        state = state._replace(size=beginning, begins=_digest(place, beginning))
     module = reader(state.format)
     end, count = _whole(place, module, state, size)
     if end <= state.offset:
         return ALERTS.empty(), state
     span = Span(state.offset, state.record, end)
     table = module.alerts(place, label=label, digest=state.begins, span=span, **options)
-    return table, state._replace(offset=end, record=state.record + count)
+    return table, state._replace(offset=end, record=state.record + count, last=_before(place, end))
+
+
+def _before(place: Path, end: int) -> str:
+    with place.open("rb") as file:
+        return rotation.digest_of(file, max(end - rotation.LAST, 0), min(end, rotation.LAST))
+
+
+def _became(place: Path, state: State, now: os.stat_result) -> str:
+    """Return what became of a file that is not the one that was read, in words; nothing where it is."""
+    if state.inode and (now.st_dev, now.st_ino) != (state.device, state.inode):
+        return "was replaced"
+    known = not state.size or rotation.is_continued(place, state.begins, state.size, state.last, state.offset)
+    return "" if now.st_size >= state.offset and known else "was cut and begins anew"
+
+
+def _left_behind(
+    place: Path, state: State, what: str, label: str, options: Mapping[str, Any]
+) -> tuple[list[pd.DataFrame], list[Caveat]]:
+    """Return what was not read of the files that were the log until now, and what there is to say of it."""
+    caveats: list[Caveat] = []
+    old = None
+    if what == "was replaced":
+        old = rotation.moved(place, (state.device, state.inode), state.offset)
+    if old is None and state.size:
+        found = (each.path for each in rotation.siblings(place))
+        told = (state.begins, state.size, state.last, state.offset)
+        old = next((each for each in found if rotation.is_continued(each, *told)), None)
+        if old is not None and what != "was replaced":
+            said = (
+                f"{printable(label)} {what}; it was read to the end of its copy, {printable(old.name)}: what was written "
+                "between the copying and the cutting is in neither"
+            )
+            caveats.append(Caveat(label, state.record, state.offset, "cut", said))
+    middle, missing = rotation.behind(place, old, state.changed)
+    if old is None:
+        words = f"{what}, and the file before it is not beside it any more" if what == "was replaced" else what
+        caveats.append(_lost(label, words, state))
+    for name in missing:
+        said = f"{printable(label)} {what}; {printable(name)} should hold what came before it and is not there: that is lost here"
+        caveats.append(Caveat(label, state.record, None, "cut", said))
+    parts = []
+    for each in ([] if old is None else [old]) + middle:
+        try:
+            parts.append(_to_its_end(each, state if each == old else State(format=state.format), label, options))
+        except (NsmError, EOFError, OSError) as problem:
+            moved = f"{printable(each.name)}, to which it was moved"
+            said = f"{printable(label)} {what}; {moved}, can't be read: {printable(problem)}"
+            caveats.append(Caveat(label, state.record, None, "cut", said))
+    return parts, caveats
+
+
+def _to_its_end(place: Path, state: State, label: str, options: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the alerts of a file that grows no more, from where it was read to; what has no end is told.
+
+    Raises
+    ------
+    NsmError
+        Where it can't be read.
+    """
+    size = place.stat().st_size
+    with place.open("rb") as file:
+        packed = compression(file)
+    if not size or (not packed and size <= state.offset):
+        return ALERTS.empty()
+    if not state.format:
+        state = state._replace(format=find(place, "alerts"))
+    module, options = reader(state.format), _taken(state.format, options)
+    if not state.size:
+        if not packed and not _beginning(place, state.format, size):
+            said = f"{printable(label)}: {printable(place.name)}, to which it was moved, has no whole record"
+            return with_caveats(ALERTS.empty(), [Caveat(label, 1, 0, "cut", said)])
+        state = _named(place, state, size)
+    if not packed:
+        return module.alerts(
+            place, label=label, digest=state.begins, span=Span(state.offset, state.record, size), **options
+        )
+    table = module.alerts(place, label=label, digest=state.begins, **options)
+    caveats = [each for each in caveats_of(table) if each.record is None or each.record >= state.record]
+    table = table[(table["record"] >= state.record).to_numpy(bool)].reset_index(drop=True)
+    table.attrs = {"caveats": caveats}
+    return table
+
+
+def _named(place: Path, state: State, size: int) -> State:
+    """Return the state with the beginning of which alerts take their names; as it was where there is no whole record."""
+    beginning = _beginning(place, state.format, size)
+    if not beginning:
+        return state
+    with open_evidence(place) as file:
+        return state._replace(size=beginning, begins=rotation.digest_of(file, 0, beginning))
+
+
+def _taken(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a format takes: `near` is a hint, of no use to one whose times are whole."""
+    return {each: value for each, value in options.items() if each != "near" or each in _parameters(name)}
 
 
 def _whole(place: Path, module: ModuleType, state: State, size: int) -> tuple[int, int]:
@@ -232,33 +334,22 @@ def _last(place: Path, ends: Sequence[bytes], start: int, size: int) -> int:
 
 def _beginning(place: Path, name: str, size: int) -> int:
     """Return how many bytes go up to the end of the first record; 0 where it is not whole."""
-    with place.open("rb") as file:
+    with open_evidence(place) as file:
+        packed = not isinstance(file, io.BufferedReader)
         if hasattr(reader(name), "whole_until"):
             head = file.read(8)
             length = 8 + int.from_bytes(head[4:], "big") if len(head) == 8 else 0
-            return length if 8 < length <= size else 0
+            length = length if length <= _STEP else min(length, 8)  # one that can't be names the file by its head
+            return length if packed or length <= size else 0
         at = 0
-        for line in _lines(file):
+        for line in iter(lambda: file.readline(_STEP), b""):
             if not line.endswith(b"\n"):
-                return 0
+                # a first line of many megabytes names the file as well by its first one
+                return at + _STEP if len(line) == _STEP else 0
             at += len(line)
             if line.strip() and not line.startswith(b"#"):
                 return at
     return 0
-
-
-def _lines(file: Any) -> Iterator[bytes]:
-    # a first line of many megabytes names the file as well by its first one
-    return iter(lambda: file.readline(_STEP), b"")
-
-
-def _digest(place: Path, size: int) -> str:
-    digest = hashlib.sha256()
-    with place.open("rb") as file:
-        while size > 0 and (part := file.read(min(size, _STEP))):
-            digest.update(part)
-            size -= len(part)
-    return digest.hexdigest()
 
 
 def _format(place: Path, asked: str | None, size: int) -> str:
@@ -306,18 +397,6 @@ def _stat(place: Path) -> os.stat_result | None:
     return found
 
 
-def _moved(place: Path, state: State) -> Path | None:
-    """Return where a file was moved to, within its folder."""
-    for other in place.parent.iterdir():
-        try:
-            found = other.stat()
-        except OSError:  # it went away meanwhile
-            continue
-        if (found.st_dev, found.st_ino) == (state.device, state.inode) and found.st_size >= state.offset:
-            return other
-    return None
-
-
 def _lost(label: str, what: str, state: State) -> Caveat:
     said = (
         f"{printable(label)} {what}: what was written to it behind byte {state.offset:,}, after record {state.record - 1:,}, "
@@ -328,7 +407,7 @@ def _lost(label: str, what: str, state: State) -> Caveat:
 
 def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
     some = [part for part in parts if len(part)] or parts[:1]
-    caveats = [each for part in parts for each in caveats_of(part)]
+    caveats = list(dict.fromkeys(each for part in parts for each in caveats_of(part)))
     if not some:
         return ALERTS.empty()
     table = (
