@@ -12,6 +12,7 @@ import pandas as pd
 from nsm_nb.errors import NsmError, QueryError
 from nsm_nb.text import printable
 from nsm_nb.triage import CATEGORIES
+from nsm_nb.triage.given import analyst_name
 from nsm_nb.widgets import queue_look
 from nsm_nb.widgets.aside import Aside
 from nsm_nb.widgets.beside import Beside
@@ -220,9 +221,8 @@ class Alerts(Frame):
         if unread and self.aside.tabs.value == "messages":
             self.aside.messages.show()
         locks = self.case.ledger.locks("alert")
-        others = {} if not len(locks) else dict(zip(locks["subject"], locks["analyst"], strict=True))
-        for name in self._mine:
-            others.pop(name, None)
+        locks = locks[locks["analyst"] != analyst_name(None)]
+        others = dict(zip(locks["subject"], locks["analyst"], strict=True))
         changed = others != self.queue.locks
         self.queue.locks = others
         return changed
@@ -389,18 +389,16 @@ class Alerts(Frame):
         return [alert for children in groups["children"] for alert in children]
 
     def _tell_target(self) -> None:
+        groups = self.panes.view if self._everything else self.panes.chosen
+        about = f"{plural(sum(map(len, groups['children'])), 'alert')} in {plural(len(groups), 'group')}"
         if self._everything:
-            groups = self.panes.view
-            count = sum(map(len, groups["children"]))
-            self.verdict.about = f"everything that matches: {plural(count, 'alert')} in {plural(len(groups), 'group')}"
+            about = f"everything that matches: {about}"
         elif self.children_grid.selected:
-            many = len(self.children_grid.selected)
-            self.verdict.about = f"{many:,} of {len(self.children_grid.table):,} alerts of this group"
-        elif len(groups := self.panes.chosen):
-            count = sum(map(len, groups["children"]))
-            self.verdict.about = f"{plural(count, 'alert')} in {plural(len(groups), 'group')}"
-        else:
-            self.verdict.about = ""
+            about = f"{len(self.children_grid.selected):,} of {len(self.children_grid.table):,} alerts of this group"
+        elif not len(groups):
+            about = ""
+        who = [] if "who" not in groups else sorted(set(groups["who"].dropna()))
+        self.verdict.about = about + (f"; {printable(', '.join(who))} looks at it, too" if who and about else "")
 
     def _everything_matching(self, everything: bool) -> None:
         self._everything = everything
@@ -460,11 +458,8 @@ class Alerts(Frame):
             self.case.ledger.release(kind="alert")
             self._mine = []
             return
-        others = self.case.ledger.investigate(names)
+        self.case.ledger.investigate(names)
         self._mine = names
-        if len(others):
-            who = ", ".join(sorted(set(others["analyst"])))
-            self.verdict.about = f"{self.verdict.about}; {printable(who)} looks at it, too"
 
     # --- going on ---
 

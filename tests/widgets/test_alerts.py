@@ -3,6 +3,7 @@ from importlib import import_module
 
 import pytest
 
+import nsm_nb as nsm
 from nsm_nb.errors import LedgerError
 from nsm_nb.widgets import Alerts
 
@@ -82,7 +83,10 @@ def test_without_tshark_the_tree_says_what_to_install_and_nothing_else_is_lost(a
 
     alerts.beside.view.value = "tree"
 
-    assert "frame 3620 of staged.pcap" in alerts.beside.packet.text() and "apt install tshark" in alerts.beside.packet.text()
+    assert (
+        "frame 3620 of staged.pcap" in alerts.beside.packet.text()
+        and "apt install tshark" in alerts.beside.packet.text()
+    )
     assert alerts.error == ""
     alerts.beside.view.value = "payload"
     assert "payload, " in alerts.beside.packet.text()
@@ -233,3 +237,136 @@ def test_without_alerts_it_says_how_to_get_some(empty_case):
 
     assert shown.error == "" and "eve.json" in shown.grid.empty
     assert "choose an alert" in shown.aside.join.text()
+
+
+# everything, filters, tabs
+
+
+def test_everything_that_matches_is_judged_whatever_is_marked_and_says_how_many(alerts, case):
+    alerts.ask("message ~ smb2 and not src host 172.16.10.80")
+    alerts.grid.active = 0
+    alerts.grid.selected = [0]
+    alerts.press("A")
+    assert alerts.verdict.about == "everything that matches: 8 alerts in 2 groups"
+    alerts.verdict.comment.value = "workstations list their own share"
+
+    alerts.press("F8")
+
+    assert alerts.status.startswith("8 alerts in 2 groups: NA")
+    assert set(case.verdicts["comment"]) == {"workstations list their own share"}
+    assert not alerts._all.value and not len(alerts.panes.table)
+    alerts.ask("")
+    assert len(alerts.panes.table) == 16
+
+
+def test_a_cell_is_included_excluded_or_asked_for_only(alerts):
+    go_to(alerts, LISTING)
+    alerts.grid.column = "src_ip"
+    alerts.press("+")
+    assert alerts.queue.query == alerts.line.value == "src host 10.10.20.5"
+    assert set(alerts.panes.table["src_ip"].astype(str)) == {"10.10.20.5"}
+    alerts.grid.active, alerts.grid.column = 0, "dst_port"
+    alerts._narrow_buttons["exclude"].click()
+    assert alerts.queue.query == "src host 10.10.20.5 and not dst port 54246"
+    alerts._clear.click()
+    go_to(alerts, LISTING)
+    alerts.grid.column = "sensor"
+    alerts.press("=")
+    assert alerts.queue.query == 'sensor = "suricata"' and len(alerts.panes.table) == 18
+
+
+def test_a_cell_that_is_no_filter_says_so(alerts):
+    alerts.grid.active, alerts.grid.column = 0, "count"
+    assert alerts._narrow_buttons["include"].disabled
+
+    alerts._title.press("+")
+
+    assert "choose a cell" in alerts.error
+
+
+def test_a_wrong_query_is_marked_under_its_word_and_nothing_changes(alerts):
+    alerts.line.submit("priority <= 2 and src net x")
+
+    assert alerts.line.wrong["column"] is not None and alerts.line.wrong["text"]
+    assert len(alerts.panes.table) == 18 and alerts.error == ""
+
+
+def test_it_begins_with_a_query(case):
+    shown = Alerts(case, query="priority <= 1")
+
+    assert shown.line.value == "priority <= 1" and set(shown.panes.table["priority"]) == {1}
+
+
+def test_related_alerts_lead_on(alerts, case):
+    go_to(alerts, LISTING)
+    alerts.aside.tabs.value = "related"
+    table = alerts.aside.related.table
+    assert table["alert"].tolist() == case.related(alerts.alert)["alert"].tolist()
+    other = table["alert"].iloc[-1]
+
+    alerts.aside.related.active = len(table) - 1
+    alerts.aside.related.activate()
+
+    assert alerts.alert == other
+
+
+def test_a_related_alert_that_is_judged_is_gone_to_in_all(alerts, case):
+    go_to(alerts, LISTING)
+    other = case.related(alerts.alert)["alert"].iloc[0]
+    case.judge(other, "NA")
+    alerts.refresh()
+    alerts.go_to(other)
+    assert alerts.tab == "All" and alerts.alert == other
+
+
+def test_the_packet_is_a_key_away(alerts):
+    asked = []
+    alerts.on_packet(lambda evidence, frame: asked.append((evidence, frame)))
+    go_to(alerts, LISTING)
+
+    alerts.press("p")
+
+    assert asked == [("staged.pcap", 3620)]
+
+
+def test_references_are_text(alerts, case):
+    case._made["rules"] = case.rules.assign(references=[["url,evil.example/x", "cve,2003-0352"]] * len(case.rules))
+    go_to(alerts, LISTING)
+    alerts.beside.show(alerts.alert)
+
+    assert "refers to url evil.example/x" in alerts.beside.rule.text()
+    assert "refers to cve 2003-0352" in alerts.beside.rule.text()
+    assert "http://" not in alerts.beside.rule.text()
+
+
+def test_a_following_queue_takes_what_comes_and_pauses(case):
+    place = case.path / "evidence" / "suricata" / "eve.json"
+    whole = place.read_text().splitlines(keepends=True)
+    place.parent.unlink()  # a link to the bundled case's
+    place.parent.mkdir()
+    place.write_text("".join(whole[: len(whole) // 2]))
+    shown = Alerts(nsm.open_case(case.path), follow=True)
+    some = len(shown.case.alerts)
+    assert 0 < some < 79 and shown.tick.every == 2 and shown._pause.layout.display == ""
+    shown.grid.active = 3
+    group = shown.grid.row["group"]
+
+    shown._pause.value = True
+    with place.open("a") as file:
+        file.writelines(whole[len(whole) // 2 :])
+    shown.tick.tick()
+    assert len(shown.case.alerts) == some
+    shown._pause.value = False
+    shown.tick.tick()
+
+    assert len(shown.case.alerts) == 79 and shown.error == ""
+    assert shown.note.startswith("RealTime: 79 alerts in ")
+    assert shown.grid.row["group"] == group
+
+
+def test_keys_are_told_of(alerts):
+    alerts.press("?")
+
+    text = alerts.verdict._help.text()
+    for words in ("F9   ESC", "+ - = include", "/ the query line", "A everything", "p its packet", "a a rule"):
+        assert words in text
