@@ -493,7 +493,7 @@ def _carve(chosen: argparse.Namespace) -> None:
 
 
 def _capture(chosen: argparse.Namespace) -> None:
-    from nsm_nb.full_content.capture import Asked, capture, interfaces
+    from nsm_nb.full_content.capture import MANIFEST, Asked, capture, interfaces
 
     if chosen.list:
         for name, words in interfaces():
@@ -513,9 +513,14 @@ def _capture(chosen: argparse.Namespace) -> None:
         signal.signal(number, stopped)
     print(f"capturing on {printable(chosen.interface)} to {printable(chosen.dir)}; Ctrl-C ends it", file=sys.stderr)
     asked = Asked(chosen.interface, chosen.dir, chosen.filter, chosen.size, chosen.every, chosen.files, chosen.seconds)
-    path = capture(
-        asked, told=lambda file: print(f"{file['name']}  {file['size']:,} bytes  {file['sha256']}", file=sys.stderr)
-    )
+    try:
+        path = capture(
+            asked, told=lambda file: print(f"{file['name']}  {file['size']:,} bytes  {file['sha256']}", file=sys.stderr)
+        )
+    except KeyboardInterrupt:
+        if (chosen.dir / MANIFEST).exists():
+            print(f"not all files are hashed; {printable(chosen.dir / MANIFEST)} says which", file=sys.stderr)
+        raise
     print(printable(path))
 
 

@@ -1,7 +1,8 @@
 """Live capture: dumpcap or tcpdump, whole packets, files by size and time, and a manifest with their hashes.
 
-Nothing is captured unless somebody asks for it. The program runs in a process group of its own and ends with us; a file is
-in the manifest as soon as the program has gone on to the next one.
+Nothing is captured unless somebody asks for it. The program runs in a process group of its own and ends with us. A file is
+in the manifest as soon as it is there, with its size and its hash when they are known: they are null until then, also where
+somebody did not wait for them.
 
 Source: dumpcap(1), tcpdump(8) -C -G -W.
 """
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from nsm_nb.errors import MissingTool, NsmError
 from nsm_nb.full_content.filters import compile
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 _SNAPLEN = 262_144
 _LOOK = 0.3  # seconds between looks at the folder
+_LONGEST = 30  # seconds that the program has to list its interfaces
+_PIECE = 1 << 22  # bytes that are hashed between two looks at the clock
 _PATIENCE = 10  # seconds that the program has to write out its last file
 
 
@@ -66,9 +69,16 @@ def interfaces() -> list[tuple[str, str]]:
         Where the program lists none.
     """
     program = _program()
-    done = subprocess.run(  # noqa: S603 - an argument list
-        [program, "-D"], capture_output=True, text=True, errors="backslashreplace", timeout=30, check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(  # noqa: S603 - an argument list
+            [program, "-D"], capture_output=True, text=True, errors="backslashreplace", timeout=_LONGEST, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        late = isinstance(problem, subprocess.TimeoutExpired)
+        why = f"named no interface within {_LONGEST} s" if late else f"can't be run: {printable(problem)}"
+        raise NsmError(
+            f"{printable(program)} {why}; try {Path(program).name} -D, or ip link, in a terminal"
+        ) from problem
     found = []
     for line in done.stdout.splitlines():
         match = re.match(r"\d+\.\s*(\S+)\s*(.*)", line)
@@ -111,11 +121,19 @@ def capture(
         Where no program is installed that captures.
     NsmError
         Where rights are missing, the interface is not there, the folder can't be written or is not empty of captures.
+    KeyboardInterrupt
+        Where somebody interrupts again while the last files are hashed; the manifest has what is known by then.
     """
     compile(asked.filter)  # says what is wrong better than the program does, and before it starts
     if not asked.interface or asked.interface.startswith("-"):
         raise NsmError(f"{printable(asked.interface)!r} is no interface; nsm-nb capture --list shows them")
     program = _program()
+    size = _size(program, asked)
+    if size != asked.size:
+        log.warning(
+            "%s begins new files in steps of %s: after %s bytes, not %s",
+            Path(program).name, "1 kB" if size is not None and size % 1_000_000 else "1 MB", f"{size:,}", f"{asked.size:,}",
+        )  # fmt: skip
     try:
         asked.folder.mkdir(parents=True, exist_ok=True)
         if (asked.folder / MANIFEST).exists():
@@ -128,6 +146,7 @@ def capture(
 
 
 def _command(program: str, asked: Asked) -> list[str]:
+    size = _size(program, asked)
     # the folder is the working directory: nothing in its path is read as a pattern of names
     stamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S")
     if Path(program).name == "dumpcap":
@@ -136,8 +155,8 @@ def _command(program: str, asked: Asked) -> list[str]:
             command += ["-w", f"capture_{stamp}.pcapng"]
         else:
             command += ["-w", "capture.pcapng"]  # it puts number and time into the name
-        if asked.size is not None:
-            command += ["-b", f"filesize:{max(asked.size // 1000, 1)}"]
+        if size is not None:
+            command += ["-b", f"filesize:{size // 1000}"]
         if asked.every is not None:
             command += ["-b", f"duration:{asked.every}"]
         return [*command, *(["-f", asked.filter] if asked.filter else [])]
@@ -145,8 +164,8 @@ def _command(program: str, asked: Asked) -> list[str]:
     command += ["-w", f"capture_{stamp}.pcap" if asked.every is None else "capture_%Y%m%d%H%M%S.pcap"]
     if asked.every is not None:
         command += ["-G", str(asked.every)]
-    if asked.size is not None:
-        command += ["-C", str(max(asked.size // 1_000_000, 1))]
+    if size is not None:
+        command += ["-C", str(size // 1_000_000)]
     if os.geteuid() == 0:
         command += ["-Z", "root"]  # it would give away the rights to begin the second file
     return [*command, *(["--", asked.filter] if asked.filter else [])]
@@ -213,71 +232,143 @@ class _Running:
         return self.said.read_text("utf-8", "backslashreplace") if self.said.exists() else ""
 
 
+class _Files:
+    """The files of a capture and what is known of them, in the order in which they were begun."""
+
+    def __init__(self, running: _Running, asked: Asked):
+        self._running, self._asked = running, asked
+        self._known: dict[str, dict] = {}
+        self._hash: tuple[str, IO[bytes], Any] | None = None
+
+    def look(self, *, over: bool) -> None:
+        """See which files are there; all but the last are closed, and that one too where the capture is over."""
+        names = _names(self._asked.folder, self._running.before)
+        for name in names:
+            self._known.setdefault(name, {"name": name, "size": None, "sha256": None, "kept": True})
+        for name in names if over else names[:-1]:
+            if self._known[name]["size"] is None:
+                self._known[name]["size"] = (self._asked.folder / name).stat().st_size
+
+    @property
+    def idle(self) -> bool:
+        """True where no file waits for its hash."""
+        return not any(each["size"] is not None and not each["sha256"] for each in self._known.values())
+
+    @property
+    def hashed(self) -> int:
+        """How many have their hash."""
+        return sum(entry["sha256"] is not None for entry in self._known.values())
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def hash(self, until: float) -> dict | None:
+        """Go on with the hashes of closed files up to a time; return the entry of one that is done, None where none is."""
+        if self._hash is None:
+            entry = next(
+                (each for each in self._known.values() if each["size"] is not None and not each["sha256"]), None
+            )
+            if entry is None:
+                return None
+            file = (self._asked.folder / entry["name"]).open("rb")
+            os.fsync(file.fileno())
+            self._hash = entry["name"], file, hashlib.sha256()
+        name, file, digest = self._hash
+        while data := file.read(_PIECE):
+            digest.update(data)
+            if time.monotonic() >= until:
+                return None
+        file.close()
+        self._hash = None
+        self._known[name]["sha256"] = digest.hexdigest()
+        return self._known[name]
+
+    def again(self) -> None:
+        """Begin anew with a hash that was interrupted, which may have been between reading and counting."""
+        if self._hash is not None:
+            self._hash[1].close()
+            self._hash = None
+
+    def keep(self) -> None:
+        """Remove the oldest files beyond those that are kept; the manifest remembers them."""
+        here = [entry for entry in self._known.values() if entry["kept"] and entry["sha256"]]
+        for entry in here[: len(here) - self._asked.files] if self._asked.files is not None else ():
+            (self._asked.folder / entry["name"]).unlink(missing_ok=True)
+            entry["kept"] = False
+
+    def write(self, *, over: bool) -> None:
+        """Write the manifest, whole, over the one before."""
+        running, asked = self._running, self._asked
+        facts = {
+            "interface": printable(asked.interface),
+            "filter": asked.filter,
+            "snaplen": _SNAPLEN,
+            "program": Path(running.program).name,
+            "asked": {"size": asked.size, "every": asked.every, "files": asked.files, "seconds": asked.seconds},
+            "size": _size(running.program, asked),
+            "started": running.started.isoformat(timespec="microseconds"),
+            "ended": datetime.now(UTC).isoformat(timespec="microseconds") if over else None,
+            "counts": _counts(running.heard()) if over else {},
+            "files": list(self._known.values()),
+        }
+        write_whole(asked.folder / MANIFEST, [json.dumps(facts, indent=2).encode() + b"\n"])
+
+
 def _watch(
     running: _Running, asked: Asked, told: Callable[[dict], object] | None, stop: Callable[[], bool] | None
 ) -> None:
-    """Put each file into the manifest as it is done; come back when all are."""
+    """Put each file into the manifest as it is begun, closed and hashed; come back when all are."""
     until = None if asked.seconds is None else time.monotonic() + asked.seconds
-    done: dict[str, dict] = {}
-    over = asked_to_end = False
-    while not over:
+    files = _Files(running, asked)
+    written, ended, over, interrupted = (0, 0, False), False, False, False
+    while not over or files.hashed < len(files):
         try:
-            over = running.process.poll() is not None
-            enough = (until is not None and time.monotonic() >= until) or (stop is not None and stop())
-            if not over and not enough:
+            if not over:
+                over = running.process.poll() is not None
+                if not over and (
+                    ended or (until is not None and time.monotonic() >= until) or (stop is not None and stop())
+                ):
+                    ended = True
+                    running.end()
+                    over = True
+            files.look(over=over)
+            if len(files) and written != (now := (len(files), files.hashed, over)):
+                files.write(over=over)
+                written = now
+            if not over and files.idle:
                 time.sleep(_LOOK)
+            entry = files.hash(time.monotonic() + _LOOK)
+            if entry is not None and told is not None:
+                told(entry)
+            files.keep()
         except KeyboardInterrupt:
-            enough = True
-        if enough and not over:
-            asked_to_end = over = True
-            running.end()
-        names = _files(asked.folder, running.before)
-        closed = [name for name in (names if over else names[:-1]) if name not in done]
-        for name in closed:
-            done[name] = _entry(asked.folder / name)
-            if told is not None:
-                told(done[name])
-        _keep(asked, done)
-        if (closed or over) and names:
-            _manifest(running, asked, list(done.values()), over=over)
-    if not asked_to_end and running.process.returncode:
+            files.again()
+            if interrupted:  # nobody waits for the hashes
+                running.end()
+                files.look(over=True)
+                files.write(over=True)
+                raise
+            ended = interrupted = True
+    if len(files):
+        files.write(over=True)
+    if not ended and running.process.returncode:
         why = _why(running.heard()) or "the program that captures ended by itself"
-        raise NsmError(why + (f"; {len(done)} files are in {printable(asked.folder / MANIFEST)}" if done else ""))
+        where = f"; {len(files)} files are in {printable(asked.folder / MANIFEST)}" if len(files) else ""
+        raise NsmError(why + where)
 
 
-def _files(folder: Path, before: set[str]) -> list[str]:
+def _names(folder: Path, before: set[str]) -> list[str]:
     """Return the files of this capture in the order in which they were begun."""
     found = [path.name for path in folder.iterdir() if path.name.startswith("capture_") and path.name not in before]
     return sorted(found, key=lambda name: [int(each) for each in re.findall(r"\d+", name)])
 
 
-def _entry(path: Path) -> dict:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"name": path.name, "size": path.stat().st_size, "sha256": digest, "kept": True}
-
-
-def _keep(asked: Asked, done: dict[str, dict]) -> None:
-    """Remove the oldest files beyond those that are kept; the manifest remembers them."""
-    here = [entry for entry in done.values() if entry["kept"]]
-    for entry in here[: len(here) - asked.files] if asked.files is not None else ():
-        (asked.folder / entry["name"]).unlink(missing_ok=True)
-        entry["kept"] = False
-
-
-def _manifest(running: _Running, asked: Asked, files: list[dict], *, over: bool) -> None:
-    facts = {
-        "interface": printable(asked.interface),
-        "filter": asked.filter,
-        "snaplen": _SNAPLEN,
-        "program": Path(running.program).name,
-        "started": running.started.isoformat(timespec="microseconds"),
-        "ended": datetime.now(UTC).isoformat(timespec="microseconds") if over else None,
-        "counts": _counts(running.heard()) if over else {},
-        "files": files,
-    }
-    write_whole(asked.folder / MANIFEST, [json.dumps(facts, indent=2).encode() + b"\n"])
+def _size(program: str, asked: Asked) -> int | None:
+    """Return at how many bytes the program begins a new file: dumpcap in steps of 1 kB, tcpdump of 1 MB."""
+    if asked.size is None:
+        return None
+    step = 1000 if Path(program).name == "dumpcap" else 1_000_000
+    return max(asked.size // step, 1) * step
 
 
 def _counts(said: str) -> dict[str, int]:

@@ -170,6 +170,128 @@ def alive(number):
         return False
 
 
+FAKE = """#!/bin/sh
+# a large file that is closed, and a small one that is open until it is asked to end
+trap 'exit 0' INT
+truncate -s {size} capture_00001_20260101000000.pcapng
+echo x > capture_00002_20260101000001.pcapng
+while :; do sleep 0.05; done
+"""
+
+
+def begun(tmp_path, size):
+    """Start the command on a program that leaves a closed file of so many bytes; come back while that is hashed."""
+    program = tmp_path / "dumpcap"
+    program.write_text(FAKE.format(size=size))
+    program.chmod(0o755)
+    folder = tmp_path / "new"
+    code = (
+        f"import sys, nsm_nb.full_content.capture as room; room._program = lambda: {str(program)!r}; "
+        "from nsm_nb.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "capture", "-i", "lo", "--dir", folder, "--size", "1G", "--every", "60s"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(200):
+        if (folder / MANIFEST).exists() and len(json.loads((folder / MANIFEST).read_text())["files"]) == 2:
+            break
+        time.sleep(0.05)
+    return folder, running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_interrupted_while_a_file_is_hashed_has_a_whole_manifest(tmp_path, number):
+    folder, running = begun(tmp_path, 400_000_000)
+
+    known = json.loads((folder / MANIFEST).read_text())
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+
+    assert [(each["name"][:13], each["sha256"]) for each in known["files"]] == [
+        ("capture_00001", None),
+        ("capture_00002", None),
+    ]
+    assert known["ended"] is None and known["files"][1]["size"] is None
+    assert running.returncode == 0, err
+    manifest = json.loads((folder / MANIFEST).read_text())
+    with (folder / manifest["files"][0]["name"]).open("rb") as file:
+        assert manifest["files"][0]["sha256"] == hashlib.file_digest(file, "sha256").hexdigest()
+    assert manifest["files"][1]["sha256"] == hashlib.sha256(b"x\n").hexdigest()
+    assert manifest["ended"] and str(folder / MANIFEST) in out
+    assert manifest["asked"] == {"size": 1_000_000_000, "every": 60, "files": None, "seconds": None}
+
+
+def test_who_interrupts_twice_does_not_wait_and_the_manifest_says_what_is_not_hashed(tmp_path):
+    folder, running = begun(tmp_path, 200_000_000_000)  # with holes; its hash would take minutes
+
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+
+    assert running.returncode == 130
+    assert "not all files are hashed" in err
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert manifest["ended"]
+    assert [(each["size"], each["sha256"]) for each in manifest["files"]] == [(200_000_000_000, None), (2, None)]
+    assert not list(folder.glob(".writing-*"))
+
+
+def test_the_time_that_is_asked_is_kept_while_a_file_is_hashed(tmp_path, monkeypatch):
+    program = tmp_path / "dumpcap"
+    fake = FAKE.format(size=60_000_000).replace("'exit 0'", "'date +%s.%N > ended; exit 0'")
+    program.write_text(fake)
+    program.chmod(0o755)
+    monkeypatch.setattr(room, "_program", lambda: str(program))
+
+    class Slow:
+        def update(self, data):
+            time.sleep(0.2)
+
+        def hexdigest(self):
+            return "0" * 64
+
+    monkeypatch.setattr(room.hashlib, "sha256", Slow)
+    begin = time.time()
+
+    capture(Asked("lo", tmp_path / "new", seconds=1))
+
+    assert 1 <= float((tmp_path / "new" / "ended").read_text()) - begin < 2.5 < time.time() - begin
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "used"),
+    [("tcpdump", 500_000, 1_000_000), ("tcpdump", 2_900_000, 2_000_000), ("dumpcap", 1_500, 1_000)],
+)
+def test_a_size_that_the_program_can_not_keep_is_told_and_the_one_asked_for_stays(
+    tmp_path, monkeypatch, caplog, name, size, used
+):
+    program = tmp_path / name
+    program.write_text('#!/bin/sh\necho "$@" > said\necho x > capture_20260101000000.pcap\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(room, "_program", lambda: str(program))
+
+    path = capture(Asked("lo", tmp_path / "new", size=size))
+
+    manifest = json.loads(path.read_text())
+    assert (manifest["asked"]["size"], manifest["size"]) == (size, used)
+    assert f"after {used:,} bytes, not {size:,}" in caplog.text
+    wanted = f"-C {used // 1_000_000}" if name == "tcpdump" else f"filesize:{used // 1000}"
+    assert wanted in (tmp_path / "new" / "said").read_text()
+
+
+@pytest.mark.parametrize(("text", "said"), [("sleep 5", "named no interface within 0.2 s"), (None, "can't be run")])
+def test_a_program_that_names_no_interface_in_time_is_told(tmp_path, monkeypatch, text, said):
+    program = tmp_path / "dumpcap"
+    if text:
+        program.write_text(f"#!/bin/sh\nexec {text}\n")
+        program.chmod(0o755)
+    monkeypatch.setattr(room, "_program", lambda: str(program))
+    monkeypatch.setattr(room, "_LONGEST", 0.2)
+
+    with pytest.raises(NsmError, match=said):
+        room.interfaces()
+
+
 def test_an_interface_that_is_not_there_is_told(program, tmp_path):
     with pytest.raises(NsmError, match=r"there is no such interface, or it is down; there is: .*lo"):
         capture(Asked("eth99", tmp_path / "new"))
