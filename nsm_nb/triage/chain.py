@@ -197,6 +197,8 @@ def check(records: Iterable[Record], *, last: int, head: str | None = None) -> V
     seal = None
     for record in rows:
         place = count + 1
+        if not isinstance(record.id, int):  # only in a table that was remade
+            return Verification(False, count, previous, place, f"record {place} {_NO_NUMBER}")
         try:
             if seal is None or seal.same != record[1:4] + record[5:7]:
                 seal = _Seal(*record[1:4], *record[5:7])
@@ -223,6 +225,7 @@ def check(records: Iterable[Record], *, last: int, head: str | None = None) -> V
     return Verification(True, count, previous, None, f"{count:,} records, each as it was written{note}")
 
 
+_NO_NUMBER = "is missing: the next one there has a number that is none"
 _CUT = "records were cut off the end, or the ledger was written anew, after that head was noted"
 _UNSEEN = "whether some were cut off the end shows only against a head noted elsewhere: verify(head=...)"
 

@@ -163,6 +163,8 @@ class Ledger(Messages, Investigations, Rulebook):
 
         def work(connection: sa.Connection) -> list[Record]:
             place = _last(connection)
+            if not (isinstance(place.id, int) and isinstance(place.digest, str)):
+                raise _remade(self.name)
             time = iso(self._clock())  # read under the lock, so that times follow the order of the records
             records: list[Record] = []
             taken: set[tuple[str, str]] = set()
@@ -250,21 +252,27 @@ class Ledger(Messages, Investigations, Rulebook):
         -------
         Verification
             `first_bad` and `reason` say what was found first: a record that was changed, is missing or was moved;
-            a head that is not there; triggers that are gone. A ledger that has grown since `head` is fine.
+            a head that is not there; triggers that are gone; a table that is not as it was made. A ledger that has grown
+            since `head` is fine.
         """
         head = head.strip().lower() if head is not None else None
         # A transaction for each part, not one for all: nobody who writes waits for a long check.
         seen = self._store.read(
-            lambda connection, _: (
-                _last(connection).id,
+            lambda connection, version: (
+                connection.scalar(sa.select(sa.func.max(verdicts.c.id))),
                 self._store.highest(connection),
                 self._store.lost_protection(connection),
+                self._store.remade(connection, version),
             )
         )
-        last, highest, lost = seen or (0, 0, [])
+        last, highest, lost, remade = seen or (0, 0, [], "")
         if seen is None and head in (None, EMPTY):
             return Verification(True, 0, EMPTY, None, "nothing has been judged yet, so there is no ledger")
-        found = check(self._records(), last=last, head=head)
+        last = last if isinstance(last, int) else 0
+        found = check(self._records(), last=last, head=head) if not remade else self._check_all(last, head)
+        if remade:
+            said = f"{found.reason}; but the tables are not as they were made: {remade}"
+            return Verification(False, found.count, found.head, found.first_bad, said)
         if found.first_bad is None and found.count < highest:
             return Verification(
                 False,
@@ -284,6 +292,17 @@ class Ledger(Messages, Investigations, Rulebook):
             )
         return found
 
+    def _check_all(self, last: int, head: str | None) -> Verification:
+        """Check the rows of a table that was remade: its numbers may be doubled, so they can't lead from page to page."""
+
+        def work(connection: sa.Connection, version: int) -> Verification:
+            query = sa.select(*verdicts_of(version)).order_by(verdicts.c.id).execution_options(yield_per=_CHUNK)
+            with connection.execute(query) as rows:
+                return check((Record(*row) for row in rows), last=last, head=head)
+
+        found = self._store.read(work, broken="surrogateescape")
+        return Verification(False, 0, EMPTY, None, "the ledger is gone") if found is None else found
+
     def _records(self) -> Iterator[Record]:
         """Yield all records as they are stored, in the order of their numbers."""
         after: int | None = None
@@ -302,7 +321,10 @@ class Ledger(Messages, Investigations, Rulebook):
             query = sa.select(*verdicts_of(version)).where(wanted).order_by(verdicts.c.id).limit(limit)
             return [Record(*row) for row in connection.execute(query).all()]
 
-        return self._store.read(work, broken=broken) or []
+        rows = self._store.read(work, broken=broken) or []
+        if not all(isinstance(each.id, int) for each in rows):
+            raise _remade(self.name)
+        return rows
 
     def _status(self, kind: str) -> dict[str, str]:
         mark, known = self._known.get(kind, (None, {}))
@@ -319,6 +341,13 @@ class Ledger(Messages, Investigations, Rulebook):
         mark, known = self._known.get(kind, (None, {}))
         news = _news(connection, mark, kind)
         return news.changed if news.whole else {**known, **news.changed}
+
+
+def _remade(name: str) -> LedgerError:
+    return LedgerError(
+        f"{name}: a record's number or digest is none, so the table was remade by somebody; verify() says more; "
+        "bring the ledger back from a copy"
+    )
 
 
 def _news(connection: sa.Connection, mark: Mark | None, kind: str) -> News:

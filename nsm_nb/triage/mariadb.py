@@ -17,11 +17,13 @@ from sqlalchemy.exc import DBAPIError
 from nsm_nb.errors import LedgerError
 from nsm_nb.text import printable
 from nsm_nb.triage import tables
+from nsm_nb.triage.definitions import Definitions, columns_made
 from nsm_nb.triage.store import ServerStore, beginning
 
 __all__ = ["MariaStore"]
 
 _MAKING = "being made"
+_OURS = ", ".join(f"'{name}'" for name in sorted(tables.metadata.tables))
 
 
 class MariaStore(ServerStore):
@@ -36,12 +38,35 @@ class MariaStore(ServerStore):
     def lost_protection(self, connection: sa.Connection) -> list[str]:
         """Return the names of triggers that are gone, changed, or not ours."""
         found = connection.exec_driver_sql(
-            "SELECT trigger_name, action_timing, event_manipulation, action_statement FROM information_schema.triggers "
-            "WHERE event_object_schema = DATABASE() AND event_object_table = 'verdicts'"
+            "SELECT trigger_name, action_timing, event_manipulation, action_statement FROM information_schema.triggers "  # noqa: S608
+            f"WHERE event_object_schema = DATABASE() AND event_object_table IN ({_OURS})"
         )
         there = {name: (f"{timing} {event}", statement) for name, timing, event, statement in found}
         expected = tables.MARIADB_TRIGGERS
         return sorted(name for name in {*there, *expected} if there.get(name) != expected.get(name))
+
+    def _definitions(self, connection: sa.Connection) -> Definitions:
+        columns = connection.exec_driver_sql(
+            "SELECT table_name, column_name, IF(data_type = 'varchar', column_type, data_type), is_nullable, column_key, "  # noqa: S608
+            "collation_name, is_generated FROM information_schema.columns "
+            f"WHERE table_schema = DATABASE() AND table_name IN ({_OURS}) ORDER BY ordinal_position"
+        ).all()
+        found: dict[str, list[str]] = {}
+        for table, name, kind, nullable, key, collation, generated in columns:
+            line = f"{name} {kind}{'' if nullable == 'YES' else ' not null'}{' primary key' if key == 'PRI' else ''}"
+            line += f" collate {collation}" if collation not in (None, "utf8mb4_nopad_bin") else ""
+            found.setdefault(str(table), []).append(line + (" generated" if generated == "ALWAYS" else ""))
+        kinds = connection.exec_driver_sql(
+            "SELECT table_name, table_type, engine FROM information_schema.tables "  # noqa: S608
+            f"WHERE table_schema = DATABASE() AND table_name IN ({_OURS})"
+        ).all()
+        for table, kind, engine in kinds:
+            if (kind, engine) != ("BASE TABLE", "InnoDB"):
+                found.setdefault(str(table), []).append(f"{kind} {engine}".lower())
+        return found
+
+    def _made(self, version: int, dialect: sa.Dialect) -> Definitions:
+        return columns_made(version, dialect)
 
     def _told(self, connection: sa.Connection) -> str | None:
         if not getattr(connection.dialect, "is_mariadb", False):

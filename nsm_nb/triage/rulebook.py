@@ -52,7 +52,7 @@ class Rulebook:
         left, kept = list(rules), []
         while left:
             known = self._rule_records()
-            first = max((int(each.subject) for each in known if each.subject.isdecimal()), default=0) + 1
+            first = max((int(each.subject) for each in known if str(each.subject).isdecimal()), default=0) + 1
             numbered = [
                 replace(rule, owner=rule.owner or who, number=number) for number, rule in enumerate(left, first)
             ]

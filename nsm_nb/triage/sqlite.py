@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from nsm_nb.text import printable
 from nsm_nb.triage import tables
+from nsm_nb.triage.definitions import Definitions, lines_of, statements_made
 from nsm_nb.triage.store import VERSION_TOLD, Store, beginning
 
 __all__ = ["SqliteStore"]
@@ -36,13 +37,21 @@ class SqliteStore(Store):
 
     def lost_protection(self, connection: sa.Connection) -> list[str]:
         """Return the names of triggers that are gone, changed, or not ours."""
-        found = connection.exec_driver_sql(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'verdicts'"
-        )
+        # Those of any table: SQLite takes VERDICTS for verdicts, and a trigger of another table may write here.
+        found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         there = {row[0]: row[1] for row in found}
         return sorted(
             name for name in {*there, *tables.SQLITE_TRIGGERS} if there.get(name) != tables.SQLITE_TRIGGERS.get(name)
         )
+
+    def _definitions(self, connection: sa.Connection) -> Definitions:
+        found = connection.exec_driver_sql(
+            "SELECT name, sql FROM sqlite_master WHERE type <> 'trigger' AND name NOT GLOB 'sqlite_*'"
+        )
+        return {str(name): lines_of(str(statement)) for name, statement in found}
+
+    def _made(self, version: int, dialect: sa.Dialect) -> Definitions:
+        return statements_made(version, dialect)
 
     def highest(self, connection: sa.Connection) -> int:
         """Return the highest `id` ever given (AUTOINCREMENT keeps it)."""

@@ -24,6 +24,7 @@ from nsm_nb.errors import LedgerError
 from nsm_nb.text import printable
 from nsm_nb.triage import tables
 from nsm_nb.triage.chain import Record
+from nsm_nb.triage.definitions import Definitions, first_difference
 
 __all__ = ["ServerStore", "Store", "beginning", "open_store"]
 
@@ -153,6 +154,12 @@ class Store(ABC):
 
     def _bring_up_to_date(self, connection: sa.Connection, version: int) -> None:
         """Take the steps from an older version of the tables to this one's."""
+        problem = self.remade(connection, version)
+        if problem:
+            raise LedgerError(
+                f"{self.name} says that its tables are of version {version}, but {problem}: somebody changed them; "
+                "nothing was recorded; bring the ledger back from a copy"
+            )
         for number in range(version + 1, tables.VERSION + 1):
             for step in tables.STEPS[number]:
                 if isinstance(step, str):
@@ -164,7 +171,13 @@ class Store(ABC):
         )
 
     def insert(self, connection: sa.Connection, records: Sequence[Record]) -> None:
-        """Add records to the ledger."""
+        """Add records to the ledger, and read them back: a trigger or rule can swallow or change them without a word.
+
+        Raises
+        ------
+        LedgerError
+            Where the database does not hold what was written; the transaction is then to be taken back.
+        """
         # The statement is compiled once and given to the driver; SQLAlchemy's own way takes 7 us more a record.
         if self._insert is None:
             statement = tables.verdicts.insert().compile(dialect=connection.dialect)
@@ -172,6 +185,25 @@ class Store(ABC):
         text, positional = self._insert
         rows: Any = list(records) if positional else [each._asdict() for each in records]
         connection.exec_driver_sql(text, rows)
+        number = tables.verdicts.c.id
+        written = sa.select(tables.verdicts).where(number.between(records[0].id, records[-1].id)).order_by(number)
+        kept = list(map(tuple, connection.execute(written)))
+        if kept != records:
+            lost = next(each for place, each in enumerate(records) if kept[place : place + 1] != [each])
+            raise LedgerError(
+                f"{self.name}: the database did not keep record {lost.id} as it was written, so nothing was recorded; a "
+                "trigger, a rule or another table stands in the way: verify() says which"
+            )
+
+    def remade(self, connection: sa.Connection, version: int) -> str:
+        """Return how the tables first differ from those that were made, as the rest of a sentence; "" where they don't."""
+        return first_difference(self._definitions(connection), self._made(version, connection.dialect))
+
+    @abstractmethod
+    def _definitions(self, connection: sa.Connection) -> Definitions: ...
+
+    @abstractmethod
+    def _made(self, version: int, dialect: sa.Dialect) -> Definitions: ...
 
     @abstractmethod
     def lost_protection(self, connection: sa.Connection) -> list[str]:
@@ -219,7 +251,7 @@ class Store(ABC):
         text = self._told(connection)
         if text is None:
             return None
-        if not text.isdecimal():
+        if not text.isdecimal() or int(text) < 1:
             raise LedgerError(
                 f"{self.name}: the ledger does not say the version of its tables; bring it back from a copy"
             )

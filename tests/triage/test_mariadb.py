@@ -137,6 +137,51 @@ def test_tampering_and_lost_triggers_are_named(shared_ledger, sql):
     assert not shared_ledger.verify(head=head).ok
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TRIGGER verdicts_unchanged BEFORE UPDATE ON verdicts FOR EACH ROW SET @x = 1",
+        "CREATE TRIGGER verdicts_unchanged AFTER UPDATE ON verdicts FOR EACH ROW SIGNAL SQLSTATE '45000'",
+        "CREATE TRIGGER verdicts_unchanged BEFORE UPDATE ON read_marks FOR EACH ROW SET @x = 1",
+    ],
+)
+def test_a_trigger_of_another_body_moment_or_table_is_told(shared_ledger, sql, text):
+    shared_ledger.judge(["a"], "VI", analyst="ada")
+    sql("DROP TRIGGER verdicts_unchanged", text)
+    assert shared_ledger.verify().reason.endswith("are not as they were made: verdicts_unchanged")
+
+
+def test_a_verdict_that_a_trigger_changes_is_an_error(shared_ledger, sql):
+    shared_ledger.judge(["a"], "VI", analyst="ada")
+    sql("CREATE TRIGGER soften BEFORE INSERT ON verdicts FOR EACH ROW SET NEW.category = 'NA'")
+    with pytest.raises(LedgerError, match="did not keep record 2 as it was written, so nothing was recorded"):
+        shared_ledger.judge(["b"], "I", analyst="ada")
+    assert shared_ledger.verify().reason.endswith("are not as they were made: soften")
+    assert shared_ledger.verdicts()["subject"].tolist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "difference"),
+    [
+        (
+            "ALTER TABLE verdicts MODIFY id BIGINT NOT NULL, DROP PRIMARY KEY",
+            "verdicts has 'id bigint not null' where 'id bigint not null primary key' was made",
+        ),
+        (
+            "ALTER TABLE verdicts MODIFY subject MEDIUMTEXT COLLATE utf8mb4_general_ci NOT NULL",
+            "verdicts has 'subject mediumtext not null collate utf8mb4_general_ci' where 'subject mediumtext not null' was made",
+        ),
+        ("ALTER TABLE verdicts ENGINE = Aria", "verdicts has 'base table aria' besides"),
+        ("UPDATE ledger_meta SET value = '1'", "verdicts has 'evidence text' besides"),
+    ],
+)
+def test_a_table_that_was_remade_is_told_with_its_first_difference(shared_ledger, sql, statement, difference):
+    shared_ledger.judge(["a"], "VI", analyst="ada")
+    sql(statement)
+    found = shared_ledger.verify()
+    assert not found.ok and found.reason.endswith(f"but the tables are not as they were made: {difference}")
+
+
 def test_a_locked_ledger_is_told_after_the_patience_is_over_and_freed_with_each_verdict(shared_ledger, url, server):
     shared_ledger.judge(["a"], "VI", analyst="ada")
     with pymysql.connect(unix_socket=str(server), user="root", database="team") as other:
@@ -151,6 +196,7 @@ def test_a_locked_ledger_is_told_after_the_patience_is_over_and_freed_with_each_
 
 def test_a_ledger_that_was_half_made_is_made_whole(shared_ledger, sql):
     sql(
+        "ALTER DATABASE team CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
         "CREATE TABLE ledger_meta (name VARCHAR(64) PRIMARY KEY, value TEXT NOT NULL)",
         "INSERT INTO ledger_meta VALUES ('version', 'being made')",
         "CREATE TABLE read_marks (id BIGINT AUTO_INCREMENT PRIMARY KEY, analyst MEDIUMTEXT NOT NULL, last BIGINT)",

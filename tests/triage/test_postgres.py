@@ -137,6 +137,98 @@ def test_triggers_that_are_gone_or_switched_off_are_told(shared_ledger, sql):
     assert shared_ledger.verify().reason.endswith("are not as they were made: verdicts_kept, verdicts_whole")
 
 
+@pytest.mark.parametrize(
+    ("statements", "lost"),
+    [
+        (
+            [
+                "DROP TRIGGER verdicts_unchanged ON verdicts",
+                "CREATE TRIGGER verdicts_unchanged BEFORE UPDATE ON verdicts FOR EACH ROW WHEN (false) "
+                "EXECUTE FUNCTION verdicts_refuse()",
+            ],
+            "verdicts_unchanged",
+        ),
+        (
+            [
+                "DROP TRIGGER verdicts_kept ON verdicts",
+                "CREATE TRIGGER verdicts_kept BEFORE UPDATE OF digest ON verdicts FOR EACH ROW "
+                "EXECUTE FUNCTION verdicts_refuse()",
+            ],
+            "verdicts_kept",
+        ),
+        (["CREATE RULE quiet AS ON DELETE TO verdicts DO INSTEAD NOTHING"], "rule quiet"),
+        (["ALTER FUNCTION verdicts_refuse() SET search_path = nowhere"], "verdicts_refuse"),
+        (["ALTER DATABASE team SET session_replication_role = replica"], "verdicts_follow, verdicts_kept"),
+    ],
+)
+def test_triggers_that_fire_for_less_and_rules_are_told(shared_ledger, sql, url, statements, lost):
+    shared_ledger.judge(["a"], "VI", analyst="ada")
+    sql(*statements)
+    found = Ledger(url).verify()
+    assert not found.ok and f"are not as they were made: {lost}" in found.reason
+
+
+@pytest.mark.parametrize("action", ["DO INSTEAD NOTHING", "DO ALSO NOTHING"])
+def test_a_verdict_that_a_rule_swallows_is_an_error(shared_ledger, sql, action):
+    shared_ledger.judge(["a"], "VI", analyst="ada")
+    sql(f"CREATE RULE quiet AS ON INSERT TO verdicts WHERE NEW.category = 'I' {action}")
+    if action == "DO ALSO NOTHING":  # it does no harm
+        assert len(shared_ledger.judge(["b"], "I", analyst="ada")) == 1
+        return
+    with pytest.raises(LedgerError, match="did not keep record 2 as it was written, so nothing was recorded"):
+        shared_ledger.judge(["b"], "I", comment="shell", analyst="ada")
+    assert shared_ledger.judge(["c"], "VI", analyst="ada")["id"].tolist() == [2]
+
+
+def test_a_verdict_that_a_trigger_changes_is_an_error(shared_ledger, sql):
+    shared_ledger.judge(["a"], "VI", analyst="ada")
+    sql(
+        "CREATE FUNCTION soften() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.category = 'NA'; RETURN NEW; END$$",
+        "CREATE TRIGGER z BEFORE INSERT ON verdicts FOR EACH ROW EXECUTE FUNCTION soften()",
+    )
+    with pytest.raises(LedgerError, match="did not keep record 2"):
+        shared_ledger.judge(["b"], "I", analyst="ada")
+    assert shared_ledger.verdicts()["subject"].tolist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("statements", "difference"),
+    [
+        (
+            [
+                "ALTER TABLE verdicts DROP CONSTRAINT verdicts_pkey",
+                "ALTER TABLE verdicts DISABLE TRIGGER USER",
+                "INSERT INTO verdicts SELECT 2, time, 'eve', subject_kind, subject, 'NA', comment, previous, digest, "
+                "NULL, NULL, NULL FROM verdicts WHERE id = 2",
+                "ALTER TABLE verdicts ENABLE TRIGGER USER",
+            ],
+            "verdicts has 'id bigint not null' where 'id bigint not null primary key' was made",
+        ),
+        (
+            ["ALTER TABLE verdicts ALTER COLUMN comment TYPE varchar(3)"],
+            "verdicts has 'comment character varying(3) not null' where 'comment text not null' was made",
+        ),
+        (["ALTER TABLE verdicts ADD COLUMN x int"], "verdicts has 'x integer' besides"),
+        (["CREATE TABLE more () INHERITS (verdicts)"], "verdicts has 'a table that inherits from it' besides"),
+        (["ALTER TABLE verdicts ENABLE ROW LEVEL SECURITY"], "verdicts has 'row security' besides"),
+        (["DROP TABLE read_marks"], "read_marks is gone"),
+        (["UPDATE ledger_meta SET value = '1'"], "verdicts has 'evidence text' besides"),
+    ],
+)
+def test_a_table_that_was_remade_is_told_with_its_first_difference(shared_ledger, sql, statements, difference):
+    shared_ledger.judge(["a", "b", "c"], "VI", analyst="ada")
+    sql(*statements)
+    found = shared_ledger.verify()
+    assert not found.ok and found.reason.endswith(f"but the tables are not as they were made: {difference}")
+
+
+def test_a_version_that_was_set_back_is_told_before_a_verdict(shared_ledger, sql):
+    shared_ledger.judge(["a"], "VI", analyst="ada")
+    sql("UPDATE ledger_meta SET value = '1'")
+    with pytest.raises(LedgerError, match="says that its tables are of version 1, but verdicts has 'evidence text'"):
+        shared_ledger.judge(["b"], "VI", analyst="ada")
+
+
 def test_a_table_of_another_program_is_left_alone(shared_ledger, sql):
     sql("CREATE TABLE verdicts (id int)")
     with pytest.raises(LedgerError, match="no ledger of nsm_nb"):
