@@ -181,6 +181,7 @@ class _Conversation:
             yield from self._other(message)
             return
         if len(data) < 66:
+            yield self._record(message, "damaged", f"a message of {len(data):,} bytes, which is less than its head")
             return
         status, command = struct.unpack_from("<IH", data, 8)
         (flags,) = struct.unpack_from("<I", data, 16)
