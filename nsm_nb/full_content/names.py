@@ -1,7 +1,8 @@
 """Names that the evidence itself gives to addresses: answers of DNS, server names of TLS, hosts of HTTP requests.
 
 Nothing is ever looked up: asking for a name tells others what one looks at. Few packets are read: answers of DNS by their
-port, and of each TCP session the first packet with payload from the one who opened it.
+port, and of each TCP session the first packets with payload from the one who opened it, as many as the ClientHello or the
+head of the request takes.
 
 An answer of DNS says what the name meant to those who asked; TLS and HTTP say what the client called the server, which it may
 make up.
@@ -30,7 +31,9 @@ SOURCES = ("dns", "dns cname", "dns ptr", "mdns", "tls", "http")
 
 _DNS, _MDNS = 53, 5353
 _RESPONSE, _A, _CNAME, _PTR, _AAAA, _SRV = 0x8000, 1, 5, 12, 28, 33
-_MOST_RECORDS = 256  # of one answer; 512 bytes hold 30, a jumbo frame some hundred
+_MOST_RECORDS = 4096  # of one answer: more than 65,535 bytes hold
+_MOST_OPENING = 12  # segments of a client's first words that are put together: 16 KB
+_LONGEST_HEAD = 16_384  # bytes of a ClientHello or of a request's head
 _MOST_JUMPS = 32  # compression pointers in one name
 _LONGEST = 253  # RFC 1035, 2.3.4: 255 octets on the wire
 _METHOD = re.compile(
@@ -75,19 +78,17 @@ def names(
     )
     notes: list[str] = []
     found: list[tuple[int, str, str, str]] = []
-    for rows, read in ((_answers(packets), _of_dns), (_openings(packets, notes), _of_stream)):
-        if len(rows) > most:
-            notes.append(
-                f"{len(rows) - most:,} of {len(rows):,} packets that may carry names not read; most= reads more"
-            )
-            rows = np.sort(rows[:most])
+    for rows, read in ((_answers(packets), _of_dns), (_streams(packets, _DNS_TCP, notes), _of_dns_stream)):
+        rows = _limited(rows, most, notes)
         some = packets.iloc[rows]
-        to = some["dst_ip"].astype(object).tolist()
         port = some["src_port"].to_numpy(np.int64, na_value=0).tolist()
-        for row, payload, dst, src_port in zip(
-            rows.tolist(), payload_bytes(some, evidence=evidence), to, port, strict=True
-        ):
-            found += [(row, *each) for each in read(payload.data, dst, src_port)]
+        for row, payload, src_port in zip(rows.tolist(), payload_bytes(some, evidence=evidence), port, strict=True):
+            found += [(row, *each) for each in read(payload.data, src_port)]
+    rows = _limited(_streams(packets, _CLIENTS, notes), most, notes)
+    first = [payload.data for payload in payload_bytes(packets.iloc[rows], evidence=evidence)]
+    for row, data in zip(rows.tolist(), _whole(packets, rows, first, evidence), strict=True):
+        dst = packets["dst_ip"].iloc[row]
+        found += [(row, *each) for each in _of_stream(data, dst)]
     return _table(packets, found, notes)
 
 
@@ -104,21 +105,78 @@ def _answers(packets: pd.DataFrame) -> np.ndarray:
     return rows[_is(some["proto"], "udp") & carries]
 
 
-def _openings(packets: pd.DataFrame, notes: list[str]) -> np.ndarray:
-    """Return the row of the first payload from src of each TCP session; the first of each service before all others."""
+def _limited(rows: np.ndarray, most: int, notes: list[str]) -> np.ndarray:
+    if len(rows) <= most:
+        return rows
+    notes.append(f"{len(rows) - most:,} of {len(rows):,} packets that may carry names not read; most= reads more")
+    return np.sort(rows[:most])
+
+
+_CLIENTS, _DNS_TCP = "clients", "dns over tcp"
+
+
+def _streams(packets: pd.DataFrame, which: str, notes: list[str]) -> np.ndarray:
+    """Return the row of the first payload of each TCP session; the first of each service before all others.
+
+    Of clients it is their first words, of DNS over TCP what the server says first.
+    """
     if "session" not in packets or "to_dst" not in packets or not packets["session"].notna().any():
-        if len(packets):
+        if len(packets) and which == _CLIENTS:
             notes.append(
                 "names in TLS and HTTP not looked for: the packets are not in sessions yet (sessions.assemble)"
             )
         return np.zeros(0, np.int64)
-    carries = packets["payload"].to_numpy(np.int64, na_value=0) > 0
-    kept = carries & packets["to_dst"].fillna(False).to_numpy(bool) & _is(packets["proto"], "tcp")
-    rows = np.flatnonzero(kept & packets["session"].notna().to_numpy())
+    rows = _carrying(packets, to_dst=which == _CLIENTS)
+    if which == _DNS_TCP:
+        rows = rows[packets["src_port"].to_numpy(np.int64, na_value=0)[rows] == _DNS]
     _, first = np.unique(packets["session"].to_numpy(np.int64, na_value=-1)[rows], return_index=True)
     rows = rows[np.sort(first)]
     service = packets.iloc[rows].groupby(["dst_ip", "dst_port"], observed=True, sort=False, dropna=False)
     return rows[np.argsort(service.cumcount().to_numpy(), kind="stable")]
+
+
+def _carrying(packets: pd.DataFrame, *, to_dst: bool) -> np.ndarray:
+    """Return the rows of TCP packets in sessions that carry something one way."""
+    way = packets["to_dst"].fillna(not to_dst).to_numpy(bool) == to_dst
+    carries = packets["payload"].to_numpy(np.int64, na_value=0) > 0
+    return np.flatnonzero(carries & way & _is(packets["proto"], "tcp") & packets["session"].notna().to_numpy())
+
+
+def _whole(
+    packets: pd.DataFrame, rows: np.ndarray, first: list[bytes], evidence: Mapping[str, str | os.PathLike] | None
+) -> list[bytes]:
+    """Return the first words of each client, put together of as many segments as they take."""
+    short = np.array([_unfinished(data) for data in first], bool)
+    if not short.any():
+        return first
+    session = packets["session"].to_numpy(np.int64, na_value=-1)
+    more = _carrying(packets, to_dst=True)
+    more = more[np.isin(session[more], session[rows[short]])]
+    order = np.argsort(session[more], kind="stable")
+    more = more[order]
+    starts = np.searchsorted(session[more], session[rows[short]])
+    seq = packets["seq"].to_numpy(np.int64, na_value=0)
+    result = list(first)
+    for number, start in zip(np.flatnonzero(short).tolist(), starts.tolist(), strict=True):
+        own = more[start : start + _MOST_OPENING]
+        own = own[session[own] == session[rows[number]]]
+        away = (seq[own] - seq[rows[number]]) & 0xFFFFFFFF  # sequence numbers wrap
+        own = own[np.argsort(away, kind="stable")]
+        data = b""
+        for payload, at in zip(
+            payload_bytes(packets.iloc[own], evidence=evidence), np.sort(away).tolist(), strict=True
+        ):
+            if at <= len(data) < _LONGEST_HEAD:
+                data += payload.data[len(data) - at :]
+        result[number] = data
+    return result
+
+
+def _unfinished(data: bytes) -> bool:
+    """Return True where a ClientHello or the head of a request goes on in the next segment."""
+    if len(data) >= 5 and data[0] == 22 and data[1] == 3:
+        return len(data) < 5 + int.from_bytes(data[3:5], "big")
+    return bool(_METHOD.match(data)) and b"\r\n\r\n" not in data and b"\n\n" not in data
 
 
 def _table(packets: pd.DataFrame, found: list[tuple[int, str, str, str]], notes: list[str]) -> pd.DataFrame:
@@ -157,13 +215,22 @@ def _table(packets: pd.DataFrame, found: list[tuple[int, str, str, str]], notes:
 # --- DNS
 
 
-def _of_dns(data: bytes, dst: object, port: int) -> Iterator[tuple[str, str, str]]:
+def _of_dns_stream(data: bytes, port: int) -> Iterator[tuple[str, str, str]]:
+    """Yield the same of the answers in the first segment over TCP, each behind its length (RFC 1035, 4.2.2)."""
+    at = 0
+    while at + 2 <= len(data):
+        size = int.from_bytes(data[at : at + 2], "big")
+        yield from _of_dns(data[at + 2 : at + 2 + size], port)
+        at += 2 + size
+
+
+def _of_dns(data: bytes, port: int) -> Iterator[tuple[str, str, str]]:
     """Yield address, name and source for each address in an answer; nothing of a message that is damaged."""
     if len(data) < 12 or not int.from_bytes(data[2:4], "big") & _RESPONSE:
         return
     questions, answers = int.from_bytes(data[4:6], "big"), int.from_bytes(data[6:8], "big")
     at, asked = 12, ""
-    for number in range(min(questions, 4)):
+    for number in range(questions):
         name, at = _name(data, at)
         if name is None:
             return
@@ -231,13 +298,14 @@ def _reversed(name: str) -> str | None:
 # --- TLS and HTTP
 
 
-def _of_stream(data: bytes, dst: object, port: int) -> Iterator[tuple[str, str, str]]:
+def _of_stream(data: bytes, dst: object) -> Iterator[tuple[str, str, str]]:
     """Yield the name by which the first bytes of a client call the server."""
     if not isinstance(dst, str):
         return
     name, source = _server_name(data), "tls"
     if name is None and _METHOD.match(data):
-        found = _HOST.search(data[:16_384])
+        head = re.split(rb"\r?\n\r?\n", data[:_LONGEST_HEAD], maxsplit=1)[0]
+        found = _HOST.search(head)
         name, source = (found[1] if found else None), "http"
     if name is None:
         return

@@ -52,8 +52,10 @@ def compare(
     pandas.DataFrame
         What is new first, then what has grown, gone, shrunk; the largest change first: ``kind name status a b change
         factor query``. `a` and `b` are the amounts, `change` is ``b - a``, `factor` is ``b / a`` (with `rates` of the
-        amounts per second) and missing where either is none; `query` is a line that finds it
-        (`nsm_nb.query`), empty where none does. `attrs["notes"]` says how the tables differ in what they can tell, and
+        amounts per second) and missing where either is none; `query` is a line that finds all of it
+        (`nsm_nb.query`), empty where none does. Of sessions that begin where src says so it finds that and nothing else; of
+        packets and of one-way flows it asks for both directions, and so finds also what the two ends said the other way
+        round. `attrs["notes"]` says how the tables differ in what they can tell, and
         `attrs["totals"]` has the two sums.
 
     Raises
@@ -178,9 +180,11 @@ def _pairs(table: pd.DataFrame, value: str) -> Amounts:
     keys, sums = _sums(key, _measured(table, value))
     texts = dtype.categories.astype(object)
     result = {}
+    both = _both_ways(table)
     for each, amount in zip(keys.tolist(), sums.tolist(), strict=True):
         one, other = texts[each // size], texts[each % size]
-        result[f"{one} > {other}", f"src {one} and dst {other}"] = amount
+        line = f"host {one} and host {other}" if both else f"src {one} and dst {other}"
+        result[f"{one} > {other}", line] = amount
     return result
 
 
@@ -199,11 +203,19 @@ def _services(table: pd.DataFrame, value: str) -> Amounts:
     key = proto.astype(np.int64) * (NO_PORT + 1) + port
     keys, sums = _sums(np.where((proto >= 0) & (port < NO_PORT), key, -1), _measured(table, value))
     words = _port_words(keys, protos)
+    side = "" if _both_ways(table) else "dst "
     result = {}
     for each, amount, word in zip(keys.tolist(), sums.tolist(), words, strict=True):
         transport, number = str(protos[each // (NO_PORT + 1)]), each % (NO_PORT + 1)
-        result[f"{transport}/{number}{word}", f"{transport} and dst port {number}"] = amount
+        result[f"{transport}/{number}{word}", f"{transport} and {side}port {number}"] = amount
     return result
+
+
+def _both_ways(table: pd.DataFrame) -> bool:
+    """Return True where a conversation's rows go both ways: packets, and flow records that tell one direction each."""
+    if not is_flows(table) or "src_packets" not in table or "dst_packets" not in table:
+        return True
+    return bool((table["src_packets"].isna() | table["dst_packets"].isna()).any())
 
 
 def _port_words(keys: np.ndarray, protos: pd.Index) -> list[str]:

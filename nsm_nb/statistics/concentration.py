@@ -42,6 +42,8 @@ def concentration(
         A row an amount: ``amount``, ``count`` (of the rows that have any of it), ``total``, ``gini`` (0 where all have the
         same, near 1 where one has all), ``evenness`` (entropy of the shares over that of equal shares: 1 where all have
         the same, 0 where one has all) and ``top_1``, ``top_3`` ...: share of the largest. Missing amounts count nothing.
+        Of hosts or networks that `talkers` ranked each session counts at both of its ends: `total` is up to twice what
+        was carried, and ``top_1`` at most about a half; `attrs["notes"]` says so.
 
     Raises
     ------
@@ -70,7 +72,12 @@ def concentration(
     result = result.astype(
         {"amount": "str", "count": "int64", "total": "int64"} | dict.fromkeys(result.columns[3:], "float64")
     )
-    result.attrs = {"evidence": list(table.attrs.get("evidence", [])), "notes": []}
+    notes = []
+    if table.attrs.get("of") in ("hosts", "networks"):
+        notes.append(
+            "each session counts at both of its ends: shares are of the sum over all, not of what was carried once"
+        )
+    result.attrs = {"evidence": list(table.attrs.get("evidence", [])), "notes": notes}
     return result
 
 

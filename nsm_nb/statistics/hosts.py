@@ -149,13 +149,15 @@ def _of_packets(packets: pd.DataFrame, dtype: Any, seen: _Seen) -> dict[str, np.
     packets = _aligned(packets, dtype)
     src, dst, _ = ends_of(packets)
     octets, _ = numbers_of(packets["octets"])
+    of_ip = ~(packets["proto"] == "arp").fillna(False).to_numpy(bool)
     when, there = times_of(packets["time"])
     size = len(dtype.categories)
     for codes, totals in ((src, seen.sent), (dst, seen.received)):
-        kept = codes >= 0
+        # ARP tells that a host was there, and its MAC; packets are those of IP, as octets are
+        kept = (codes >= 0) & of_ip
         totals[0] += np.bincount(codes[kept], minlength=size)
         totals[1] += np.bincount(codes[kept], octets[kept], minlength=size).astype(np.int64)
-        timed = kept & there
+        timed = (codes >= 0) & there
         np.minimum.at(seen.first, codes[timed], when[timed])
         np.maximum.at(seen.last, codes[timed], when[timed])
 
@@ -178,6 +180,8 @@ def _of_packets(packets: pd.DataFrame, dtype: Any, seen: _Seen) -> dict[str, np.
 def _macs(packets: pd.DataFrame, src: np.ndarray, size: int, result: dict[str, np.ndarray]) -> None:
     mac, texts = codes_of(packets["src_mac"])
     kept = (src >= 0) & (mac >= 0)
+    if "outer_src_ip" in packets:  # the MAC is that of the tunnel's end, not of who speaks inside
+        kept &= packets["outer_src_ip"].isna().to_numpy()
     found = tally([src[kept].astype(np.int64), mac[kept].astype(np.int64)], [max(size, 1), max(len(texts), 1)])
     order = np.lexsort((found.keys[1], -found.counts, found.keys[0]))
     host, first, counts = np.unique(found.keys[0][order], return_index=True, return_counts=True)

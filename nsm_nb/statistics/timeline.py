@@ -120,7 +120,7 @@ def timeline(
         result.index = found.index
         if not step and used == "1D":
             try:
-                result, used = result.resample(offset).sum(), every
+                result, used = _by_offset(result, offset), every
             except ValueError:  # the first interval would begin before 1677, or the last end after 2262
                 notes.append(f"intervals of 1D, as {every} would leave the years that a time can hold")
         if by is not None:
@@ -133,6 +133,17 @@ def timeline(
             + ("ended" if time == "end" else "began")
         )
     result.attrs = {"every": used, "value": value, "by": by, "evidence": evidence_of(table), "notes": notes}
+    return result
+
+
+_ENDING = ("W", "ME", "QE", "YE", "BME", "BQE", "BYE")  # pandas labels these by the last day of an interval
+
+
+def _by_offset(days: pd.DataFrame, offset: pd.offsets.BaseOffset) -> pd.DataFrame:
+    """Return days as weeks, months, quarters or years, each under the day on which it begins."""
+    result = days.resample(offset).sum()
+    if offset.rule_code.partition("-")[0] in _ENDING:
+        result.index = result.index - offset + pd.Timedelta(days=1)
     return result
 
 
@@ -188,7 +199,7 @@ def _places_of(codes: np.ndarray, categories: pd.Index, by: str, n: int | None) 
             f"by={by!r} has {len(seen):,} values, too many to lay out side by side; ask for the largest with n=, "
             f"or choose a column with fewer values"
         )
-    place = np.full(len(counts), min(most, len(seen)), np.int16)
+    place = np.full(len(counts), min(most, len(seen)), np.int32)
     place[seen[:most]] = np.arange(len(seen[:most]))
     none = "(none)" if "none" in categories else "none"
     names = [none if each == 0 else categories[int(each) - 1] for each in seen[:most]]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import nsm_nb as nsm
 from nsm_nb import query
+from nsm_nb.formats import read_sessions
 from nsm_nb.schema import PACKETS, SESSIONS
 from nsm_nb.statistics import compare
 
@@ -92,10 +93,24 @@ def test_packets_say_the_same_of_hosts_as_their_sessions(case):
 
 def test_the_query_of_a_row_finds_what_it_counts(case):
     sessions = case.sessions
-    for row in (
-        compare(sessions.iloc[:0], sessions, value="sessions").groupby("kind", observed=True).head(3).itertuples()
-    ):
+    rows = compare(sessions.iloc[:0], sessions, value="sessions", by=["hosts", "pairs", "services"])
+    for row in rows.itertuples():
         assert len(query.query(sessions, row.query)) == row.b, row.query
+
+
+@pytest.mark.parametrize("kind", ["hosts", "pairs", "services"])
+def test_of_packets_the_query_finds_all_that_a_row_counts(case, kind):
+    packets = case.packets
+    for row in compare(packets.iloc[:0], packets, value="packets", by=kind).itertuples():
+        found = len(query.query(packets, row.query))
+        assert found == row.b if kind == "hosts" else found >= row.b, row.query
+
+
+def test_of_one_way_flows_the_query_finds_both_directions(evidence):
+    flows = read_sessions(evidence / "netflow-export.pcap", label="flows")
+    for row in compare(flows.iloc[:0], flows, by="services").head(40).itertuples():
+        found = query.query(flows, row.query)
+        assert int(found["src_octets"].sum()) >= row.b, row.query
 
 
 def test_rates_take_the_length_of_time_into_account(sessions_of):

@@ -55,8 +55,9 @@ def test_many_hosts_behind_one_card_are_behind_a_router(table, staged):
 
 
 def test_amounts_and_times_are_those_that_pandas_finds(table, staged):
-    sent = staged.groupby("src_ip", observed=True)
-    got = staged.groupby("dst_ip", observed=True)
+    of_ip = staged[staged["proto"] != "arp"]  # ARP tells that a host was there; its packets are not IP's
+    sent = of_ip.groupby("src_ip", observed=True)
+    got = of_ip.groupby("dst_ip", observed=True)
 
     some = table[table["sent_packets"] > 0]
     assert some["sent_packets"].to_dict() == sent.size().to_dict()
@@ -66,6 +67,14 @@ def test_amounts_and_times_are_those_that_pandas_finds(table, staged):
     for host in ("10.10.20.5", "fe80::866:79ff:fec3:d05e"):
         times = staged.loc[(staged["src_ip"] == host) | (staged["dst_ip"] == host), "time"]
         assert (table.loc[host, "first"], table.loc[host, "last"]) == (times.min(), times.max())
+
+
+def test_inside_a_tunnel_nobody_has_the_mac_of_its_end(packets_of):
+    table = packets_of(
+        [0, 1], src_mac=["00:50:56:00:00:01"] * 2, outer_src_ip=["192.0.2.1", None], outer_dst_ip=["192.0.2.2", None]
+    )
+    assert hosts(table).set_index("host").loc["10.0.0.1", "macs"] == 1
+    assert hosts(table.iloc[:1])["mac"].isna().all()
 
 
 def test_flows_alone_tell_who_is_there_and_say_what_they_cant(case):

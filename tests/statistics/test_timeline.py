@@ -22,6 +22,19 @@ OFFSETS = ["1s", "250ms", "7s", "1min", "90s", "1h", "5h", "1D", "3D", "W", "MS"
 def slow(packets, every, by=None, value="packets"):
     """Return the timeline as pandas' group-by and resample make it."""
     table = packets.dropna(subset=["time"]).set_index("time").sort_index()
+    result = _resampled(table, every, by, value)
+    if every.lstrip("0123456789") in ("W", "ME", "QE", "YE"):  # pandas labels these by their last day
+        result.index = (
+            pd.DatetimeIndex(
+                [each.tz_localize(None).to_period(every.rstrip("E")).start_time for each in result.index], name="time"
+            )
+            .tz_localize("UTC")
+            .as_unit("ns")
+        )
+    return result
+
+
+def _resampled(table, every, by, value):
     table = table.assign(amount=1 if value == "packets" else table[value].astype("int64"))
     if by is None:
         return table["amount"].resample(every).sum().to_frame(value)
@@ -243,3 +256,26 @@ def test_a_value_called_others_is_not_the_others():
 def test_a_table_without_times_is_refused_in_a_sentence():
     with pytest.raises(MissingColumn, match="no column 'time' of times"):
         timeline(pd.DataFrame({"length": [1]}))
+
+
+@pytest.mark.parametrize(
+    ("every", "begin"),
+    [
+        ("W", "2026-11-23"),
+        ("2W", "2026-11-16"),
+        ("ME", "2026-11-01"),
+        ("QE", "2026-10-01"),
+        ("YE", "2026-01-01"),
+        ("MS", "2026-11-01"),
+    ],
+)
+def test_an_interval_of_the_calendar_stands_under_the_day_on_which_it_begins(packets_of, every, begin):
+    table = packets_of([pd.Timestamp("2026-11-24 12:00", tz="UTC").value])
+    assert timeline(table, every=every).index.tolist() == [pd.Timestamp(begin, tz="UTC")]
+
+
+def test_more_columns_than_sixteen_bits_count_are_laid_out(packets_of):
+    count = 33_000
+    hosts = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(count)]
+    table = packets_of([0] * count, src_ip=hosts, dst_ip=hosts)
+    assert timeline(table, by="host", n=40_000).sum(axis=1).tolist() == [count]
