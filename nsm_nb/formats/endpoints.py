@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +15,30 @@ from nsm_nb.formats.lines import whole_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["endpoints", "protocol"]
+__all__ = ["certain", "endpoints", "protocol"]
 
 
 def protocol(text: bytes) -> str | None:
     """Return the name of a protocol that Snort printed: TCP, UDP, ICMP, IP, or PROTO:255 for what has no name."""
     return columns.protocol(whole_text(text).lower().removeprefix("proto:"))
+
+
+_FOUR = re.compile(rb"(\d{1,3}\.\d{1,3}\.\d{1,3}\.(\d{1,3}))(?::(\d{0,5}))?")
+
+
+def certain(text: bytes) -> bytes:
+    """Return what is certain of an address and port where the line may break off: all of it where no digit can follow.
+
+    Behind ``10.0.0.1:44`` there may have been another digit, so that only the address is certain; behind ``10.0.0.1:9999``
+    and ``10.0.0.99`` there was none. Of IPv6 nothing is.
+    """
+    found = _FOUR.fullmatch(text)
+    if found is None:
+        return b""
+    address, octet, port = found.groups()
+    if port is not None:
+        return text if port and int(port) * 10 > 65_535 else address
+    return text if int(octet) * 10 > 255 or octet == b"0" else b""
 
 
 def endpoints(column: pa.ChunkedArray, proto: pd.Categorical) -> tuple[pd.Categorical, np.ndarray]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nsm_nb.errors import DamagedEvidence, UnknownName
+from nsm_nb.formats.endpoints import certain
 from nsm_nb.formats.lines import Block, Lines, Noted, Span, line_at, whole_text
 from nsm_nb.schema import ALERTS, Caveat
 from nsm_nb.text import printable
@@ -20,7 +21,7 @@ from nsm_nb.text import printable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Found", "Pattern", "ending", "names", "parts_of_line", "read", "texts_of"]
+__all__ = ["Found", "Pattern", "ending", "names", "parts_of_line", "read", "texts_of", "untorn"]
 
 
 class Pattern(NamedTuple):
@@ -84,6 +85,9 @@ def read(path: str | os.PathLike, label: str, pattern: Pattern, *, span: Span | 
     with Lines(path, span=span) as lines:
         for block in lines:
             fields, found, strange = _taken_apart(block, pattern)
+            if block.torn and len(found) and found[-1] == len(block.starts) - 2:
+                place = int(found[-1])
+                fields = untorn(fields, block.record + place, block.base + int(block.starts[place]), noted)
             parts.append(fields)
             records.append(found + block.record)
             starts.append(block.starts[found].astype(np.int64) + block.base)
@@ -98,6 +102,32 @@ def read(path: str | os.PathLike, label: str, pattern: Pattern, *, span: Span | 
         )
     empty = pa.table({name: pa.array([], pa.binary()) for name in names(pattern.line)})
     return Found(pa.concat_tables(parts) if parts else empty, record, np.concatenate(starts), caveats)
+
+
+def untorn(fields: pa.Table, record: int, start: int, noted: Noted) -> pa.Table:
+    """Return the parts of lines; of the last one, which has no line end and ends with `dst`, what is certain of that.
+
+    Parameters
+    ----------
+    fields
+        The parts.
+    record, start
+        Number and first byte of the last line.
+    noted
+        What was left out is noted there.
+    """
+    import pyarrow as pa
+
+    text = fields["dst"][-1].as_py() or b""
+    kept = certain(text)
+    if not text or (kept == text and b":" in text):  # without a port, that may be missing
+        return fields
+    said = f"only {whole_text(kept)} is certain" if kept else "nothing is certain"
+    noted.add(
+        record, start, f"has no line end, so that it may be torn: of {printable(text)!r}, which it ends with, {said}"
+    )
+    column = pa.chunked_array([fields["dst"].slice(0, len(fields) - 1).combine_chunks(), pa.array([kept], pa.binary())])
+    return fields.set_column(fields.column_names.index("dst"), "dst", column)
 
 
 def ending(lines: Lines, label: str, noted: Noted) -> list[Caveat]:

@@ -91,6 +91,10 @@ def read(path: str | os.PathLike, label: str, layout: Layout, *, span: Span | No
                 if not line.strip() or (layout.header and number == 1):
                     continue
                 values = values_of(line, layout)
+                torn = block.torn and place == len(block.starts) - 2
+                half = torn and values is not None and len(values) == count and not line.rstrip().endswith(b'"')
+                if half and values is not None:
+                    values[-1] = ""  # a part of it may be missing
                 if (
                     values is not None
                     and len(values) == count
@@ -99,7 +103,10 @@ def read(path: str | os.PathLike, label: str, layout: Layout, *, span: Span | No
                     rows.append(values)
                     record.append(number)
                     start.append(at)
-                elif block.torn and place == len(block.starts) - 2:
+                    if half:
+                        said = f"has no line end, so that it may be torn: what it says last, its {layout.names[-1]}, was left out"
+                        noted.add(number, at, said)
+                elif torn:
                     said = f"breaks off after {len(line):,} bytes: the file was cut, or is still being written"
                     noted.add(number, at, said)
                 else:

@@ -81,15 +81,22 @@ def alerts(
     noted = Noted(label, "line")
     kinds: dict[str, _Kind] = {name: _Kind(pattern) for name, pattern in _LINES.items()}
     torn: int | None = None
+    blank = 0  # number of the last blank line
     with Fingerprint(path, digest) as fingerprint:
         with Lines(path, span=span) as lines:
             for block in lines:
                 _sort(block, kinds, noted)
                 torn = block.record + len(block.starts) - 2 if block.torn else None
-            caveats = patterns.ending(lines, label, noted)
+                short = np.flatnonzero(np.diff(block.starts) <= 2)[::-1]  # with its line end
+                blank = next((block.record + each for each in short.tolist() if not block.line(each).strip()), blank)
             count = lines.count
-        parts = {name: kind.whole() for name, kind in kinds.items()}
-        _, heads, _ = parts["head"]
+            parts = {name: kind.whole() for name, kind in kinds.items()}
+            for name in ("time", "ends"):
+                fields, records, starts = parts[name]
+                if torn is not None and len(records) and records[-1] == torn:
+                    parts[name] = patterns.untorn(fields, torn, int(starts[-1]), noted), records, starts
+            caveats = patterns.ending(lines, label, noted)
+        _, heads, begins = parts["head"]
         if not len(heads) and count and span is None:
             first = caveats[0].detail if caveats else "it holds blank lines"
             if noted.count:
@@ -108,6 +115,9 @@ def alerts(
                 if last
                 else "begins an alert without a time and addresses; it was left out",
             )
+        if len(found.record) and blank < found.record[-1] == heads[-1]:
+            said = "begins an alert without a blank line behind it: the log may break off within it"
+            unsaid.add(int(heads[-1]), int(begins[-1]), said)
         found = found._replace(caveats=[*caveats, *unsaid.caveats()])
         return alert_table(found, path=path, label=label, digest=fingerprint.digits(), source=NAME, near=near)
 

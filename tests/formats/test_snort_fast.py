@@ -240,7 +240,7 @@ def test_a_hostile_line_takes_no_longer_than_its_length(tmp_path, line):
 @pytest.mark.parametrize("line", [b"", b"x", b"=+=", b"01 02 "], ids=["empty", "text", "ruler", "bytes"])
 def test_a_file_of_tiny_lines_is_cheap(tmp_path, line):
     path = write(tmp_path, LINE)
-    path.write_bytes(path.read_bytes() + (line + b"\n") * 1_000_000 + LINE.encode())
+    path.write_bytes(path.read_bytes() + (line + b"\n") * 1_000_000 + LINE.encode() + b"\n")
     start = time.process_time()
     table = snort_fast.alerts(path)
     assert values(table["record"]) == [1, 1_000_002]
