@@ -6,17 +6,16 @@ what a part of them carried is added up without looking for groups: what a brush
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from nsm_nb.statistics._inside import networks
 from nsm_nb.statistics._orient import NO_PORT, applications, one_way, oriented
 from nsm_nb.statistics._tally import codes_of, ends_of, numbers_of
 from nsm_nb.statistics.services import refused
-from nsm_nb.statistics.talkers import _network
 
 __all__ = ["Carried", "Ranking"]
 
@@ -157,16 +156,9 @@ class Ranking:
         return table
 
     def _make_networks(self) -> tuple[_Ends, np.ndarray, pd.CategoricalDtype]:
-        ours = [ipaddress.ip_network(each, strict=False) for each in self._home]
-        ours.sort(key=lambda network: -network.prefixlen)
         seen = np.union1d(self._src[self._src >= 0], self._dst[self._dst >= 0])
-        of_address = [_network(ipaddress.ip_address(str(each)), ours) for each in self._dtype.categories[seen]]
-        order = sorted(set(of_address), key=lambda network: (network.version, network))
-        place = {network: number for number, network in enumerate(order)}
-        lookup = np.full(len(self._dtype.categories) + 1, -1, np.int64)
-        lookup[seen] = [place[network] for network in of_address]
-        dtype = pd.CategoricalDtype(pd.Index([str(network) for network in order], dtype="str"), ordered=True)
-        return _Ends(lookup[self._src], lookup[self._dst], len(order)), lookup, dtype
+        lookup, dtype, _ = networks(self._dtype, seen, self._home)
+        return _Ends(lookup[self._src], lookup[self._dst], len(dtype.categories)), lookup, dtype
 
     # --- groups: pairs, ports, services ---
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from nsm_nb.schema import SESSIONS
 from nsm_nb.statistics import quantities
-from nsm_nb.statistics._inside import DIRECTIONS, directions, inside
+from nsm_nb.statistics._inside import DIRECTIONS, directions, inside, networks
 from nsm_nb.statistics._sides import MEASURES, Sides
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, numbers_of, tally
 
@@ -111,29 +110,15 @@ def _hosts(sessions: pd.DataFrame, by: str, home: Sequence[str]) -> tuple[pd.Dat
 
 def _networks(sessions: pd.DataFrame, by: str, home: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
     src, dst, dtype = ends_of(sessions)
-    ours = [ipaddress.ip_network(network, strict=False) for network in ([home] if isinstance(home, str) else home)]
-    ours.sort(key=lambda network: -network.prefixlen)  # the smallest network that holds an address is its own
     seen = np.union1d(src[src >= 0], dst[dst >= 0])
-    of_address = [_network(ipaddress.ip_address(str(text)), ours) for text in dtype.categories[seen]]
-    order = sorted(set(of_address), key=lambda network: (network.version, network))
-    place = {network: number for number, network in enumerate(order)}
-    lookup = np.full(len(dtype.categories) + 1, -1, np.int64)
-    lookup[seen] = [place[network] for network in of_address]
-    networks = pd.CategoricalDtype(pd.Index([str(network) for network in order], dtype="str"), ordered=True)
-    table, notes = _of_ends(sessions, by, lookup[src], lookup[dst], networks)
+    lookup, names, ours = networks(dtype, seen, home)
+    table, notes = _of_ends(sessions, by, lookup[src], lookup[dst], names)
     codes = table["end"].cat.codes.to_numpy()
     table.insert(0, "network", table.pop("end"))
-    table["hosts"] = np.bincount(lookup[seen], minlength=len(order))[codes]
+    table["hosts"] = np.bincount(lookup[seen], minlength=len(ours))[codes]
     if home:
-        table["inside"] = np.array([network in ours for network in order], bool)[codes]
+        table["inside"] = ours[codes]
     return table, notes
-
-
-def _network(address: Any, ours: list) -> Any:
-    for network in ours:
-        if address.version == network.version and address in network:
-            return network
-    return ipaddress.ip_network((int(address), 24 if address.version == 4 else 64), strict=False)
 
 
 def _of_ends(
