@@ -8,7 +8,6 @@ ALERTS. Regular expressions are run by RE2, in time proportional to the text, an
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -23,16 +22,16 @@ from nsm_nb.errors import LedgerError
 from nsm_nb.schema import ALERTS, TIME, in_network
 from nsm_nb.text import printable
 from nsm_nb.triage.given import category_of, comment_text, storable
+from nsm_nb.triage.rule_parts import ANY, any_of, exact, network, ports, refusal, signature_number, try_pattern
 
 __all__ = ["ANY", "PATIENCE", "Matches", "Rule", "dry_run", "matches"]
 
-ANY = "any"
 PATIENCE = 5.0
 """Seconds that the regular expression of one rule may take."""
 
 _TEXT = 65_536  # characters of a message that are looked at
-_PATTERN = 1_024
 _BATCH = 2_048  # messages between two looks at the clock
+_OF_ALERT = ("sensor", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "gid", "sid", "message")
 _PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "58": "icmp6", "132": "sctp"}
 
 
@@ -52,6 +51,8 @@ class Rule:
         A port, or a range such as ``1024-65535``.
     proto
         As in ALERTS: ``tcp``, ``udp`` ...; numbers are turned into names.
+    gid, sid
+        The number of the generator (1 for rules; alerts without one count as 1), and that of the signature.
     signature
         The message, to the letter; with `regexp` a regular expression (RE2) that is found anywhere in it.
     regexp
@@ -81,6 +82,8 @@ class Rule:
     dst_ip: str = ANY
     dst_port: str | int = ANY
     proto: str | int = ANY
+    gid: str | int = ANY
+    sid: str | int = ANY
     signature: str = ANY
     regexp: bool = False
     comment: str = ""
@@ -95,17 +98,19 @@ class Rule:
         put("category", chosen.short)
         put("comment", comment_text(self.comment, chosen))
         for name in ("sensor", "signature", "owner"):
-            put(name, storable(_any(getattr(self, name)) if name != "owner" else self.owner))
+            put(name, storable(exact(getattr(self, name)) if name != "owner" else self.owner))
         for name in ("src_ip", "dst_ip"):
-            put(name, _network(_any(getattr(self, name))))
+            put(name, network(any_of(getattr(self, name))))
         for name in ("src_port", "dst_port"):
-            put(name, _ports(_any(getattr(self, name))))
-        proto = _any(self.proto).lower()
+            put(name, ports(any_of(getattr(self, name))))
+        for name in ("gid", "sid"):
+            put(name, signature_number(any_of(getattr(self, name))))
+        proto = any_of(self.proto).lower()
         put("proto", _PROTOCOLS.get(proto, proto))
         if self.expires is not None and self.expires.tzinfo is None:
             raise LedgerError("a rule's `expires` must know its zone, such as datetime(2027, 1, 1, tzinfo=UTC)")
         if self.regexp:
-            _try(self.signature)
+            try_pattern(self.signature)
 
     @classmethod
     def from_alert(
@@ -120,6 +125,8 @@ class Rule:
     ) -> Rule:
         """Return the rule that matches alerts like this one: same sensor, addresses, service, protocol and message.
 
+        An alert without a message, or with one that a rule would take for `any`, is known by its gid and sid.
+
         Parameters
         ----------
         alert
@@ -130,23 +137,38 @@ class Rule:
             Parts to leave open: by default the port that the source happened to use.
         **parts
             Other parts of the rule as they shall be, such as ``dst_ip="any"``.
+
+        Raises
+        ------
+        LedgerError
+            Where the alert has neither message nor sid, and no part says what to look for: the rule would judge whatever
+            else its hosts do.
         """
-        columns = {
-            "sensor": "sensor", "src_ip": "src_ip", "src_port": "src_port", "dst_ip": "dst_ip", "dst_port": "dst_port",
-            "proto": "proto", "signature": "message",
-        }  # fmt: skip
-        left = set(wide)
-        given = {
-            part: str(alert[column])
-            for part, column in columns.items()
-            if part not in left and column in alert and not pd.isna(alert[column])
-        }
-        return cls(category=category, comment=comment, owner=owner, **{**given, **parts})
+        said = {name: str(alert[name]) for name in _OF_ALERT if name in alert and not pd.isna(alert[name])}
+        left = {*wide, *parts}
+        given: dict[str, Any] = {part: said[part] for part in _OF_ALERT[:6] if part in said and part not in left}
+        message = said.get("message", "")
+        if not left & {"signature", "gid", "sid"}:
+            if exact(message) != ANY:
+                given["signature"] = message
+            elif "sid" in said:
+                given |= {"gid": said.get("gid", "1"), "sid": said["sid"]}
+            elif message.strip():  # "any" is what it says
+                given |= {"signature": rf"\A{re.escape(message)}\z", "regexp": True}
+            else:
+                raise LedgerError(
+                    "the alert has neither a message nor a sid, so a rule made from it would judge all that its hosts do; "
+                    "say what it shall look for: signature='...' or sid=..."
+                )
+        rule = cls(category=category, comment=comment, owner=owner, **{**given, **parts})
+        if all(getattr(rule, part) == ANY for part in (*_OF_ALERT[:-1], "signature")):
+            raise LedgerError("a rule made from an alert must look for something of it; every part is left open")
+        return rule
 
     def __str__(self) -> str:
         parts = [
             f"{name} {getattr(self, name)}"
-            for name in ("sensor", "proto", "src_ip", "src_port", "dst_ip", "dst_port")
+            for name in ("sensor", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "gid", "sid")
             if getattr(self, name) != ANY
         ]
         if self.signature != ANY or self.regexp:
@@ -162,7 +184,8 @@ class Matches(NamedTuple):
     rule
         For each row the place in the list of rules, -1 where none matches.
     troubles
-        Sentences about rules that could not be asked; the others were.
+        Sentences about rules that could not be asked to the end; the others were. An alert that such a rule may mean is left
+        to the analyst: no later rule gets it, as the earlier one might have won.
     """
 
     rule: np.ndarray
@@ -183,7 +206,8 @@ def matches(
     at
         The time that they expire by; now where not given.
     patience
-        Seconds that the regular expression of one rule may take; a rule that takes longer matches nothing.
+        Seconds that the regular expression of one rule may take; a rule that takes longer matches nothing, and keeps the
+        alerts that it was asked about from the rules after it.
 
     Raises
     ------
@@ -192,6 +216,8 @@ def matches(
     """
     now = at or datetime.now(UTC)
     ALERTS.require(alerts, "sensor", "src_ip", "src_port", "dst_ip", "dst_port", "proto", "message")
+    if any(rule.sid != ANY or rule.gid != ANY for rule in rules):
+        ALERTS.require(alerts, "gid", "sid")
     columns = _Columns(alerts, patience)
     found = np.full(len(alerts), -1, np.int64)
     left = np.arange(len(alerts))
@@ -201,8 +227,13 @@ def matches(
             continue
         try:
             mine = columns.rows(rule, left)
-        except LedgerError as problem:
-            troubles.append(f"rule {rule.number if rule.number is not None else place + 1}: {problem}")
+        except _Unfinished as problem:
+            troubles.append(
+                f"rule {rule.number if rule.number is not None else place + 1}: {problem}; {len(problem.rows):,} "
+                f"alert{'s' if len(problem.rows) != 1 else ''} that it may mean {'are' if len(problem.rows) != 1 else 'is'} left "
+                "to you, and no later rule judges them"
+            )
+            left = np.setdiff1d(left, problem.rows, assume_unique=True)
             continue
         if len(mine):
             found[mine] = place
@@ -239,6 +270,14 @@ def dry_run(
     return table.astype({"first": TIME, "last": TIME, "rule": "str", "comment": "str", "trouble": "str"})
 
 
+class _Unfinished(LedgerError):
+    """A rule that could not be asked to the end, and the rows that it may mean."""
+
+    def __init__(self, reason: str, rows: np.ndarray):
+        super().__init__(reason)
+        self.rows = rows
+
+
 class _Columns:
     """The columns of a table that rules ask about, each with its distinct values found once."""
 
@@ -250,7 +289,7 @@ class _Columns:
 
     def rows(self, rule: Rule, among: np.ndarray) -> np.ndarray:
         """Return the rows, among some, that a rule matches; what is cheap to ask is asked first."""
-        for column in ("src_ip", "dst_ip", "src_port", "dst_port", "sensor", "proto"):
+        for column in ("src_ip", "dst_ip", "src_port", "dst_port", "gid", "sid", "sensor", "proto"):
             wanted = str(getattr(rule, column))
             if wanted != ANY and len(among):
                 among = among[self._mask(column, wanted)[among]]
@@ -263,7 +302,10 @@ class _Columns:
         asked = np.unique(codes[among])
         asked = asked[asked >= 0]
         hits = np.zeros(len(texts) + 1, bool)  # the last one stands for a missing message
-        hits[asked] = _found(rule.signature, texts.take(asked), self._patience)
+        try:
+            hits[asked] = _found(rule.signature, texts.take(asked), self._patience)
+        except LedgerError as problem:
+            raise _Unfinished(str(problem), among[codes[among] >= 0]) from problem
         return among[hits[codes[among]]]
 
     def _mask(self, column: str, wanted: str) -> np.ndarray:
@@ -274,7 +316,13 @@ class _Columns:
     def _ask(self, column: str, wanted: str) -> np.ndarray:
         values = self._alerts[column]
         if column.endswith("_ip"):
-            return in_network(values, wanted)
+            inside = in_network(values, wanted)
+            if ":" not in wanted:  # sensors write IPv4 as ::ffff:10.0.0.7 too
+                address, _, length = wanted.partition("/")
+                inside |= in_network(values, f"::ffff:{address}/{96 + int(length or 32)}")
+            return inside
+        if column in ("gid", "sid"):
+            return values.to_numpy(np.int64, na_value=1 if column == "gid" else -1) == int(wanted)
         if column.endswith("_port"):
             first, _, last = wanted.partition("-")
             numbers = values.to_numpy(np.int64, na_value=-1)
@@ -304,61 +352,12 @@ def _found(pattern: str, texts: pd.Index, patience: float) -> np.ndarray:
     for start in range(0, len(texts), _BATCH):
         if time.monotonic() > deadline:
             raise LedgerError(
-                f"its regular expression {printable(pattern)!r} took more than {patience:g} s, so the rule was left out; "
+                f"its regular expression {printable(pattern)!r} took more than {patience:g} s, so it judged nothing: "
                 "make it simpler, or narrow the rule by address or port"
             )
         part = pa.array([text[:_TEXT] for text in texts[start : start + _BATCH]], pa.large_string())
         try:
             hits[start : start + _BATCH] = pc.match_substring_regex(part, pattern).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid as problem:
-            raise LedgerError(_refusal(pattern, problem)) from problem
+            raise LedgerError(refusal(pattern, problem)) from problem
     return hits
-
-
-def _try(pattern: str) -> None:
-    if len(pattern) > _PATTERN:
-        raise LedgerError(f"a regular expression of {len(pattern):,} characters is too long; {_PATTERN:,} is the most")
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    try:
-        pc.match_substring_regex(pa.array([""], pa.large_string()), pattern)
-    except (pa.ArrowInvalid, UnicodeEncodeError) as problem:
-        raise LedgerError(_refusal(pattern, problem)) from problem
-
-
-def _refusal(pattern: str, problem: Exception) -> str:
-    detail = printable(str(problem).removeprefix("Invalid regular expression: "))
-    return (
-        f"{printable(pattern)!r} is no regular expression that can be run safely ({detail}); "
-        "look-around and back-references are not known (RE2 syntax)"
-    )
-
-
-def _any(value: object) -> str:
-    text = str(value).strip()
-    return ANY if text.lower() in ("", ANY) else text
-
-
-def _network(text: str) -> str:
-    if text == ANY:
-        return ANY
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError as problem:
-        raise LedgerError(
-            f"{printable(text)!r} is no address and no network; write 10.0.0.7 or 10.0.0.0/8"
-        ) from problem
-    return str(network.network_address) if network.num_addresses == 1 else str(network)
-
-
-def _ports(text: str) -> str:
-    if text == ANY:
-        return ANY
-    first, dash, last = (each.strip() for each in text.partition("-"))
-    ends = [each for each in (first, last) if each or dash]
-    if not all(re.fullmatch(r"[0-9]{1,5}", each) and int(each) < 65_536 for each in ends) or int(ends[0]) > int(
-        ends[-1]
-    ):
-        raise LedgerError(f"{printable(text)!r} is no port and no range of ports; write 53 or 1024-65535")
-    return "-".join(str(int(each)) for each in ends)

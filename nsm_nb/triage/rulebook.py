@@ -21,6 +21,7 @@ from nsm_nb.triage.tables import verdicts
 
 __all__ = ["Rulebook"]
 
+_LATER = ("gid", "sid")  # parts that rules of older ledgers lack
 _PARTS = [each.name for each in fields(Rule) if each.name != "number"]
 
 
@@ -148,6 +149,7 @@ def _read(record: Record) -> Rule | None:
         parts = json.loads(record.comment)
         if parts["expires"] is not None:
             parts["expires"] = datetime.fromisoformat(parts["expires"])
-        return Rule(**{name: parts[name] for name in _PARTS}, number=int(record.subject))
+        known = {name: parts[name] for name in _PARTS if name not in _LATER or name in parts}
+        return Rule(**known, number=int(record.subject))
     except (ValueError, KeyError, TypeError, AttributeError, LedgerError):
         return None

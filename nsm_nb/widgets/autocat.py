@@ -28,9 +28,10 @@ _COLUMNS = (
     Field("category", title="ST", width=5), Field("what", title="what it looks for", width=40),
     Field("comment", width=20), Field("owner", width=10), Field("expires", kind="clock", width=19),
 )  # fmt: skip
-_PARTS = ("sensor", "proto", "src_ip", "src_port", "dst_ip", "dst_port")
+_PARTS = ("sensor", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "gid", "sid")
 _WIDTHS = {
     "sensor": "150px", "proto": "110px", "src_ip": "190px", "src_port": "140px", "dst_ip": "190px", "dst_port": "140px",
+    "gid": "90px", "sid": "140px",
 }  # fmt: skip
 
 
@@ -91,8 +92,8 @@ class Autocat(ipywidgets.VBox):
             empty="no rules yet: one is made from an alert with the key a",
         )  # fmt: skip
         rows = [
-            ipywidgets.HBox([*self.parts.values()]),
-            ipywidgets.HBox([self.signature, self.regexp]),
+            ipywidgets.HBox([entry for name, entry in self.parts.items() if name not in ("gid", "sid")]),
+            ipywidgets.HBox([self.signature, self.regexp, self.parts["gid"], self.parts["sid"]]),
             ipywidgets.HBox([self.category, self.comment, self.days, self._try, self._keep]),
         ]
         for row in rows:
@@ -114,7 +115,7 @@ class Autocat(ipywidgets.VBox):
         rule = Rule.from_alert(alert, wide=wide)
         for name, entry in self.parts.items():
             entry.value = str(getattr(rule, name))
-        self.signature.value, self.regexp.value = rule.signature, False
+        self.signature.value, self.regexp.value = rule.signature, rule.regexp
         self.dry_run()
 
     def rule(self) -> Rule:

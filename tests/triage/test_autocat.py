@@ -137,21 +137,100 @@ def test_a_rule_that_can_not_be_is_refused_in_a_sentence(parts, sentence):
         Rule(**{"category": "NA", **parts})
 
 
-def test_a_regular_expression_that_would_never_end_ends_and_the_other_rules_work(queue):
+def test_a_regular_expression_that_would_never_end_ends_and_the_other_rules_work():
     evil = alerts(*[("gw", "tcp", "10.0.0.7", 1, "10.0.0.8", 2, "a" * 60_000 + f"!{number}") for number in range(20)])
     begun = time.process_time()
     assert won(evil, Rule(category="NA", signature="^(a+)+$", regexp=True)) == [-1] * 20
     assert time.process_time() - begun < 2
 
-    rules = [Rule(category="NA", signature="o", regexp=True, number=4), Rule(category="VI", sensor="gw", number=9)]
+
+def test_what_a_rule_may_mean_that_ran_out_of_time_is_judged_by_no_later_rule(queue):
+    slow = Rule(category="ESC", signature="o", regexp=True, comment="call", sensor="gw", number=4)
+    rules = [Rule(category="VI", proto="udp", number=1), slow, Rule(category="NA", number=9)]
     found = matches(queue, rules, patience=-1)
-    assert found.rule.tolist() == [1, 1, -1, -1, -1]
+    assert found.rule.tolist() == [-1, 0, 2, 2, 2]  # before it and beside it the others judge
     (trouble,) = found.troubles
-    assert (
-        trouble.startswith("rule 4: its regular expression 'o' took more than") and "the rule was left out" in trouble
-    )
+    assert trouble.startswith("rule 4: its regular expression 'o' took more than")
+    assert trouble.endswith("1 alert that it may mean is left to you, and no later rule judges them")
     table = dry_run(queue, rules, patience=-1)
-    assert table["count"].tolist() == [0, 2] and table["trouble"].isna().tolist() == [False, True]
+    assert table["count"].tolist() == [1, 0, 3] and table["trouble"].isna().tolist() == [True, False, True]
+
+
+def test_the_ledger_leaves_unjudged_what_a_rule_could_not_look_at(ledger, queue):
+    ledger.add_rules(
+        [Rule(category="ESC", signature="WEB", regexp=True, comment="call"), Rule(category="NA", src_ip="10.0.0.0/8")],
+        analyst="ada",
+    )
+    rows, (trouble,) = ledger.apply_rules(queue, patience=-1)
+    assert rows.empty and ledger.status().empty and "4 alerts that it may mean are left to you" in trouble
+    assert ledger.apply_rules(queue)[0]["category"].tolist() == ["ESC", "ESC", "NA"]  # in time it judges
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("::/0", "::/0"),
+        ("::ffff:0:0/95", "::fffe:0:0/95"),
+    ],
+)
+def test_an_ipv4_address_is_one_however_a_sensor_writes_it(given, written):
+    both = alerts(*[("gw", "tcp", ip, 1, "10.9.9.9", 2, "x") for ip in ("10.0.0.7", "::ffff:10.0.0.7", "2001:db8::7")])
+    rule = Rule(category="NA", src_ip=given)
+    assert rule.src_ip == written
+    assert won(both, rule) == ([0, 0, -1] if "." in written else {"::/0": [-1, 0, 0]}.get(written, [-1, 0, -1]))
+
+
+def test_a_rule_may_look_for_the_number_of_a_signature(queue, ledger):
+    table = queue.assign(
+        sid=pd.array([408, 408, 9, None, 408], dtype="Int64"), gid=pd.array([1, 129, 1, None, None], dtype="Int64")
+    )
+    assert won(table, Rule(category="NA", sid=408)) == [0, 0, -1, -1, 0]
+    assert won(table, Rule(category="NA", sid="0408", gid=1)) == [0, -1, -1, -1, 0]  # no gid is 1
+    assert str(Rule(category="NA", sid=408, gid=1)) == "gid 1, sid 408: NA"
+    with pytest.raises(LedgerError, match="no number of a signature"):
+        Rule(category="NA", sid="x")
+    rule = ledger.add_rule(Rule(category="NA", sid=408), analyst="ada")
+    assert ledger.change_rule(1, analyst="ada", gid=1) == ledger.rules()[0] and rule.sid == "408"
+    assert ['"sid": "408"' in each for each in ledger.rule_history(1)["comment"]] == [True, True]
+
+
+def test_a_rule_that_was_kept_before_rules_had_numbers_of_signatures_is_still_one(ledger, tamper):
+    ledger.add_rule(Rule(category="NA", dst_port=53), analyst="ada")
+    tamper("""UPDATE verdicts SET comment = replace(replace(comment, '"gid": "any", ', ''), '"sid": "any", ', '')""")
+    (rule,) = ledger.rules()
+    assert '"sid"' not in ledger.rule_history(1)["comment"][0] and (rule.dst_port, rule.sid) == ("53", "any")
+
+
+@pytest.mark.parametrize(
+    ("message", "sid", "parts"),
+    [
+        (" spaced ", 7, {"signature": " spaced ", "sid": "any"}),
+        (None, 7, {"signature": "any", "sid": "7", "gid": "1"}),
+        ("Any", 7, {"signature": "any", "sid": "7"}),
+        ("any", None, {"signature": r"\Aany\z", "regexp": True}),
+        (" \t", 7, {"signature": "any", "sid": "7"}),
+    ],
+)
+def test_a_rule_made_of_an_alert_matches_that_alert_and_no_other_signature(message, sid, parts):
+    row = ("gw", "tcp", "10.0.0.7", 1025, "203.0.113.9", 80)
+    table = alerts((*row, message), (*row, "spaced"), (*row, "many"), (*row, None))
+    table = table.assign(sid=pd.array([sid, 8, 9, 10], dtype="Int64"), gid=pd.array([1, 1, 1, 1], dtype="Int64"))
+    rule = Rule.from_alert(table.iloc[0])
+    assert {name: getattr(rule, name) for name in parts} == parts
+    assert won(table, rule) == [0, -1, -1, -1]
+
+
+@pytest.mark.parametrize("options", [{}, {"sensor": "gw"}, {"signature": "any"}, {"category": "VI"}])
+def test_an_alert_that_says_nothing_makes_no_rule_for_everything(queue, options):
+    with pytest.raises(LedgerError, match=r"neither a message nor a sid|every part is left open"):
+        Rule.from_alert(queue.iloc[4], **options)
+    nameless = queue.assign(message=pd.array([None] * 5, dtype="str"))
+    with pytest.raises(LedgerError, match="would judge all that its hosts do"):
+        Rule.from_alert(nameless.iloc[0])
+    assert won(queue, Rule.from_alert(nameless.iloc[0], signature="ET WEB one")) == [0, -1, -1, -1, -1]
 
 
 def test_a_dry_run_says_what_would_match_and_records_nothing(queue):
@@ -178,7 +257,6 @@ def test_a_rule_is_made_of_an_alert_with_one_call(queue):
         str(rule)
         == "sensor gw, proto tcp, src_ip 10.0.0.7, dst_ip 203.0.113.9, dst_port 80, message = 'ET WEB one': VI"
     )
-    assert won(queue, Rule.from_alert(queue.iloc[4])) == [0] * 5  # it knows nothing, so it says `any` throughout
 
 
 def test_rules_are_kept_with_their_history(ledger, path):

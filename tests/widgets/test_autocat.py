@@ -71,3 +71,12 @@ def test_without_an_alert_there_is_no_rule_and_without_a_rule_no_switch(alerts):
     alerts.aside.tabs.value = "rules"
     alerts.aside.autocat._switch.click()
     assert "choose a rule" in alerts.error
+
+
+def test_an_alert_without_a_message_makes_a_rule_of_its_sid(alerts, case):
+    row = case.alerts.iloc[0].copy()
+    row["message"] = None
+    form = alerts.aside.autocat
+    form.take(row)
+    assert (form.parts["sid"].value, form.signature.value) == (str(row["sid"]), "any")
+    assert form.rule().sid == str(row["sid"]) and form.rule().gid == "1"
