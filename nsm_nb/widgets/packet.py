@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from pathlib import Path
 from time import perf_counter
@@ -12,9 +13,9 @@ import numpy as np
 import pandas as pd
 import traitlets
 
+from nsm_nb.case.carved import name_of_frame
 from nsm_nb.errors import NsmError, UnknownName
-from nsm_nb.full_content import carve, fields, frame_bytes, payload_bytes
-from nsm_nb.full_content.carving import pcap_parts
+from nsm_nb.full_content import fields, frame_bytes, payload_bytes
 from nsm_nb.full_content.frames import link_types
 from nsm_nb.text import printable
 from nsm_nb.widgets.cells import time
@@ -193,8 +194,13 @@ class Packet(Frame):
         if not 1 <= frame <= len(rows):
             raise UnknownName(f"{printable(label)} has no frame {frame}; it has {len(rows):,} frames")
         session = packets["session"].iloc[int(rows[frame - 1])]
-        near = packets.iloc[rows] if pd.isna(session) else self.case.packets_of(int(session))
-        self._go(near, int(np.flatnonzero(near["frame"].to_numpy() == frame)[0]))
+        near = packets.iloc[rows]
+        if not pd.isna(session):
+            near = self.case.packets_of(int(session))
+            if not (near["evidence"] == label).any():  # several captures hold the session, and it counts in another
+                near = packets.iloc[rows[(packets["session"].iloc[rows] == session).fillna(value=False).to_numpy(bool)]]
+        asked = (near["frame"] == frame).to_numpy() & (near["evidence"] == label).to_numpy()
+        self._go(near, int(np.flatnonzero(asked)[0]))
 
     def step(self, by: int) -> None:
         """Go on or back by so many packets."""
@@ -383,9 +389,6 @@ class Packet(Frame):
         elif key == "?":
             self.status = _HELP
 
-    def _name(self) -> str:
-        return f"{Path(self.evidence).name.partition('.')[0] or 'capture'}-frame-{self.frame}.pcap"
-
     def _hand_out(self, what: str) -> None:
         if self._place is None:
             return
@@ -393,17 +396,15 @@ class Packet(Frame):
             head = [self.top.text()] if self.style == "headers" else []
             self._hand.copy("\n".join([*head, self.text.text()]))
             return
-        row = self.row
-        stamp = row["time"].dt.tz_localize(None).to_numpy().astype("M8[ns]").view(np.int64)
-        parts = zip(stamp.tolist(), row["length"].tolist(), frame_bytes(row, evidence=self.case.paths), strict=True)
-        self._hand.save(
-            self._name(), b"".join(pcap_parts(parts, int(link_types(row)[0]))), kind="application/vnd.tcpdump.pcap"
-        )
-        self.status = f"handed to the browser as {printable(self._name())}"
+        name = name_of_frame(self.evidence, int(self.frame or 0))
+        with tempfile.TemporaryDirectory() as folder:
+            data = self.case.carve(self.row, Path(folder) / name).read_bytes()
+        self._hand.save(name, data, kind="application/vnd.tcpdump.pcap")
+        self.status = f"handed to the browser as {name}"
 
     def _copied(self, done: bool) -> None:
         self.status = "copied" if done else "the browser let nothing into the clipboard; mark the text and copy it"
 
     def _carve_it(self) -> None:
-        path = carve(self.row, self.case.work / "carved" / self._name(), evidence=self.case.paths)
+        path = self.case.carve(self.row)
         self.status = f"it is in {printable(path)}"

@@ -208,13 +208,41 @@ def test_it_is_handed_out_as_text_and_as_capture(packet, case, monkeypatch):
     packet._carve.click()
 
     assert "Source IP" in sent[0][0]["text"] and sent[0][0]["text"].endswith("id.")
-    assert sent[1][0]["name"] == "staged-frame-3163.pcap"
-    (case.path / "given.pcap").write_bytes(sent[1][1][0])
-    again = nsm.read_packets(case.path / "given.pcap")
+    assert sent[1][0]["name"] == "staged.pcap-frame-3163.pcapng"
+    (case.path / "given.pcapng").write_bytes(sent[1][1][0])
+    again = nsm.read_packets(case.path / "given.pcapng")
     assert nsm.full_content.frame_bytes(again) == [case.frame("staged.pcap", 3163)]
-    assert (case.path / "carved" / "staged-frame-3163.pcap").read_bytes() == sent[1][1][0]
+    assert (case.path / "carved" / "staged.pcap-frame-3163.pcapng").read_bytes() == sent[1][1][0]
     packet._hand._told(packet._hand, {"type": "copied", "done": False}, [])
     assert "let nothing into the clipboard" in packet.status
+
+
+def test_carved_packets_of_captures_with_like_names_stay_apart_and_say_where_they_are_from(tmp_path):
+    for folder, name in (("", "snort.log.1"), ("", "snort.log.2"), ("a", "b.pcap"), ("", "a-b.pcap")):
+        place = tmp_path / "case" / "evidence" / folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        words = f"{folder} {name}".encode()
+        frame = ethernet(ip(udp(words, 1000, 53), "10.0.0.1", "10.0.0.2", 17))
+        place.write_bytes(pcap([(10**18, frame, len(frame))]))
+    (tmp_path / "case" / "case.toml").write_text('name = "x"\n')
+    case = nsm.open_case(tmp_path / "case")
+    labels = [str(each) for each in case.evidence["evidence"]]
+
+    for label in labels * 2:  # twice: what is there already is not written again
+        packet = Packet(case, 1, evidence=label)
+        packet._carve.click()
+        assert (packet.evidence, packet.error) == (label, "")
+
+    files = sorted((case.path / "carved").iterdir())
+    assert len(labels) == len(files) == 4
+    hashes = dict(zip(labels, case.evidence["sha256"], strict=True))
+    found = {}
+    for file in files:
+        data = file.read_bytes()
+        (label,) = [each for each in labels if f"frame 1 of {each} in case x".encode() in data]
+        assert hashes[label].encode() in data
+        found[label] = nsm.full_content.frame_bytes(nsm.read_packets(file))
+    assert found == {label: [case.frame(label, 1)] for label in labels}
 
 
 def test_what_an_intruder_sent_is_shown_as_dots(small, hostile):

@@ -88,9 +88,9 @@ def test_the_frame_is_handed_out_as_a_capture(notebook, page, tmp_path):
         page.get_by_role("button", name="pcap", exact=True).click()
     waiting.value.save_as(tmp_path / "frame.pcap")
 
-    assert waiting.value.suggested_filename == "staged-frame-3620.pcap"
-    assert (tmp_path / "frame.pcap").read_bytes()[:4] == b"\x4d\x3c\xb2\xa1"
-    page.get_by_text("handed to the browser as staged-frame-3620.pcap").wait_for()
+    assert waiting.value.suggested_filename == "staged.pcap-frame-3620.pcapng"
+    assert (tmp_path / "frame.pcap").read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
+    page.get_by_text("handed to the browser as staged.pcap-frame-3620.pcapng").wait_for()
 
 
 def test_the_text_goes_to_the_clipboard_or_it_says_why_not(page):
