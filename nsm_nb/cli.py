@@ -145,6 +145,15 @@ def parser() -> argparse.ArgumentParser:
     transcript.add_argument("session", type=int, help="the session's number")
     transcript.add_argument("--style", choices=("plain", "sguil", "hex"), default="plain")
 
+    objects = command("objects", _objects, "print the files that sessions carried, and write them on request",
+                      "  nsm-nb objects my-case\n"
+                      "  nsm-nb objects my-case -q 'protocol smb and size > 100k' --write\n"
+                      "  nsm-nb objects my-case --write --zip --into ~/samples    # the zip's password is infected")  # fmt: skip
+    objects.add_argument("--write", action="store_true", help="write them, each as <sha256>.bin, into the case's carved folder")
+    objects.add_argument("--zip", action="store_true", help="with --write: one zip whose password is infected")
+    objects.add_argument("--into", metavar="FOLDER", type=Path, help="with --write: another folder")
+    table(objects, query="protocol ftp or size > 1e6")
+
     packet = command("packet", _packet, "print the header fields and bytes of a packet, or its decode tree",
                      "  nsm-nb packet my-case staged.pcap 3620\n"
                      "  nsm-nb packet my-case staged.pcap 3620 --tree | less", case=False)  # fmt: skip
@@ -245,6 +254,15 @@ class _Progress:
         speed = done / spent if spent > 0.1 else 0
         left = f", {(total - done) / speed:.0f} s left" if speed else ""
         text = f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB, {speed / 1e6:,.0f} MB/s{left}  {printable(label)}"
+        print(f"\r\x1b[K{text[:110]}", end="\r\x1b[K" if done >= total else "", file=sys.stderr, flush=True)
+
+
+class _Counted:
+    """One line on stderr: how many are done."""
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        """Rewrite the line; end it where all is done."""
+        text = f"{done:,} of {total:,} sessions  {printable(label)}"
         print(f"\r\x1b[K{text[:110]}", end="\r\x1b[K" if done >= total else "", file=sys.stderr, flush=True)
 
 
@@ -418,6 +436,26 @@ def _hand_on(case: Case, chosen: argparse.Namespace) -> None:
 
 def _transcript(chosen: argparse.Namespace) -> None:
     sys.stdout.write(_indexed(chosen).transcript(chosen.session).text(chosen.style))
+
+
+def _objects(chosen: argparse.Namespace) -> None:
+    if (chosen.zip or chosen.into is not None) and not chosen.write:
+        raise NsmError("--zip and --into say how objects are written: they need --write")
+    from nsm_nb.schema import caveats_of
+
+    case = _indexed(chosen)
+    columns = ["frame", "protocol", "side", "name", "type", "size", "complete", "sha256", "note"]
+    found = case.find_objects(_Counted() if sys.stderr.isatty() else None)
+    if chosen.write:
+        if chosen.query:
+            from nsm_nb.query import query
+
+            found, chosen.query = query(found, chosen.query), ""
+        found = case.write_objects(found, chosen.into, zipped=chosen.zip)
+        columns = [*columns[:-1], "file"]
+    _write(found, chosen, columns, case=case)
+    for caveat in caveats_of(found):
+        print(printable(caveat.detail), file=sys.stderr)
 
 
 def _packet(chosen: argparse.Namespace) -> None:

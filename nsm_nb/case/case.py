@@ -293,7 +293,7 @@ class Case(Judging):
         named = self._kept("named", lambda: Named(lambda: self.names))
         return transcript(packets, evidence=self.paths, session=row, policy=policy, names=named)
 
-    def find_objects(self, progress: Progress) -> pd.DataFrame:
+    def find_objects(self, progress: Progress | None = None) -> pd.DataFrame:
         """Return `objects`; `progress` is told how many of the sessions that may carry some were looked at."""
         return self._kept("objects", lambda: objects_of(self, progress=progress))
 

@@ -163,12 +163,14 @@ def test_files_of_smb_are_those_that_tshark_exports(shared):
 def test_mail_and_the_files_in_it_are_objects():
     mail = (
         b"Subject: bill\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
-        b"Content-Type: text/plain\r\n\r\nhello\r\n--b\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; "
+        b"Content-Type: text/plain\r\n\r\nhello\r\n--b\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n"
+        b"Content-Disposition: attachment; "
         b"filename*=utf-8''bill%E2%80%AEfdp.exe\r\n\r\n"
         + base64.encodebytes(b"MZ" + BODY).replace(b"\n", b"\r\n") + b"--b--\r\n"
     )  # fmt: skip
     table = objects(said(
-        ("dst", b"220 mx ESMTP\r\n"), ("src", b"EHLO h\r\nDATA\r\n"), ("dst", b"250 ok\r\n354 go\r\n"), ("src", mail + b".\r\n"), port=25
+        ("dst", b"220 mx ESMTP\r\n"), ("src", b"EHLO h\r\nDATA\r\n"), ("dst", b"250 ok\r\n354 go\r\n"),
+        ("src", mail + b".\r\n"), port=25,
     ))  # fmt: skip
 
     assert told(table, "protocol", "name", "path", "claimed_type", "type", "size") == [
@@ -317,6 +319,7 @@ def test_sizes_that_are_lies_are_no_sizes(name, shared):
     assert [each.complete for each in found] == [False] * len(found)
 
 
+@pytest.mark.slow
 def test_hostile_content_is_safe_in_tables_and_files(shared, tmp_path):
     active = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
     for path in sorted((shared / "hostile/synthetic").glob("a*.pcap")):
