@@ -54,7 +54,7 @@ def _buffers(transcript: Transcript, side: str) -> Iterator[bytes | memoryview]:
         for at in range(0, turn.size, _CHUNK):
             part = room[: min(_CHUNK, turn.size - at)]
             turn.read_into(part, at)
-            yield memoryview(part)
+            yield part.data
 
 
 def write(transcript: Transcript, side: str, path: str | os.PathLike) -> Path:

@@ -164,7 +164,7 @@ def _stretches(
                 start, stop = int(where[first]), int(end[last - 1])
                 if len(room) < stop - start:
                     room = np.empty(stop - start, np.uint8)
-                if spans.fill(start, memoryview(room)[: stop - start]) < stop - start:
+                if spans.fill(start, room.data[: stop - start]) < stop - start:
                     raise DamagedEvidence(
                         f"{printable(path)} is shorter than when it was read: byte {stop} is gone; check its hash "
                         "against the case"

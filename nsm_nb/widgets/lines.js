@@ -39,6 +39,27 @@ function mark(model, text) {
   text.scrollTop = line.offsetTop - text.offsetTop - text.clientHeight / 3;
 }
 
+function placeOf(text, node, offset) {
+  // The number of a line and the column in it of a place in the document; null where that is none of our lines.
+  if (node === text) return [offset, 0];
+  let line = node;
+  while (line && line.parentNode !== text) line = line.parentNode;
+  if (!line) return null;
+  const before = document.createRange();
+  before.selectNodeContents(line);
+  before.setEnd(node, offset);
+  return [Array.prototype.indexOf.call(text.children, line), before.toString().length];
+}
+
+function tellSelection(model, text) {
+  const chosen = document.getSelection();
+  if (!model.get("selects") || !chosen.rangeCount) return;
+  const range = chosen.getRangeAt(0);
+  const from = placeOf(text, range.startContainer, range.startOffset);
+  const to = placeOf(text, range.endContainer, range.endOffset);
+  if (from && to) model.send({ type: "select", from, to });
+}
+
 export default {
   render({ model, el }) {
     const text = document.createElement("div");
@@ -50,6 +71,7 @@ export default {
     on("change:at", () => mark(model, text));
     for (const name of ["code", "fixed", "boxed", "height", "role", "label", "live"]) on(`change:${name}`, () => dress(model, text));
     all();
+    for (const name of ["mouseup", "keyup"]) text.addEventListener(name, () => setTimeout(() => tellSelection(model, text)));
 
     const pressed = (event) => {
       const frame = el.closest(".nsm-frame");

@@ -66,6 +66,7 @@ class Lines(anywidget.AnyWidget):
     label = traitlets.Unicode("", help="ARIA label").tag(sync=True)
     live = traitlets.Unicode("", help="ARIA live: polite, assertive or none").tag(sync=True)
     at = traitlets.Int(None, allow_none=True, help="the line to bring into sight and mark").tag(sync=True)
+    selects = traitlets.Bool(False, help="on_select is told what is chosen with mouse or keyboard").tag(sync=True)
     listens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     asks: Any = traitlets.Dict(
         help="keys that lead into the frame's entry of class nsm-asked: always, or where it is empty"
@@ -74,6 +75,7 @@ class Lines(anywidget.AnyWidget):
     def __init__(self, *lines: str | dict, **traits: Any):
         super().__init__(**traits)
         self._on_key: list[Callable[[str], object]] = []
+        self._on_select: list[Callable[[tuple[int, int], tuple[int, int]], object]] = []
         self.on_msg(self._told)
         if lines:
             self.say(*lines)
@@ -107,7 +109,19 @@ class Lines(anywidget.AnyWidget):
         for callback in self._on_key:
             callback(key)
 
+    def on_select(self, callback: Callable[[tuple[int, int], tuple[int, int]], object]) -> None:
+        """Have a function called with line and column of both ends of what is chosen; they are one where nothing is."""
+        self._on_select.append(callback)
+
+    def select(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Do what choosing text does."""
+        for callback in self._on_select:
+            callback(start, end)
+
     def _told(self, _widget: Lines, content: dict, _buffers: Sequence) -> None:
+        if content.get("type") == "select" and self.selects:
+            (start, column), (end, until) = content["from"], content["to"]
+            self.select((int(start), int(column)), (int(end), int(until)))
         if content.get("type") == "key" and content.get("key") in self.listens:
             self.press(content["key"])
 

@@ -1,8 +1,11 @@
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nsm_nb.schema import Caveat
 from nsm_nb.transcripts import Transcript, Turn
+from nsm_nb.transcripts.marks import Mark
 from nsm_nb.widgets import conversation
 from nsm_nb.widgets.lines import Lines
 
@@ -22,7 +25,7 @@ def text(lines):
 
 
 def test_both_sides_are_told_apart_by_prefix_indent_and_colour():
-    lines = conversation.text_lines(said(("src", b"id\n", 0), ("dst", b"uid=0(root)\r\n", 0)))
+    lines, *_ = conversation.text_lines(said(("src", b"id\n", 0), ("dst", b"uid=0(root)\r\n", 0)))
 
     assert text(lines).splitlines() == [
         "SRC 17:00:04.000001 frame 1, 3 bytes at 0", "SRC: id",
@@ -33,9 +36,9 @@ def test_both_sides_are_told_apart_by_prefix_indent_and_colour():
 
 
 def test_a_gap_is_told_with_its_size():
-    lines = conversation.text_lines(said(("dst", b"after", 1460)))
+    lines, *_ = conversation.text_lines(said(("dst", b"after", 1460)))
 
-    assert "[1,460 bytes of DST are missing here]" in text(lines)
+    assert "[1,460 bytes of dst are missing here]" in text(lines)
     assert lines[0]["style"] == "nsm-gap"
 
 
@@ -55,44 +58,62 @@ def test_the_top_is_sguils_header():
 
 
 @pytest.mark.parametrize("make", [conversation.text_lines, conversation.hex_lines])
-def test_a_large_transcript_is_shown_in_part_and_says_so(make):
+def test_a_large_transcript_is_shown_in_pages_and_says_so(make):
     large = said(("src", b"a" * 100, 0), ("dst", b"b" * 1000, 0))
 
-    part = text(make(large, most=150))
-    assert "950 bytes more; 'show all' has them" in part
-    assert "bytes more" not in text(make(large, most=None))
+    assert "950 bytes more; " not in text(make(large, size=150).lines)
+    assert "950 bytes more: 'next page' has them" in text(make(large, size=150).lines)
+    assert "bytes more" not in text(make(large, size=None).lines)
+    shown = [make(large, number=number, size=150) for number in range(1, 9)]
+    assert b"".join(spot.data for each in shown for spot in each.spots if spot is not None) == b"a" * 100 + b"b" * 1000
 
 
 def test_hostile_bytes_are_text(hostile):
     for make in (conversation.text_lines, conversation.hex_lines):
-        shown = repr(make(said(("src", hostile.encode() + b"\xff\x9b", 0))))
+        shown = repr(make(said(("src", hostile.encode() + b"\xff\x9b", 0))).lines)
         assert "\x1b" not in shown and "\u202e" not in shown and "\x9b" not in shown
-    assert "<script>" in text(conversation.text_lines(said(("src", hostile.encode(), 0))))
+    assert "<script>" in text(conversation.text_lines(said(("src", hostile.encode(), 0))).lines)
 
 
 def test_hex_rows_count_from_the_turn_s_offset():
-    shown = text(conversation.hex_lines(said(("src", b"a" * 16, 0), ("src", b"b", 0))))
+    shown = text(conversation.hex_lines(said(("src", b"a" * 16, 0), ("src", b"b", 0))).lines)
 
     assert "SRC: 00000010  62" in shown
 
 
-def test_http_shows_exchanges_headers_and_bodies():
-    shown = text(
-        conversation.http_lines(
-            said(
-                ("src", b"GET /a HTTP/1.1\r\nHost: www\r\n\r\n", 0),
-                ("dst", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 0),
-            )
-        )
-    )
+@given(st.lists(st.tuples(st.sampled_from(["src", "dst"]), st.binary(max_size=40), st.just(0)), max_size=5), st.data())
+def test_every_byte_is_found_at_its_column(turns, data):
+    """What is chosen from a line's first to its last column is all its bytes, in text and in hex."""
+    for make in (conversation.text_lines, conversation.hex_lines):
+        lines, spots, _ = make(said(*turns))
+        for each, spot in zip(lines, spots, strict=True):
+            if spot is None or not spot.data:
+                continue
+            whole = "".join(span[0] for span in each["spans"])
+            assert conversation.byte_at(spot, 5) == spot.offset
+            end = 5 + 10 + len(spot.data) * 3 + (len(spot.data) > 8) if spot.hex else len(whole)
+            assert conversation.byte_at(spot, end) == spot.offset + len(spot.data)
 
-    assert "exchange 1" in shown and "SRC: GET /a HTTP/1.1" in shown and "SRC: Host: www" in shown
-    assert "body, 5 B (5 bytes)" in shown and "SHA-256 2cf24dba" in shown and "DST: hello" in shown
+
+def test_what_is_found_is_marked_over_lines_and_in_hex():
+    told = said(("src", b"ab\r\ncd\x00ef", 0))
+    marks = [conversation.Mark("src", 1, 5, now=True), conversation.Mark("src", 6, 7)]
+    for make, expected in ((conversation.text_lines, ["b", "c", "\\x00"]), (conversation.hex_lines, None)):
+        spans = [span for each in make(told, marks=marks).lines for span in each["spans"]]
+        hits = [span[0] for span in spans if "nsm-hit" in span[1]]
+        assert hits == expected or (expected is None and hits[0] == "62" and "".join(hits).count("0") >= 3)
+        assert text(make(told, marks=marks).lines) == text(make(told).lines)
 
 
-def test_what_is_not_http_says_so():
-    assert "not HTTP/1" in text(conversation.http_lines(said(("src", b"id\n", 0))))
+def test_strays_and_marks_stand_where_they_belong():
+    told = said(("src", b"a", 0), ("dst", b"b", 0))
+    told.strays.append(Turn("src", NOON, NOON, (9,), 1 << 30, b"far"))
+    told.marks.append(Mark("src", "keep-alive", NOON, (2, 2), 1, 1, "SRC: keep-alive, frame 2"))
+    shown = text(conversation.text_lines(told, times=False).lines).splitlines()
+
+    assert shown == ["SRC: a", "[SRC: keep-alive, frame 2]", "DST: b",
+                     "SRC 17:00:04.000001 frame 9, 3 bytes at 1,073,741,824, not in the stream", "SRC: far"]  # fmt: skip
 
 
 def test_nothing_said_says_so():
-    assert text(conversation.text_lines(said())) == "no data was sent"
+    assert text(conversation.text_lines(said()).lines) == "no data was sent"
