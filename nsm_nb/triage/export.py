@@ -255,7 +255,14 @@ def as_mail(
 
 def _unlinked(text: str) -> str:
     """Return text without links: those in a message are the intruder's, and nobody shall click them."""
-    return re.sub(r"(?i)\b(h)tt(ps?://)", r"\1xx\2", text)
+    text = re.sub(r"(?i)\b(h)tt(ps?:)", r"\1xx\2", text)
+    text = re.sub(r"(?i)\b(f)t(ps?:)", r"\1x\2", text)
+    text = re.sub(
+        r"(?i)\b([a-z][a-z0-9+.-]{0,30}):(?=//)|\b(mailto|javascript|data|tel|sms|news):(?=\S)", r"\1\2[:]", text
+    )
+    # mail programs make links of bare names and mail addresses too
+    name = r"(?i)(?<![\w.-])(?:[\w-]{1,63}\.){1,20}[a-z][a-z0-9-]{1,62}(?![\w-])"
+    return re.sub(name, lambda match: match.group().replace(".", "[.]"), text).replace("@", "[@]")
 
 
 def _mail_address(text: str) -> Address:

@@ -6,6 +6,7 @@ import getpass
 import numbers
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -20,7 +21,19 @@ COMMENT_LIMIT = 65_536
 
 _NAME_LIMIT = 1_024
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # no database's text holds these
-_RULE = re.compile(r"rule \d+", re.IGNORECASE)
+# How the ledger names a rule, "rule 3", and what only looks like it: 1 and i for l, o for 0, letters of other alphabets
+# that are drawn as Latin ones (Unicode TR 39, confusables).
+_RULE = re.compile(r"ru[l1i]e[\doil]+")
+_ALIKE = str.maketrans({"|": "l", "!": "l"}) | {
+    ord(alike): letter
+    for letter, others in {
+        "r": "\u0433\u1d26\u0280\u027e\u2c85\uab81\uab47",
+        "u": "\u03c5\u057d\u0443\u0446\u028b\u1d1c\u03bc\uab4e\uab52",
+        "l": "\u04cf\u03b9\u0456\u0131\u029f\u0627\u05c0\u05d5\u05df\u2223",
+        "e": "\u0435\u04bd\u0454\u03b5\u1d07\u212e\uab32\u0259",
+    }.items()
+    for alike in others
+}
 
 
 def iso(moment: datetime) -> str:
@@ -83,7 +96,16 @@ def names_of(subjects: Iterable[str | int] | str | int) -> list[str]:
 
 
 def analyst_name(analyst: str | None) -> str:
-    """Return who acts: the name given, else NSM_ANALYST of the environment, else the account's."""
+    """Return who acts: the name given, else NSM_ANALYST of the environment, else the account's.
+
+    One name is written in one way: compatible forms of letters are their plain ones (NFKC), what can't be seen is left out,
+    spaces are single.
+
+    Raises
+    ------
+    LedgerError
+        Where nobody is named, or the name could be taken for that of a rule.
+    """
     if analyst is None:
         analyst = os.environ.get("NSM_ANALYST", "")
         if not analyst.strip():
@@ -95,6 +117,20 @@ def analyst_name(analyst: str | None) -> str:
         raise LedgerError("nobody judges: give analyst='...', or set NSM_ANALYST in the environment")
     if len(analyst) > _NAME_LIMIT:
         raise LedgerError(f"an analyst's name of {len(analyst):,} characters is too long; {_NAME_LIMIT:,} is the most")
-    if _RULE.fullmatch(analyst.strip()):
-        raise LedgerError(f"{printable(analyst.strip())} is how the ledger names a rule; give the name of a person")
-    return storable(analyst.strip())
+    name = _plain(analyst)
+    if not name:
+        raise LedgerError("nobody judges: the analyst's name has no character that can be seen; give analyst='...'")
+    if _RULE.fullmatch(_skeleton(name)):
+        raise LedgerError(f"{name} is how the ledger names a rule, or looks like it; give the name of a person")
+    return name
+
+
+def _plain(name: str) -> str:
+    whole = unicodedata.normalize("NFKC", " ".join(storable(name).split()))
+    return " ".join("".join(each for each in whole if printable(each) == each).split())
+
+
+def _skeleton(name: str) -> str:
+    """Return the letters and digits of a name as they look, without accents."""
+    letters = unicodedata.normalize("NFKD", name.casefold()).translate(_ALIKE)
+    return "".join(each for each in letters if each.isalnum())

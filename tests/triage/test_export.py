@@ -235,8 +235,25 @@ def test_what_is_no_mail_address_is_refused(address):
         as_mail(table(), to=[address])
 
 
-def test_a_link_in_a_message_can_not_be_clicked():
-    assert "http://" not in as_mail(table(message="see http://evil.example/ HTTPS://x")).decode()
+@pytest.mark.parametrize(
+    ("link", "written"),
+    [
+        ("http://evil.example/a", "hxxp[:]//evil[.]example/a"),
+        ("HTTPS://x", "HxxPS[:]//x"),
+        ("ftp://evil.example", "fxp[:]//evil[.]example"),
+        ("sftp://h", "sftp[:]//h"),
+        ("file://h/s", "file[:]//h/s"),
+        ("www.evil.example", "www[.]evil[.]example"),
+        ("WWW.evil.zip", "WWW[.]evil[.]zip"),
+        ("mailto:eve@evil.example", "mailto[:]eve[@]evil[.]example"),
+        ("javascript:alert(1)", "javascript[:]alert(1)"),
+    ],
+)
+def test_a_link_in_a_message_can_not_be_clicked(link, written):
+    mail = email.message_from_bytes(as_mail(table(message=f"see {link} now")), policy=default)
+    for text in (mail["Subject"], mail.get_content()):
+        assert f"see {written} now" in text and link not in text
+    assert "203.0.113.66 -> 10.1.1.177" in mail.get_content() and "17:00:04.000000 UTC" in mail.get_content()
 
 
 def test_columns_that_nobody_named_are_not_handed_on():

@@ -118,6 +118,30 @@ def test_a_message_that_somebody_edited_is_still_shown(ledger, tamper, content):
 
 
 def test_a_person_can_not_act_as_a_rule(ledger):
-    for name in ("rule 3", " Rule 3 "):
+    for name in (
+        "rule 3", " Rule 3 ", "rule  3", "rule\u00a03", "rule\u20033", "Rule-3", "rule 3.", "\u200brule 3", "rule 3\u200b",
+        "ru\u00adle 3", "r\u0443le 3", "rul\u0435 3", "\u0433ule 3", "ruIe 3", "ru|e 3", "rul\u0301e 3", "\uff52ule \uff13",
+        "rule \u0663", "rule \u2462", "rule\t3\n", "RULE3", "rule_1O", "rule\u202e3",
+    ):  # fmt: skip
         with pytest.raises(LedgerError, match="how the ledger names a rule"):
+            ledger.judge(["a"], "NA", analyst=name)
+        with pytest.raises(LedgerError, match="how the ledger names a rule"):
+            ledger.say("x", analyst="ada", to=name)
+
+
+def test_a_name_is_written_in_one_way(ledger):
+    for name in (
+        "Ada L",
+        " Ada  L ",
+        "Ada\u00a0L",
+        "\u200bAda L\x00"[:-1],
+        "\uff21da L",
+        "Ada\tL",
+        "A\u00adda L\u202e",
+    ):
+        assert ledger.judge(["a"], "NA", analyst=name)["analyst"].tolist() == ["Ada L"]
+    for name in ("rule", "Ruler 3", "Rula", "\u0440\u0443\u043b\u0435\u0442", "Ren\u00e9e", "3", "\u5c71\u7530"):
+        assert ledger.judge(["a"], "NA", analyst=name)["analyst"].tolist() == [name]
+    for name in ("\u200b", "\u2060 \ufeff", "\x1b"):
+        with pytest.raises(LedgerError, match="nobody judges"):
             ledger.judge(["a"], "NA", analyst=name)
