@@ -11,11 +11,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from nsm_nb.errors import NsmError
+from nsm_nb.places import given, headed, may_write, packets_in, tell_recovered
 from nsm_nb.text import csv_table, printable
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     chosen = parser().parse_args(arguments)
     try:
+        if hasattr(chosen, "overwrite") and chosen.out is not None:
+            may_write(chosen.out, overwrite=chosen.overwrite)
         return int(chosen.run(chosen) or 0)
     except NsmError as problem:
         print(f"nsm-nb: {printable(problem)}", file=sys.stderr)
@@ -91,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument("-q", "--query", default="", help=f"which rows, such as '{query}'")
         made.add_argument("-f", "--format", choices=_FORMATS, default="text", help="how to write them (default: text)")
         made.add_argument("-o", "--out", type=Path, help="the file to write instead of stdout; parquet needs one")
+        made.set_defaults(writes=True)
 
     lab = command(
         "lab", _lab, "open JupyterLab on a case", "  nsm-nb lab my-case\n  nsm-nb lab /mnt/evidence --port 8899"
@@ -125,25 +129,41 @@ def parser() -> argparse.ArgumentParser:
     alerts.add_argument("--from", dest="sender", default="", help="of the mail's draft, which is never sent")
     alerts.add_argument("--subject", default="", help="of the mail's draft")
 
-    stats = command("stats", _stats, "print the statistics of a case or of one file, or compare two",
+    stats = command("stats", _stats, "print the statistics of a case or of captures or flows, or compare two",
                     "  nsm-nb stats my-case\n  nsm-nb stats gateway.pcap --style tcpdstat\n"
+                    "  nsm-nb stats 'day/snort.log.*'    # rotated captures as one\n"
                     "  nsm-nb stats my-case --show hosts -f csv -o hosts.csv\n"
-                    "  nsm-nb stats monday.pcap --compare tuesday.pcap", case=False)  # fmt: skip
-    stats.add_argument("case", nargs="?", default=os.environ.get("NSM_CASE", "."), help="a case, a capture or flows")
-    stats.add_argument("--show", choices=_SHOWN, default="summary", help="which table (default: summary)")
-    stats.add_argument("--style", choices=("plain", "tcpdstat"), default="plain", help="how the summary is laid out")
+                    "  nsm-nb stats monday.pcap --compare tuesday.pcap    # monday is before", case=False)  # fmt: skip
+    stats.add_argument("case", nargs="*", help="a case, a folder, captures, a pattern of them, or flows (default: NSM_CASE)")
+    stats.add_argument("--show", choices=_SHOWN, help="which table (default: summary, which is text)")
+    stats.add_argument("--style", choices=("plain", "tcpdstat"), help="how the summary is laid out (default: plain)")
     stats.add_argument("--as-printed", action="store_true", help="as tcpdstat, with its own figures, faults included")
-    stats.add_argument("--compare", metavar="OTHER", help="what is new, grown, gone or shrunk in this case or file")
+    stats.add_argument("--compare", metavar="LATER", help="what is new, grown, gone or shrunk in LATER, a case, captures or "
+                       "flows, against the first, which is the time before (columns b and a)")  # fmt: skip
+    stats.add_argument("--recover", action="store_true", help="search captures behind damage; what is found is a guess")
     stats.add_argument("-f", "--format", choices=_FORMATS, default="text", help="how to write tables (default: text)")
     stats.add_argument("-o", "--out", type=Path, help="the file to write instead of stdout; parquet needs one")
-    stats.set_defaults(query="")
+    stats.set_defaults(query="", writes=True)
 
-    transcript = command("transcript", _transcript, "print the transcript of a session",
+    transcript = command("transcript", _transcript, "print the transcript of a session, search it, decode it",
                          "  nsm-nb transcript my-case 4657181179822775\n"
-                         "  nsm-nb transcript my-case 4657181179822775 --style hex | less", case=False)  # fmt: skip
+                         "  nsm-nb transcript my-case 4657181179822775 --style hex | less\n"
+                         "  nsm-nb transcript my-case 4657181179822775 --side dst -o answers.bin\n"
+                         "  nsm-nb transcript my-case 4657181179822775 --find 'uid=\\d+' --kind regex\n"
+                         "  nsm-nb transcript my-case 4657181179822775 --side src --decode 'match cmd=(.*) | url | base64'\n"
+                         "  nsm-nb transcript my-case 4657181179822775 --policy linux    # whose bytes count in overlaps",
+                         case=False)  # fmt: skip
     transcript.add_argument("case", help="the case")
     transcript.add_argument("session", type=int, help="the session's number")
-    transcript.add_argument("--style", choices=("plain", "sguil", "hex"), default="plain")
+    transcript.add_argument("--style", choices=("plain", "sguil", "hex"), default="plain", help="how (default: plain)")
+    transcript.add_argument("--side", choices=("src", "dst"), help="its raw bytes alone; the side to search or to decode")
+    transcript.add_argument("--policy", choices=("first", "last", "bsd", "linux", "windows"), default="first",
+                            help="whose bytes count where TCP segments overlap (default: first)")  # fmt: skip
+    transcript.add_argument("--find", metavar="WHAT", help="print where it stands: side, offset, frame, time")
+    transcript.add_argument("--kind", choices=("text", "hex", "regex"), default="text", help="what --find is (default: text)")
+    transcript.add_argument("--decode", metavar="RECIPE", help="print what a recipe makes of the turns of --side (default: src)")
+    transcript.add_argument("-o", "--out", type=Path, help="the file to write instead of stdout")
+    transcript.set_defaults(writes=True)
 
     objects = command("objects", _objects, "print the files that sessions carried, and write them on request",
                       "  nsm-nb objects my-case\n"
@@ -165,10 +185,13 @@ def parser() -> argparse.ArgumentParser:
     packets = command("packets", _packets, "print packets as tcpdump, snort or tshark do",
                       "  nsm-nb packets my-case --session 4657181179822775\n"
                       "  nsm-nb packets staged.pcap --frames 3160-3170,3620 --style snort\n"
+                      "  nsm-nb packets 'day/snort.log.*' --filter 'host 10.0.0.7'    # rotated captures as one\n"
                       "  nsm-nb packets my-case --evidence staged.pcap --frames 3620 --style tethereal | less\n"
                       "  nsm-nb packets staged.pcap --filter 'tcp port 445 and tcp[tcpflags] & tcp-rst != 0'",
                       case=False)  # fmt: skip
-    packets.add_argument("place", metavar="CASE_OR_FILE", help="a case, a folder of evidence, or one capture")
+    packets.add_argument("place", metavar="CASE_OR_FILE", nargs="+",
+                         help="a case, a folder of evidence, captures, or a pattern of them")  # fmt: skip
+    packets.add_argument("--recover", action="store_true", help="search captures behind damage; what is found is a guess")
     packets.add_argument("--style", choices=("tcpdump", "snort", "hex", "tethereal"), default="tcpdump",
                          help="whose layout (default: tcpdump -n -e -vvv -X, in UTC)")  # fmt: skip
     packets.add_argument("--session", type=int, help="those of this session")
@@ -186,6 +209,7 @@ def parser() -> argparse.ArgumentParser:
     carve.add_argument(
         "-o", "--out", type=Path, help="the file: .pcapng, or .pcap (default: in the case's carved folder)"
     )
+    carve.set_defaults(writes=True)
 
     live = command("capture", _capture, "capture whole packets from an interface until Ctrl-C, with a manifest of hashes",
                    "  nsm-nb capture --list\n"
@@ -227,13 +251,23 @@ def parser() -> argparse.ArgumentParser:
 
     formats = command("formats", _formats, "list the formats that can be read", "  nsm-nb formats", case=False)
     table(formats, query="")
+    for made in commands.choices.values():
+        if made.get_default("writes"):
+            made.add_argument("--overwrite", action="store_true", help="replace that file if it is there; never evidence")
     return top
 
 
 def _open(chosen: argparse.Namespace) -> Case:
     import nsm_nb as nsm
 
-    return nsm.open_case(chosen.case)
+    return _apart(nsm.open_case(chosen.case), chosen)
+
+
+def _apart(case: Case, chosen: argparse.Namespace) -> Case:
+    """Return a case, whose evidence what is to be written does not touch."""
+    if getattr(chosen, "out", None) is not None:
+        case.spare(chosen.out)
+    return case
 
 
 def _indexed(chosen: argparse.Namespace) -> Case:
@@ -351,50 +385,78 @@ def _alerts(chosen: argparse.Namespace) -> None:
 def _stats(chosen: argparse.Namespace) -> None:
     from nsm_nb import statistics
 
-    case, table = _counted(chosen.case)
-    style = "tcpdstat" if chosen.as_printed else chosen.style
     if chosen.compare is not None:
-        _, other = _counted(chosen.compare)
-        found = statistics.compare(table, other)
+        if chosen.show or chosen.style or chosen.as_printed:
+            raise NsmError("--compare prints one table of its own: leave out --show, --style and --as-printed")
+        _, before = _counted(chosen.case, chosen)
+        _, later = _counted([chosen.compare], chosen)
+        found = statistics.compare(before, later)
         for note in found.attrs["notes"]:
             print(f"  {printable(note)}", file=sys.stderr)
-        _write(found, chosen, ["status", "kind", "name", "a", "b", "change", "factor", "query"], case=case)
+        _write(found, chosen, ["status", "kind", "name", "a", "b", "change", "factor", "query"])
         return
-    if chosen.show == "summary":
-        told = statistics.summary(table)
-        if isinstance(told, statistics.Summary):
-            file = None if case is not None else chosen.case
-            text = (
-                told.text("tcpdstat", as_printed=chosen.as_printed, file=file) if style == "tcpdstat" else told.text()
-            )
-        elif style == "tcpdstat":
-            raise NsmError(f"{printable(chosen.case)} holds flows and no packets, which tcpdstat does not read")
-        else:
-            text = told.text()
-        if chosen.out is None:
-            sys.stdout.write(text)
-        else:
-            _deliver(chosen.out if case is None else case.spare(chosen.out), text.encode())
+    if (chosen.show or "summary") != "summary":
+        if chosen.style or chosen.as_printed:
+            raise NsmError(f"--style and --as-printed lay out the summary, and --show {chosen.show} is a table: leave out either")
+        case, table = _counted(chosen.case, chosen)
+        shown = _shown(chosen.show, table, case)
+        _write(shown, chosen, [name for name in shown if name not in ("why", "limits")])
         return
-    shown = _shown(chosen.show, table, case)
-    _write(shown, chosen, [name for name in shown if name not in ("why", "limits")], case=case)
+    if chosen.format != "text":
+        raise NsmError(
+            f"the summary is text: leave out --format, or say which table, such as --show protocols -f {chosen.format}"
+        )
+    if chosen.as_printed and chosen.style == "plain":
+        raise NsmError("--as-printed is tcpdstat's own text: leave out --style plain, or --as-printed")
+    case, table = _counted(chosen.case, chosen)
+    told, listed = statistics.summary(table), chosen.as_printed or chosen.style == "tcpdstat"
+    if not listed:
+        text = told.text()
+    elif isinstance(told, statistics.Summary):
+        files = list(table["evidence"].astype(str).unique())
+        file = files[0] if case is None and len(files) == 1 else None
+        text = told.text("tcpdstat", as_printed=chosen.as_printed, file=file)
+    else:
+        raise NsmError(f"{' '.join(map(printable, chosen.case))} holds flows and no packets, which tcpdstat does not read")
+    if chosen.out is None:
+        sys.stdout.write(text)
+    else:
+        _deliver(chosen.out, text.encode())
 
 
 _SHOWN = ("summary", "protocols", "sizes", "hosts", "services", "talkers", "pairs", "ports", "networks")
 
 
-def _counted(place: str) -> tuple[Case | None, pd.DataFrame]:
-    """Return the packets of a case or file, or its sessions where it has no packets; and the case, if it is one."""
+def _counted(names: Sequence[str], chosen: argparse.Namespace) -> tuple[Case | None, pd.DataFrame]:
+    """Return the packets of a case or of files, or the sessions where there are no packets; and the case, if it is one."""
     import nsm_nb as nsm
 
-    if not Path(place).is_file() or Path(place).name == "case.toml":
-        case = nsm.open_case(place)
-        case.index(progress=_Progress() if sys.stderr.isatty() else None)
-        return case, case.packets if len(case.packets) else case.sessions
-    names = nsm.formats.recognised(place)
-    if names and not hasattr(nsm.formats.reader(names[0]), "packets"):
-        return None, nsm.read_sessions(place)
-    return None, nsm.sessions.assemble(nsm.read_packets(place))[1]
+    place = _given(names, chosen)
+    if not isinstance(place, list):
+        return place, place.packets if len(place.packets) else place.sessions
+    if len(place) == 1:
+        known = nsm.formats.recognised(place[0])
+        if known and not hasattr(nsm.formats.reader(known[0]), "packets"):
+            if chosen.recover:
+                raise NsmError(f"{printable(place[0])} is no capture, and captures alone can be searched behind damage")
+            return None, nsm.read_sessions(place[0])
+    packets = packets_in(place, recover=chosen.recover)
+    tell_recovered(packets, lambda words: print(f"nsm-nb: {words}", file=sys.stderr))
+    return None, nsm.sessions.assemble(packets)[1]
+
+
+def _given(names: Sequence[str], chosen: argparse.Namespace) -> Case | list[Path]:
+    """Return the case that is named, indexed, or the files."""
+    import nsm_nb as nsm
+
+    def opened(name: str) -> Case:
+        return _apart(nsm.open_case(name), chosen)
+
+    names = names or [os.environ.get("NSM_CASE", ".")]
+    place = given(names, out=getattr(chosen, "out", None), opened=opened, recover=chosen.recover)
+    if not isinstance(place, list):
+        place.index(progress=_Progress() if sys.stderr.isatty() else None)
+    return place
 
 
 def _shown(what: str, table: pd.DataFrame, case: Case | None) -> pd.DataFrame:
@@ -435,7 +497,37 @@ def _hand_on(case: Case, chosen: argparse.Namespace) -> None:
 
 
 def _transcript(chosen: argparse.Namespace) -> None:
-    sys.stdout.write(_indexed(chosen).transcript(chosen.session).text(chosen.style))
+    from nsm_nb.transcripts.recipes import decode
+    from nsm_nb.transcripts.rendering import pieces
+    from nsm_nb.transcripts.saving import chunks
+    from nsm_nb.transcripts.search import search
+
+    if chosen.find is not None and chosen.decode is not None:
+        raise NsmError("--find and --decode are two things: give one of them")
+    case = _indexed(chosen)
+    told = case.transcript(chosen.session, policy=chosen.policy)
+    if chosen.find is not None:
+        hits = search(told, chosen.find, kind=chosen.kind, side=chosen.side)
+        if hits.note:
+            print(f"nsm-nb: {hits.note}", file=sys.stderr)
+        parts: Iterable[bytes] = [_as_text(hits.table()).encode() + b"\n" if hits else b""]
+    elif chosen.decode is not None:
+        made = decode([turn.data for turn in told.turns if turn.side == (chosen.side or "src")], chosen.decode)
+        print("\n".join([*made.notes, str(made)]), file=sys.stderr)
+        parts = [made.data if chosen.out else printable(made.data, lines=True).encode()]
+    elif chosen.side is not None:
+        parts = chunks(told, chosen.side)
+    else:
+        # a page at a time would repeat the header: the lines of all of it, one after the other
+        parts = (f"{each}\n".encode() for each in pieces(told, chosen.style, size=None))
+    if chosen.out is not None:
+        _deliver_parts(case.spare(chosen.out), parts)
+        return
+    if chosen.side is not None and chosen.find is None and chosen.decode is None and sys.stdout.isatty():
+        raise NsmError("raw bytes may hold what acts on a terminal: write them to a file with -o, or into a pipe")
+    for part in parts:
+        sys.stdout.buffer.write(part)
+    sys.stdout.flush()
 
 
 def _objects(chosen: argparse.Namespace) -> None:
@@ -477,10 +569,9 @@ def _packet(chosen: argparse.Namespace) -> None:
 
 
 def _packets(chosen: argparse.Namespace) -> None:
-    from nsm_nb.full_content.views import texts
-
     packets, paths = _chosen_packets(chosen)
-    for text in texts(packets, chosen.style, evidence=paths):
+    tell_recovered(packets, lambda words: print(f"nsm-nb: {words}", file=sys.stderr))
+    for text in headed(packets, chosen.style, evidence=paths):
         sys.stdout.write(text)
 
 
@@ -488,16 +579,14 @@ def _chosen_packets(chosen: argparse.Namespace) -> tuple[pd.DataFrame, dict[str,
     """Return the packets that are asked for, and where their evidence lies (None where its name is its path)."""
     import nsm_nb as nsm
 
-    place, paths = Path(chosen.place), None
-    if place.is_file() and place.name != "case.toml":
-        packets = nsm.read_packets(place)
+    place, paths = _given(chosen.place, chosen), None
+    if isinstance(place, list):
+        packets = packets_in(place, recover=chosen.recover)
         if chosen.session is not None:
             packets = nsm.sessions.assemble(packets)[1]
             packets = packets[(packets["session"] == chosen.session).fillna(value=False)]
     else:
-        case = nsm.open_case(place)
-        case.index(progress=_Progress() if sys.stderr.isatty() else None)
-        packets, paths = case.packets if chosen.session is None else case.packets_of(chosen.session), case.paths
+        packets, paths = place.packets if chosen.session is None else place.packets_of(chosen.session), place.paths
     if chosen.evidence is not None:
         packets = packets[packets["evidence"] == chosen.evidence]
     if chosen.frames is not None:
@@ -657,6 +746,18 @@ def _deliver(path: Path, data: bytes) -> None:
             path.write_bytes(data)
         else:
             write_bytes(Path(os.path.realpath(path)), data)
+    except OSError as problem:
+        raise NsmError(
+            f"{printable(path)} can't be written: {printable(problem.strerror or problem)}; choose another place"
+        ) from problem
+
+
+def _deliver_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file of any size whole, or not at all."""
+    from nsm_nb.full_content.writing import write_whole
+
+    try:
+        write_whole(Path(os.path.realpath(path)), parts)
     except OSError as problem:
         raise NsmError(
             f"{printable(path)} can't be written: {printable(problem.strerror or problem)}; choose another place"

@@ -43,24 +43,60 @@ def test_a_table_is_written_whole_to_a_file(place, tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["text", "csv", "jsonl", "parquet"])
-@pytest.mark.parametrize("target", ["evidence/a.pcap", "evidence/new.csv", "link"])
+@pytest.mark.parametrize("target", ["evidence/a.pcap", "evidence/new.csv", "link", "hard"])
 def test_evidence_is_never_written_over(place, capsys, form, target):
     evidence = place / "evidence" / "a.pcap"
     (place / "link").symlink_to(evidence)
     before = hashlib.sha256(evidence.read_bytes()).hexdigest()
 
+    os.link(evidence, place / "hard")
+
     for command in ("sessions", "alerts", "evidence"):
-        assert run(command, place, "-f", form, "-o", place / target) == 1
+        assert run(command, place, "-f", form, "-o", place / target, "--overwrite") == 1
 
     assert "among the evidence, which is never written to" in capsys.readouterr().err
     assert hashlib.sha256(evidence.read_bytes()).hexdigest() == before
     assert os.listdir(place / "evidence") == ["a.pcap"]
 
 
+def test_a_file_that_is_read_is_never_written_over_by_whatever_name(place, tmp_path, capsys):
+    capture, other = tmp_path / "a.pcap", tmp_path / "b.pcap"
+    for each in (capture, other):
+        each.write_bytes((place / "evidence" / "a.pcap").read_bytes())
+    (tmp_path / "soft").symlink_to(capture)
+    os.link(capture, tmp_path / "hard")
+    before = hashlib.sha256(capture.read_bytes()).hexdigest()
+
+    for out in ("a.pcap", "./x/../a.pcap", "soft", "hard"):
+        for words in ([capture], [capture, "--show", "hosts"], [other, "--compare", capture], [capture, other],
+                      [tmp_path / "*.pcap"], [place, "--compare", capture]):  # fmt: skip
+            assert run("stats", *words, "-o", tmp_path / out) == 1
+            assert run("stats", *words, "-o", tmp_path / out, "--overwrite") == 1
+            assert "is evidence, which is never written to" in capsys.readouterr().err
+
+    (tmp_path / "x").mkdir()
+    assert run("stats", capture, "--compare", place, "-o", place / "evidence" / "new.txt") == 1
+    assert "among the evidence" in capsys.readouterr().err
+    assert {hashlib.sha256(each.read_bytes()).hexdigest() for each in (capture, other)} == {before}
+    assert os.listdir(place / "evidence") == ["a.pcap"]
+
+
+def test_what_is_there_is_replaced_only_where_that_is_asked(place, tmp_path, capsys):
+    capture = tmp_path / "a.pcap"
+    capture.write_bytes(b"the only copy")
+
+    for words in (["formats"], ["sessions", place], ["stats", place], ["carve", place, "--filter", "tcp"]):
+        assert run(*words, "-o", capture) == 1
+        assert "is there already; choose another name, or say --overwrite" in capsys.readouterr().err
+        assert capture.read_bytes() == b"the only copy"
+    assert run("formats", "-o", capture, "--overwrite") == 0
+    assert capture.read_text().startswith("name")
+
+
 def test_a_carve_and_a_report_are_kept_out_of_the_evidence(place, capsys):
     number = int(nsm.open_case(place).sessions["session"][0])
 
-    assert run("carve", place, number, "-o", place / "evidence" / "a.pcap") == 1
+    assert run("carve", place, number, "-o", place / "evidence" / "a.pcap", "--overwrite") == 1
     assert run("report", place, "--to", "html", "-o", place / "evidence") == 1
 
     assert capsys.readouterr().err.count("never written to") == 2
@@ -76,7 +112,7 @@ def test_a_failed_write_leaves_the_file_before_and_says_why(place, tmp_path, cap
 
     monkeypatch.setattr(os, "fsync", full)
     nsm.open_case(place)
-    assert run("formats", "-o", out) == 1
+    assert run("formats", "-o", out, "--overwrite") == 1
     monkeypatch.undo()
 
     assert "can't be written: No space left on device; choose another place" in capsys.readouterr().err
@@ -147,8 +183,104 @@ def test_a_listing_is_laid_out_as_tcpdstat_does(place, tmp_path, capsys):
 
     assert run("stats", place, "--style", "tcpdstat", "-o", tmp_path / "out") == 0
     assert "AvgRate" in (tmp_path / "out").read_text()
-    assert run("stats", place, "-o", capture) == 1
+    assert run("stats", place, "-o", capture, "--overwrite") == 1
     assert "among the evidence" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-f", "jsonl"], "the summary is text"),
+        (["-f", "parquet", "--style", "tcpdstat"], "the summary is text"),
+        (["--show", "hosts", "--style", "tcpdstat"], "--show hosts is a table"),
+        (["--show", "sizes", "--as-printed"], "--show sizes is a table"),
+        (["--style", "plain", "--as-printed"], "leave out --style plain"),
+        (["--compare", "{}", "--show", "hosts"], "--compare prints one table"),
+        (["--compare", "{}", "--style", "plain"], "--compare prints one table"),
+        (["--compare", "{}", "--as-printed"], "--compare prints one table"),
+    ],
+)
+def test_an_option_that_would_mean_nothing_is_refused(place, capsys, words, said):
+    assert run("stats", place, *(each.format(place) for each in words)) == 1
+
+    told = capsys.readouterr()
+    assert said in told.err and not told.out
+
+
+def test_the_first_of_two_is_before(place, tmp_path, capsys):
+    later = tmp_path / "later.pcap"
+    frame = writing.ethernet(writing.ip(writing.udp(b"x" * 99, 1000, 53), "10.9.9.9", "10.8.8.8", 17))
+    later.write_bytes(writing.pcap([(10**18, frame, len(frame))]))
+
+    assert run("stats", place / "evidence" / "a.pcap", "--compare", later) == 0
+
+    rows = capsys.readouterr().out.splitlines()
+    assert any(row.startswith("new") and "10.9.9.9" in row for row in rows)
+    assert any(row.startswith("gone") and "10.0.0.1" in row for row in rows)
+
+
+@pytest.fixture
+def rotated(tmp_path):
+    """A folder of three pieces of one conversation, as snort names them, and something else."""
+    folder = tmp_path / "day"
+    folder.mkdir()
+    packets = writing.conversation()
+    for number, part in enumerate((packets[:3], packets[3:5], packets[5:])):
+        (folder / f"snort.log.{number}").write_bytes(writing.pcap(part))
+    (folder / "notes.txt").write_text("seen by me")
+    return folder
+
+
+def test_rotated_captures_are_one_by_a_pattern_or_their_names(place, rotated, capsys):
+    names = sorted(rotated.glob("snort*"))
+    assert run("stats", place / "evidence" / "a.pcap", "--show", "talkers", "-f", "csv") == 0
+    whole = capsys.readouterr().out
+
+    for words in ([f"{rotated}/snort.log.*"], names, [f"{rotated}/snort.log.[01]", names[2]]):
+        assert run("stats", *words, "--show", "talkers", "-f", "csv") == 0
+        assert capsys.readouterr().out == whole
+        assert run("stats", *words) == 0
+        capsys.readouterr()
+
+    assert run("stats", f"{rotated}/*.pcap") == 1
+    assert "no file matches" in capsys.readouterr().err
+    assert run("stats", names[0], rotated) == 1
+    assert "is a folder; give one case, one folder, or files" in capsys.readouterr().err
+    assert run("packets", rotated / "x.pcap", names[0]) == 1
+    assert "does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("style", ["tcpdump", "hex", "snort"])
+@pytest.mark.parametrize("many", [True, False])
+def test_each_packet_of_several_captures_has_the_name_of_its_own_above_it(rotated, capsys, style, many):
+    assert run("packets", *([f"{rotated}/snort.log.*"] if many else [rotated]), "--frames", "1", "--style", style) == 0
+
+    out = capsys.readouterr().out
+    label = f"{rotated}/snort.log" if many else "snort.log"
+    heads = [line for line in out.splitlines() if line.startswith("reading from")]
+    assert heads == [f"reading from {label}.{number}" for number in range(3)]
+    assert run("packets", rotated / "snort.log.1", "--style", style) == 0
+    assert "reading from" not in capsys.readouterr().out
+
+
+def test_captures_are_searched_behind_damage_where_that_is_asked(place, tmp_path, capsys):
+    frame = writing.ethernet(writing.ip(writing.udp(b"x" * 99, 1000, 53), "10.9.9.9", "10.8.8.8", 17))
+    data = bytearray(writing.pcap([((10**9 + each) * 10**9, frame, len(frame)) for each in range(30)]))
+    at = 24 + 10 * (16 + len(frame))
+    data[at : at + 16] = b"\xff" * 16
+    capture = tmp_path / "damaged.pcap"
+    capture.write_bytes(data)
+
+    assert run("packets", capture, "--style", "hex") == 0
+    short = capsys.readouterr().out
+    assert run("packets", capture, "--style", "hex", "--recover") == 0
+    told = capsys.readouterr()
+    assert len(told.out) > 2 * len(short)
+    assert "19 frames from 11 on are a guess, found behind damage" in told.err
+    assert run("stats", capture, "--show", "talkers", "--recover") == 0
+    assert "19 frames" in capsys.readouterr().err
+    assert run("stats", place, "--recover") == 1
+    assert "write recover = true into its case.toml" in capsys.readouterr().err
 
 
 def test_two_files_are_compared(place, capsys):

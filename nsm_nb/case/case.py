@@ -147,9 +147,8 @@ class Case(Judging):
         place = os.path.realpath(path)
         files = list(self.paths.values())
         folders = {os.path.realpath(each) for each in [self.settings.evidence, *(file.parent for file in files)]}
-        if place in {os.path.realpath(each) for each in files} or any(
-            Path(place).is_relative_to(folder) for folder in folders
-        ):
+        same = os.path.lexists(place) and any(each.exists() and each.samefile(place) for each in files)  # hard links too
+        if same or any(Path(place).is_relative_to(folder) for folder in folders):
             raise CaseError(
                 f"{printable(path)} is or would be among the evidence, which is never written to; choose another"
             )
