@@ -31,14 +31,25 @@ def indexed(bundled, tmp_path_factory) -> Path:
     return place
 
 
+@pytest.fixture(scope="session")
+def tables(indexed):
+    """What a case makes of that evidence, made once: tables are never changed in place."""
+    import nsm_nb as nsm
+
+    case = nsm.open_case(indexed)
+    return {name: getattr(case, name) for name in ("packets", "sessions", "alerts", "joins")}
+
+
 @pytest.fixture
-def case(indexed, tmp_path):
+def case(indexed, tables, tmp_path):
     """A case of one's own, indexed, not judged."""
     import nsm_nb as nsm
 
     place = tmp_path / "www-files01"
     shutil.copytree(indexed, place, symlinks=True)
-    return nsm.open_case(place)
+    case = nsm.open_case(place)
+    case._made.update(tables)
+    return case
 
 
 @pytest.fixture
