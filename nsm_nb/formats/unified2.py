@@ -15,8 +15,8 @@ import functools
 import ipaddress
 import os
 import struct
+from array import array
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +26,19 @@ import pandas as pd
 from nsm_nb.errors import DamagedEvidence, UnknownName
 from nsm_nb.formats import columns
 from nsm_nb.formats.lines import Fingerprint, Noted, Span, whole_text
-from nsm_nb.formats.source import Source, open_evidence
+from nsm_nb.formats.source import open_evidence
+from nsm_nb.formats.unified2_records import (
+    EVENT_3,
+    EVENT_4,
+    EVENT_6,
+    EVENTS,
+    HEAD,
+    KNOWN,
+    LARGEST,
+    LEAST,
+    Block,
+    Walk,
+)  # fmt: skip
 from nsm_nb.schema import ALERTS, Caveat
 from nsm_nb.text import printable
 
@@ -36,17 +48,13 @@ NAME = "unified2"
 TITLE = "Snort's unified2 alerts and packets"
 EXTENSIONS = (".u2", ".unified2", ".log", ".alert")
 
-_HEAD = struct.Struct(">2I")
-_LARGEST = 1 << 20  # bytes of a record; Snort's packets are below 65,600, its extra data below 66,000
-_BUFFER = 1 << 24
-_EVENT_4, _EVENT_6, _EVENT_3 = 52, 76, 96
-# UNIFIED2_IDS_EVENT, _MPLS, _VLAN, _APPID; the same for IPv6; UNIFIED2_EVENT3
-_EVENTS = {7: _EVENT_4, 99: _EVENT_4, 104: _EVENT_4, 111: _EVENT_4, 72: _EVENT_6, 100: _EVENT_6, 105: _EVENT_6, 112: _EVENT_6,
-           114: _EVENT_3}  # fmt: skip
 _PACKET, _BUFFERED, _EXTRA = 2, 3, 110
-_PACKETS = {_PACKET: 28, _BUFFERED: 28, _EXTRA: 32}
-_LEAST = _EVENTS | _PACKETS
-_KNOWN = frozenset(_LEAST) | {1, 113}
+_SECOND = 1_000_000  # microseconds
+_MOST_TYPES = 1_000  # unknown ones that are counted one by one
+_LEAST_OF = np.array([LEAST.get(kind, 1 << 30) for kind in range(256)])
+_NEED = np.array(
+    [EVENTS.get(kind, 0 if kind in KNOWN else -1) for kind in range(256)]
+)  # of events; -1: of unknown type
 _BLOCKED = {1: "drop", 2: "would drop", 3: "can't drop"}  # Snort 2.9, README.unified2; 0 was let through
 _STATUS = {1: "can't ", 2: "would ", 3: "forced "}  # Snort 3's u2spewfoo: allow, can't, would, force
 _ACTION = {1: "drop", 2: "block", 3: "reset"}
@@ -67,12 +75,12 @@ def recognises(head: bytes) -> bool:
     """Return True where the file starts with records of known types and lengths, one behind the other."""
     at = seen = 0
     while at + 8 <= len(head) and seen < 8:
-        kind, length = _HEAD.unpack_from(head, at)
-        if kind not in _KNOWN or not _LEAST.get(kind, 16) <= length <= _LARGEST:
+        kind, length = HEAD.unpack_from(head, at)
+        if kind not in KNOWN or not LEAST.get(kind, 16) <= length <= LARGEST:
             return False
         at += 8 + length
         seen += 1
-    return seen > 0 and (seen > 1 or at <= len(head)) and _HEAD.unpack_from(head)[0] in _LEAST
+    return seen > 0 and (seen > 1 or at <= len(head)) and HEAD.unpack_from(head)[0] in LEAST
 
 
 def alerts(
@@ -109,13 +117,14 @@ def alerts(
     label = os.fspath(path) if label is None else label
     with Fingerprint(path, digest) as fingerprint:
         events = _Events(label)
-        with _Walk(path, span) as walk:
+        with Walk(path, span) as walk:
             for block in walk:
                 events.take(block)
         caveats = [*events.caveats(), *walk.caveats(label)]
         if not walk.count and span is None:
             raise DamagedEvidence(
-                f"{printable(label)} holds no whole record of unified2; {caveats[0].detail}", ALERTS.empty()
+                f"{printable(label)} holds no whole record of unified2; {caveats[0].detail if caveats else 'it is empty'}",
+                ALERTS.empty(),
             )
     return events.table(fingerprint.digits(), caveats)
 
@@ -163,93 +172,19 @@ def packets_of(path: str | os.PathLike, record: int) -> list[Packet]:
     found = []
     for each in _bodies(path, index, _key(kind, body), (_PACKET, _BUFFERED)):
         second, micro, linktype, length = struct.unpack_from(">4I", each, 12)
-        time = pd.Timestamp(second * 1_000_000_000 + micro * 1_000, unit="ns", tz="UTC")
-        found.append(Packet(time, linktype, each[28 : 28 + length]))
+        found.append(Packet(_stamp(second, micro), linktype, each[28 : 28 + length]))
     return found
 
 
 def whole_until(path: str | os.PathLike, span: Span) -> tuple[int, int]:
     """Return where the last whole record of a part ends, and how many whole ones it has."""
-    with _Walk(path, span) as walk:
+    with Walk(path, span, growing=True) as walk:
         for _ in walk:
             pass
         return walk.whole, walk.count
 
 
-# --- records
-
-
-class _Block(NamedTuple):
-    """Some whole records: their bytes, and type, place in the buffer and length of the body of each."""
-
-    data: memoryview
-    records: list[tuple[int, int, int]]
-    first: int  # number of the first one
-    base: int  # where the buffer stands in the file
-
-
-class _Walk:
-    """The records of a file, some at a time."""
-
-    def __init__(self, path: str | os.PathLike, span: Span | None):
-        # at least two of the largest records; four times a small file holds most that unpack from it
-        size = Path(path).stat().st_size if Path(path).is_file() else 0
-        self._source = Source(path, min(_BUFFER, max(4 * size, 2 * _LARGEST)))
-        self._stop = None if span is None else span.end
-        self.count = 0  # of whole records
-        self._before = 0 if span is None else span.record - 1
-        if span is not None:
-            self._source.base = self._source._file.seek(span.offset)
-        self.whole = self._source.at  # where the last whole record ends
-        self._trouble = ""
-        self._left = self._unread = 0  # bytes of a record that breaks off; bytes behind one that can't be
-
-    def __enter__(self) -> _Walk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._source.__exit__()
-
-    def __iter__(self) -> Iterator[_Block]:
-        source = self._source
-        while True:
-            more = source.fill()
-            while more and source.end < len(source.buffer):
-                more = source.fill()
-            end = source.end if self._stop is None else min(source.end, self._stop - source.base)
-            data = memoryview(source._bytes)
-            at, records = source.start, []
-            unpack = _HEAD.unpack_from
-            while at + 8 <= end:
-                kind, length = unpack(data, at)
-                if kind == 0 or length > _LARGEST:
-                    self._trouble = f"a record of type {kind:,} claims {length:,} bytes, which can't be"
-                    break
-                if at + 8 + length > end:
-                    break
-                records.append((kind, at + 8, length))
-                at += 8 + length
-            yield _Block(data, records, self._before + self.count + 1, source.base)
-            self.count += len(records)
-            source.start = at
-            self.whole = source.base + at
-            if self._trouble or not more or (self._stop is not None and source.base + source.end >= self._stop):
-                self._left = end - at
-                self._unread = source.rest() if self._trouble else 0
-                return
-
-    def caveats(self, label: str) -> list[Caveat]:
-        """Return what there is to say of the end of the file."""
-        name, place = printable(label), f"record {self._before + self.count + 1:,} (byte {self.whole:,})"
-        if self._trouble:
-            said = f"{name}: at {place} {self._trouble}; {self._unread:,} bytes were not read"
-            return [Caveat(label, self._before + self.count + 1, self.whole, "damage", said)]
-        if self._source.trouble:
-            return [Caveat(label, self._before + self.count, self.whole, "cut", f"{name}: {self._source.trouble}")]
-        if self._left:
-            said = f"{name}: {place} breaks off after {self._left:,} bytes: the file was cut, or is still being written"
-            return [Caveat(label, self._before + self.count + 1, self.whole, "cut", said)]
-        return []
+# --- events
 
 
 class _Events:
@@ -257,42 +192,49 @@ class _Events:
 
     def __init__(self, label: str):
         self.label = label
-        self._rows: dict[int, list[bytes]] = {_EVENT_4: [], _EVENT_6: [], _EVENT_3: []}
-        self._record: dict[int, list[int]] = {each: [] for each in self._rows}
-        self._start: dict[int, list[int]] = {each: [] for each in self._rows}
+        self._rows = {each: bytearray() for each in (EVENT_4, EVENT_6, EVENT_3)}
+        self._record, self._start = ({each: array("q") for each in self._rows} for _ in range(2))
         self._unknown: Counter[int] = Counter()
+        self._others = 0  # of further unknown types
         self._short = Noted(label, "record", place="record")
 
-    def take(self, block: _Block) -> None:
+    def take(self, block: Block) -> None:
         """Keep the events of a block."""
-        for place, (kind, at, length) in enumerate(block.records):
-            size = _EVENTS.get(kind)
-            if size is None:
-                if kind not in _KNOWN:
-                    self._unknown[kind] += 1
-                continue
-            if length < size:
-                said = f"is an event of type {kind} with {length:,} bytes, fewer than the {size} it must have; it was not read"
-                self._short.add(block.first + place, block.base + at - 8, said)
-                continue
-            self._rows[size].append(bytes(block.data[at : at + size]))
-            self._record[size].append(block.first + place)
-            self._start[size].append(block.base + at - 8)
+        data = np.frombuffer(block.data, np.uint8)
+        need = _NEED[np.minimum(block.kind, 255)]
+        number = block.first + np.arange(len(block.kind))
+        start = block.base + block.at - 8
+        for size, rows in self._rows.items():
+            which = np.flatnonzero((need == size) & (block.length >= size))
+            rows += data[block.at[which, None] + np.arange(size)].tobytes()
+            self._record[size].frombytes(number[which].astype(np.int64).tobytes())
+            self._start[size].frombytes(start[which].astype(np.int64).tobytes())
+        for place in np.flatnonzero((need > 0) & (block.length < need)).tolist():
+            said = (
+                f"is an event of type {block.kind[place]} with {block.length[place]:,} bytes, fewer than the {need[place]} it "
+                "must have; it was not read"
+            )
+            self._short.add(int(number[place]), int(start[place]), said)
+        kinds, counts = np.unique(block.kind[need < 0], return_counts=True)
+        for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+            if kind in self._unknown or len(self._unknown) < _MOST_TYPES:
+                self._unknown[kind] += count
+            else:
+                self._others += count
 
     def caveats(self) -> list[Caveat]:
         """Return what there is to say of the records."""
         found = self._short.caveats()
         if self._unknown:
             kinds = ", ".join(f"{count:,} of type {kind}" for kind, count in self._unknown.most_common(10))
-            said = (
-                f"{printable(self.label)}: {self._unknown.total():,} records of unknown types were passed over: {kinds}"
-            )
+            total = self._unknown.total() + self._others
+            said = f"{printable(self.label)}: {total:,} records of unknown types were passed over: {kinds}"
             found.append(Caveat(self.label, None, None, "record", said))
         return found
 
     def table(self, digest: str, caveats: list[Caveat]) -> pd.DataFrame:
         """Return the events as ALERTS, in the order of the file."""
-        parts = [_columns(size, b"".join(rows), len(rows)) for size, rows in self._rows.items()]
+        parts = [_columns(size, bytes(rows), len(rows) // size) for size, rows in self._rows.items()]
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         record = np.concatenate([np.array(each, np.int64) for each in self._record.values()])
         start = np.concatenate([np.array(each, np.int64) for each in self._start.values()])
@@ -300,8 +242,14 @@ class _Events:
         whole = {name: column[order] for name, column in whole.items()}
         record, start = record[order], start[order]
         proto = _named(whole["proto"], lambda number: columns.protocol(str(number)))
-        src, dst = _addresses(whole["src"], whole["dst"])
-        stamps = (whole["second"] * 1_000_000_000 + whole["micro"] * 1_000).view("datetime64[ns]")
+        src, dst = _addresses(whole["src"], whole["dst"], whole["bare"])
+        odd = Noted(self.label, "clock", place="record")
+        for place in np.flatnonzero(whole["micro"] >= _SECOND).tolist():
+            said = f"has {whole['micro'][place]:,} microseconds, more than a second has; its time is told to the second"
+            odd.add(int(record[place]), int(start[place]), said)
+        caveats = [*odd.caveats(), *caveats]
+        part = np.where(whole["micro"] < _SECOND, whole["micro"], 0)
+        stamps = (whole["second"] * 1_000_000_000 + part * 1_000).view("datetime64[ns]")
         table = {
             "alert": columns.alert_names(digest, record),
             "time": pd.Series(stamps).dt.tz_localize("UTC"),
@@ -322,21 +270,26 @@ class _Events:
         return columns.conformed(ALERTS, table, record, start, self.label, caveats, place="record")
 
 
+def _stamp(second: int, micro: int) -> pd.Timestamp:
+    """Return a time; of a fraction that no second has, the second alone."""
+    return pd.Timestamp(second * 10**9 + (micro if micro < _SECOND else 0) * 1_000, unit="ns", tz="UTC")
+
+
 def _columns(size: int, data: bytes, count: int) -> dict[str, np.ndarray]:
     """Return the fields of events of one size; addresses as 16 bytes, IPv4 in the last four behind a mark of 255."""
     raw = np.frombuffer(data, np.uint8).reshape(count, size)
     words = raw[:, :36].copy().view(">u4").reshape(count, 9).astype(np.int64)
-    names = ("second", "micro", "sid", "gid") if size != _EVENT_3 else ("second", "micro", "gid", "sid")
+    names = ("second", "micro", "sid", "gid") if size != EVENT_3 else ("second", "micro", "gid", "sid")
     found: dict[str, np.ndarray] = {name: words[:, place] for place, name in zip(range(2, 6), names, strict=True)}
     found |= {"rev": words[:, 6], "class": words[:, 7], "priority": words[:, 8]}
-    if size == _EVENT_3:
+    if size == EVENT_3:
         ports, proto = raw[:, 84:88], raw[:, 93]
         action = 256 + raw[:, 94].astype(np.int64) * 16 + np.minimum(raw[:, 95], 15)
         src, dst = (
             np.where(((raw[:, 92] >> shift) & 15 == 4)[:, None], _of_four(each[:, 12:16]), each)
             for shift, each in ((4, raw[:, 48:64]), (0, raw[:, 64:80]))
         )
-    elif size == _EVENT_6:
+    elif size == EVENT_6:
         src, dst, ports, proto, action = (
             raw[:, 36:52],
             raw[:, 52:68],
@@ -354,7 +307,15 @@ def _columns(size: int, data: bytes, count: int) -> dict[str, np.ndarray]:
         "proto": proto.astype(np.int64),
         "action": action.astype(np.int64),
     }
-    return found | {"src": src, "dst": dst}
+    # Snort writes zeros where there was no IP packet; with a protocol, 0.0.0.0 and :: are addresses, as DHCP has them
+    zeros = ~(src[:, 12:].any(axis=1) | dst[:, 12:].any(axis=1) | _high(src) | _high(dst))
+    bare = (raw[:, 92] == 0) if size == EVENT_3 else zeros & np.isin(proto, (0, 255))
+    return found | {"src": src, "dst": dst, "bare": bare}
+
+
+def _high(raw: np.ndarray) -> np.ndarray:
+    """Return which addresses are of IPv6 and have one of the first twelve bytes set."""
+    return raw[:, :12].any(axis=1) & ~(raw[:, :12] == 255).all(axis=1)
 
 
 _MARK = np.frombuffer(b"\xff" * 12, np.uint8)  # no address that a packet can carry starts so
@@ -368,13 +329,13 @@ def _address(raw: bytes) -> str:
     return str(ipaddress.IPv4Address(raw[12:])) if raw[:12] == _MARK.tobytes() else str(ipaddress.IPv6Address(raw))
 
 
-def _addresses(*columns_: np.ndarray) -> list[pd.Categorical]:
-    """Return address columns of one ordered dtype."""
+def _addresses(src: np.ndarray, dst: np.ndarray, bare: np.ndarray) -> list[pd.Categorical]:
+    """Return address columns of one ordered dtype; missing where an event is `bare` of them."""
     import pyarrow as pa
 
     from nsm_nb.kernels.addresses import address_order, address_texts
 
-    raw = np.ascontiguousarray(np.concatenate(columns_))
+    raw = np.ascontiguousarray(np.concatenate([src, dst]))
     known, codes = np.unique(raw.view("V16").ravel(), return_inverse=True)
     whole = np.frombuffer(known.tobytes(), np.uint8).reshape(-1, 16)
     four = (whole[:, :12] == 255).all(axis=1)
@@ -388,11 +349,7 @@ def _addresses(*columns_: np.ndarray) -> list[pd.Categorical]:
     dtype = pd.CategoricalDtype(pd.Index(pd.array(texts, dtype="str")), ordered=True)
     place = np.empty(len(order) + 1, np.int32)
     place[order] = np.arange(len(order))
-    place[:-1][(high == 0) & (low == 0)] = -1  # all zeros: an event without addresses
-    return [
-        pd.Categorical.from_codes(part, dtype=dtype)
-        for part in np.split(place[codes], np.cumsum([len(each) for each in columns_])[:-1])
-    ]
+    return [pd.Categorical.from_codes(np.where(bare, -1, part), dtype=dtype) for part in np.split(place[codes], 2)]
 
 
 def _named(values: np.ndarray, change: Any) -> pd.Categorical:
@@ -415,10 +372,14 @@ def _action(number: int) -> str | None:
 
 
 class _Index(NamedTuple):
+    """Where the events, packets and extra data stand; others, of which a file can have many, are left out."""
+
+    record: np.ndarray
     kind: np.ndarray
     offset: np.ndarray  # of the body
     length: np.ndarray
-    key: np.ndarray  # sensor, event, second: of packets and extra data
+    key: np.ndarray  # sensor, event, second
+    records: int  # of all types
 
 
 def _indexed(path: str | os.PathLike) -> _Index:
@@ -428,18 +389,25 @@ def _indexed(path: str | os.PathLike) -> _Index:
 
 @functools.lru_cache(maxsize=4)
 def _index(path: str, size: int, changed: int) -> _Index:
-    """Return where every record stands."""
-    rows, keys = [], []
-    with _Walk(path, None) as walk:
+    """Return where the records stand that tell of events."""
+    parts: list[list[np.ndarray]] = []
+    with Walk(path, None) as walk:
         for block in walk:
-            for kind, at, length in block.records:
-                rows.append((kind, block.base + at, length))
-                fits = length >= _PACKETS.get(kind, 1 << 30)
-                keys.append(
-                    struct.unpack_from(">3I", block.data, at + (8 if kind == _EXTRA else 0)) if fits else (0, 0, 0)
-                )
-    table = np.array(rows, np.int64).reshape(-1, 3)
-    return _Index(table[:, 0], table[:, 1], table[:, 2], np.array(keys, np.int64).reshape(-1, 3))
+            kind = np.minimum(block.kind, 255)
+            which = np.flatnonzero(block.length >= _LEAST_OF[kind])
+            at, kind = block.at[which], kind[which]
+            # sensor, event and second stand behind the eight bytes of extra data's own head
+            places = (at + 8 * (kind == _EXTRA))[:, None] + np.arange(12)
+            key = np.frombuffer(block.data, np.uint8)[places].view(">u4").reshape(-1, 3).astype(np.uint32)
+            parts.append(
+                [block.first + which, kind.astype(np.uint8), block.base + at, block.length[which].astype(np.int32), key]
+            )
+        count = walk.count
+    if not parts:
+        none = np.empty(0, np.int64)
+        return _Index(none, none, none, none, np.empty((0, 3), np.uint32), count)
+    record, kind, offset, length, key = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return _Index(record, kind, offset, length, key, count)
 
 
 def _read_at(path: str | os.PathLike, places: list[tuple[int, int]]) -> list[bytes]:
@@ -453,14 +421,14 @@ def _read_at(path: str | os.PathLike, places: list[tuple[int, int]]) -> list[byt
 
 def _event(path: str | os.PathLike, index: _Index, record: int) -> tuple[int, bytes]:
     name = printable(Path(path).name)
-    if not 1 <= record <= len(index.kind):
-        raise UnknownName(f"{name} has no record {record:,}; it has {len(index.kind):,}")
-    kind, length = int(index.kind[record - 1]), int(index.length[record - 1])
-    if length < _EVENTS.get(kind, 1 << 30):
-        raise UnknownName(
-            f"record {record:,} of {name} is no event that can be read; it is of type {kind}, {length:,} bytes"
-        )
-    return kind, _read_at(path, [(int(index.offset[record - 1]), length)])[0]
+    if not 1 <= record <= index.records:
+        raise UnknownName(f"{name} has no record {record:,}; it has {index.records:,}")
+    place = int(np.searchsorted(index.record, record))
+    there = place < len(index.record) and index.record[place] == record
+    if not there or int(index.kind[place]) not in EVENTS:
+        what = f"; it is of type {index.kind[place]}, {index.length[place]:,} bytes" if there else ""
+        raise UnknownName(f"record {record:,} of {name} is no event that can be read{what}")
+    return int(index.kind[place]), _read_at(path, [(int(index.offset[place]), int(index.length[place]))])[0]
 
 
 def _key(kind: int, body: bytes) -> tuple[int, int, int]:
@@ -475,7 +443,7 @@ def _bodies(path: str | os.PathLike, index: _Index, key: tuple[int, int, int], k
 
 
 def _fields(kind: int, body: bytes) -> dict[str, Any]:
-    size = _EVENTS[kind]
+    size = EVENTS[kind]
     columns_ = _columns(size, body[:size], 1)
     one = {name: column[0] for name, column in columns_.items()}
     sensor, event = struct.unpack_from(">2I", body)
@@ -483,12 +451,12 @@ def _fields(kind: int, body: bytes) -> dict[str, Any]:
         "type": kind,
         "sensor_id": sensor,
         "event_id": event,
-        "time": pd.Timestamp(int(one["second"]) * 10**9 + int(one["micro"]) * 1000, unit="ns", tz="UTC").isoformat(),
+        "time": _stamp(int(one["second"]), int(one["micro"])).isoformat(),
     }
     told |= {name: int(one[name]) for name in ("gid", "sid", "rev", "class", "priority")}
     told |= {f"{side}_ip": _address(np.asarray(one[side]).tobytes()) for side in ("src", "dst")}
     told |= {"src_port_or_type": int(one["sport"]), "dst_port_or_code": int(one["dport"]), "proto": int(one["proto"])}
-    if size == _EVENT_3:
+    if size == EVENT_3:
         names = ("policy_context", "policy_inspect", "policy_detect")
         told |= dict(zip(names, struct.unpack_from(">3I", body, 36), strict=True))
         told |= {"mpls_label": struct.unpack_from(">I", body, 80)[0], "vlan": struct.unpack_from(">H", body, 88)[0]}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from nsm_nb.errors import DamagedEvidence, UnknownName, UnreadableEvidence
-from nsm_nb.formats import pcap, unified2
+from nsm_nb.formats import pcap, unified2, unified2_records
 from nsm_nb.full_content import frame_bytes
 from nsm_nb.schema import caveats_of
 from tests.formats.samples import event4, event6, extra, packet, record
@@ -171,7 +171,7 @@ def test_a_file_cut_at_every_byte_keeps_its_whole_records(tmp_path):
 def test_blocks_make_no_difference(tmp_path, monkeypatch, evidence):
     path = evidence / "snort2" / "snort.u2"
     expected = unified2.alerts(path, label="x")
-    monkeypatch.setattr(unified2, "_BUFFER", 4_000)
+    monkeypatch.setattr(unified2_records, "_BUFFER", 4_000)
     pd.testing.assert_frame_equal(unified2.alerts(path, label="x"), expected)
 
 
