@@ -28,8 +28,9 @@ FIELDS = (
 def measure_reading(this: Run) -> Iterator[Result]:
     """Yield the rates of `read_packets` on the two captures."""
     for capture, unit, asked in (
-        (captures.large(this.folder, this.scale), "GB/s", ">= 2"),
-        (captures.small(this.folder, this.scale), "million packets/s", ">= 5"),
+        (captures.large(this.folder, this.scale), "GB/s", ">= 2.5"),
+        # 90 % of the 6.85 million of the walk, whose packets were not decoded through tunnels
+        (captures.small(this.folder, this.scale), "million packets/s", ">= 6.17"),
     ):
         count = len(nsm.read_packets(capture))
         size = capture.stat().st_size

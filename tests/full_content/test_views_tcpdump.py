@@ -251,9 +251,11 @@ def test_a_packet_without_time_shows_none():
     assert next(printed([(None, len(frame), frame, 1)])).startswith("--:--:--.------ ")
 
 
-def test_a_link_type_that_is_not_decoded_is_named_and_its_bytes_shown():
-    assert next(printed([(0, 3, b"abc", 253)])) == (
-        "00:00:00.000000 link type 253, which is not decoded here, length 3\n" + f"\t0x0000:  {'6162 63':<39}  abc\n"
+@pytest.mark.parametrize(("link", "name"), [(253, "253 (netlink, Linux)"), (127, "127 (radiotap)"), (9, "9 (PPP)")])
+def test_a_link_type_that_is_not_printed_is_named_and_its_bytes_shown(link, name):
+    assert next(printed([(0, 3, b"abc", link)])) == (
+        f"00:00:00.000000 link type {name}, of which this layout has the bytes alone, length 3\n"
+        f"\t0x0000:  {'6162 63':<39}  abc\n"
     )
 
 

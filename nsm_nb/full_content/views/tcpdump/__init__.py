@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from nsm_nb.formats.link_names import link_name
 from nsm_nb.full_content.views.tcpdump.link import LINKS
 from nsm_nb.full_content.views.tcpdump.page import Cut, Page, hex_rows
 
@@ -28,7 +29,7 @@ def tcpdump(frames: Iterable[tuple[int | None, int, bytes, int]]) -> Iterator[st
         page.say(f"{_clock(time)} ")
         printer = LINKS.get(link)
         if printer is None:
-            page.say(f"link type {link}, which is not decoded here, length {length}")
+            page.say(f"link type {link_name(link)}, of which this layout has the bytes alone, length {length}")
         else:
             try:
                 header = printer(page, data, length)
