@@ -110,7 +110,7 @@ def byte_at(spot: Spot, column: int) -> int:
     column = max(column - _PREFIX, 0)
     if spot.hex:
         column = max(column - 10, 0)
-        place = column // 3 if column < 24 else 8 + (column - 25) // 3 if column < 49 else column - 50
+        place = column // 3 if column <= 24 else 8 + (column - 25) // 3 if column <= 49 else column - 50
         return spot.offset + min(max(place, 0), len(spot.data))
     place = 0
     for each in spot.data.decode("utf-8", "surrogateescape"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,7 @@ import pandas as pd
 import traitlets
 
 from nsm_nb.errors import NsmError
-from nsm_nb.full_content import wireshark
 from nsm_nb.text import printable
-from nsm_nb.transcripts.rendering import pieces
-from nsm_nb.transcripts.saving import chunks, write
 from nsm_nb.transcripts.search import KINDS, Hits, search
 from nsm_nb.transcripts.tcp import POLICIES
 from nsm_nb.widgets import conversation
@@ -24,8 +20,8 @@ from nsm_nb.widgets.conversation import Mark, Spot, byte_at
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.event import priority_class
 from nsm_nb.widgets.frame import Frame
+from nsm_nb.widgets.giving import MOST, Giving
 from nsm_nb.widgets.grid import Grid
-from nsm_nb.widgets.handout import Handout
 from nsm_nb.widgets.lines import line
 from nsm_nb.widgets.octets import Octets
 from nsm_nb.widgets.recipe import Recipe
@@ -57,7 +53,6 @@ _EMPTY = {
     "packets": "no packets",
 }
 _TREES = 20  # packets on a page of trees
-_DOWNLOAD = 64 << 20  # bytes that are handed to the browser
 _BESIDE = 5.0  # seconds of a search, in the kernel's own time
 _HELP = (
     "n p: next and previous turn   / find   F3 Shift+F3: next and previous place   o: the packet of the turn   "
@@ -95,9 +90,9 @@ class Transcript(Frame):
         self._asked = object()
         self._on_packet: list[Callable[[str, int], object]] = []
         self._make_controls(policy)
-        self.top = Octets(boxed=True, code=True, height=190, label="header and caveats")
+        self.top = Octets(boxed=True, code=True, height=300, label="header and caveats")
         self.text = Octets(boxed=True, code=True, height=460, label="transcript", selects=True)
-        self.table = Grid(pd.DataFrame(), height=460, label="table", empty="")
+        self.table = Grid(pd.DataFrame(), height=460, fit=True, label="table", empty="")
         self.detail = Octets(boxed=True, code=True, height=260, label="the chosen row")
         self.recipe = Recipe(self._given, self._judged, self.guard)
         super().__init__("Transcript", **traits)
@@ -143,17 +138,14 @@ class Transcript(Frame):
             "packet",
             "Show the packet of what is chosen or of the marked line, else the first that carries anything (o)",
         )
-        self._carve = _button("carve", "Write its packets to a capture of their own")
-        self._shark = _button("Wireshark", "Open its packets in Wireshark, or download them where there is no screen")
-        self._hand = Handout(
-            [("copy", "copy", "Copy what is shown"), ("text", "save text", "Save the whole transcript as text"),
-             ("src", "raw SRC", "Save all bytes of SRC"), ("dst", "raw DST", "Save all bytes of DST")],
-            self.guard(self._hand_out), self._copied,
+        self._hand = Giving(
+            self.case, lambda: (self.said, self.session, f"{self.top.text()}\n{self.text.text()}"),
+            lambda words: self.set_trait("status", words), self.guard,
         )  # fmt: skip
         bars = (
             [self._number, self._chosen, self._view, self._times, self._policy, self._back, self._on, self._pages],
             [self._find, self._as, self._side, self._any_case, self._last, self._next, self._count],
-            [self._decode, self._packet, self._hand, self._carve, self._shark],
+            [self._decode, self._packet, self._hand],
         )
         self._bars = [ipywidgets.HBox(each) for each in bars]
         for each in self._bars:
@@ -164,7 +156,6 @@ class Transcript(Frame):
         for button, work in (
             (self._chosen, self.refresh), (self._back, lambda: self.turn_page(-1)), (self._on, lambda: self.turn_page(1)),
             (self._last, lambda: self.find(back=True)), (self._next, self.find), (self._packet, self.to_packet),
-            (self._carve, self._carve_it), (self._shark, self._to_wireshark),
         ):  # fmt: skip
             button.on_click(self.guard(lambda _, work=work: work()))
         for each in (self._view, self._times):
@@ -265,7 +256,7 @@ class Transcript(Frame):
         """Show the page of what is looked at."""
         said, self._asked = self.said, object()
         none = said is None
-        for each in (self._carve, self._packet, self._shark, self._hand, self._decode):
+        for each in (self._packet, self._hand, self._decode):
             each.disabled = none
         self._policy.disabled = none or said.proto != "tcp"  # type: ignore[union-attr]
         self.text.at, self._spots = None, ()
@@ -505,8 +496,8 @@ class Transcript(Frame):
         if which != "chosen":
             side = which[:3].lower()
             turns = [turn for turn in said.turns if turn.side == side]
-            if sum(turn.size for turn in turns) > _DOWNLOAD:
-                raise NsmError(f"{side.upper()} sent more than {_DOWNLOAD >> 20} MiB; choose a part of it in the text")
+            if sum(turn.size for turn in turns) > MOST:
+                raise NsmError(f"{side.upper()} sent more than {MOST >> 20} MiB; choose a part of it in the text")
             return [turn.data for turn in turns], f"session {self.session}, {side.upper()}, {len(turns):,} turns"
         chosen = self.selection
         spot = self._spots[self.text.at] if self.text.at is not None and self.text.at < len(self._spots) else None
@@ -618,57 +609,6 @@ class Transcript(Frame):
         self.text.at = ahead[0] if by > 0 else ahead[-1]
         self.selection = None
 
-    def _hand_out(self, what: str) -> None:
-        said = self.said
-        if said is None:
-            return
-        if what == "copy":
-            self._hand.copy("\n".join([self.top.text(), self.text.text()]))
-            return
-        name = f"session-{self.session}-{'transcript.txt' if what == 'text' else f'{what}.bin'}"
-        size = said.size("src") + said.size("dst") if what == "text" else said.size(what)
-        if size > _DOWNLOAD:
-            self.status = f"it is too large for the browser, and is in {printable(self._to_file(what, name))}"
-            return
-        if what == "text":
-            style = "hex" if self.view == "hex" else "plain"
-            data = "".join(f"{each}\n" for each in pieces(said, style, size=None)).encode()
-        else:
-            data = b"".join(chunks(said, what))
-        self._hand.save(name, data, kind="text/plain" if what == "text" else "application/octet-stream")
-        self.status = f"handed to the browser as {printable(name)}"
-
-    def _to_file(self, what: str, name: str) -> Path:
-        from nsm_nb.full_content.writing import write_whole
-
-        assert self.said is not None
-        folder = self.case.work / "carved"
-        folder.mkdir(parents=True, exist_ok=True)
-        if what != "text":
-            return write(self.said, what, folder / name)
-        write_whole(folder / name, (f"{each}\n".encode() for each in pieces(self.said, "plain", size=None)))
-        return folder / name
-
-    def _copied(self, done: bool) -> None:
-        self.status = "copied" if done else "the browser let nothing into the clipboard; mark the text and copy it"
-
-    def _carve_it(self) -> None:
-        if self.session is not None:
-            self.status = f"its packets are in {printable(self.case.carve(self.session))}"
-
-    def _to_wireshark(self) -> None:
-        if self.session is None:
-            return
-        handed = wireshark(self.case.carve(self.session))
-        place, size = printable(handed.path), handed.path.stat().st_size
-        if handed.opened:
-            self.status = f"{place} is opened in Wireshark"
-        elif size > _DOWNLOAD:
-            self.status = f"{place} is too large to hand to the browser: fetch it there"
-        else:
-            self._hand.save(handed.path.name, handed.path.read_bytes(), kind="application/x-pcapng")
-            self.status = f"{place} is handed to the browser: {handed.why.partition(':')[0]}"
-
 
 def _button(name: str, tooltip: str) -> ipywidgets.Button:
     return ipywidgets.Button(description=name, tooltip=tooltip)
@@ -677,7 +617,12 @@ def _button(name: str, tooltip: str) -> ipywidgets.Button:
 def _details(row: pd.Series) -> list[dict]:
     """Return all that a row says, a line each; texts with their own line ends."""
     fields = dict(row["fields"]) if isinstance(row.get("fields"), dict) else {}
-    said = {str(name): value for name, value in row.items() if name != "fields"} | fields
+    # what the table shows already is not said again where there is more
+    said = (
+        {"text": row["text"], **fields}
+        if fields
+        else {str(name): value for name, value in row.items() if name != "fields"}
+    )
     lines = []
     for name, value in said.items():
         if isinstance(value, list):

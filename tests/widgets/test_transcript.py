@@ -183,7 +183,7 @@ def test_it_is_handed_out_as_text_and_bytes(case, monkeypatch):
     assert saved[f"session-{shown.session}-dst.bin"] == shown.said.data("dst")
     assert saved[f"session-{shown.session}-src.bin"] == shown.said.data("src")
     assert saved[f"session-{shown.session}-transcript.txt"].decode() == shown.said.text()
-    monkeypatch.setattr("nsm_nb.widgets.transcript._DOWNLOAD", 10)
+    monkeypatch.setattr("nsm_nb.widgets.giving.MOST", 10)
     shown._hand.press("dst")
     assert (case.path / "carved" / f"session-{shown.session}-dst.bin").read_bytes() == shown.said.data("dst")
 
@@ -217,7 +217,7 @@ def test_flows_without_packets_say_why_there_is_none(empty_case, evidence):
 def test_its_packets_are_carved(case):
     shown = Transcript(case, shell(case))
 
-    shown._carve.click()
+    shown._hand.press("carve")
 
     assert shown.error == "" and list((case.path / "carved").glob("*.pcapng"))
 
