@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -81,7 +81,13 @@ class _Found(NamedTuple):
     codings: tuple[str, str]  # of the transfer and of the content, still on the body
 
 
-def exchanges(transcript: Transcript, *, begin: tuple[int, int] = (0, 0), most: int = MOST) -> list[Exchange]:
+def exchanges(
+    transcript: Transcript,
+    *,
+    begin: tuple[int, int] = (0, 0),
+    most: int = MOST,
+    check: Callable[[], object] = lambda: None,
+) -> list[Exchange]:
     """Return the HTTP exchanges of a transcript, in order; empty where its bytes are not HTTP/1.
 
     A response belongs to the oldest request without one whose head was there before the response began. Where bytes are
@@ -96,15 +102,17 @@ def exchanges(transcript: Transcript, *, begin: tuple[int, int] = (0, 0), most: 
         Where in both streams it begins.
     most
         Bytes of each side that are looked at.
+    check
+        Called at each message; what it raises ends it.
     """
     src, dst = Stream(transcript, "src", most), Stream(transcript, "dst", most)
     if not speaks(src.data[begin[0] : begin[0] + 70_000], dst.data[begin[1] : begin[1] + 2_000]):
         return []
-    requests = _messages(src, _REQUEST, [], begin[0])
+    requests = _messages(src, _REQUEST, [], begin[0], check)
     asked = [each.message.start.split(" ", 1)[0] for each in requests]
     # the answer to HEAD has no body, so what answers what must be known first: guessed by count, then by the pairs
     for _ in range(3):
-        final = [each for each in _messages(dst, _RESPONSE, asked, begin[1]) if _is_final(each.message.start)]
+        final = [each for each in _messages(dst, _RESPONSE, asked, begin[1], check) if _is_final(each.message.start)]
         pairs = _pairs(requests, final)
         found = ["" if place is None else requests[place].message.start.split(" ", 1)[0] for place in pairs]
         if found == asked[: len(found)] or not any(each in _BARE for each in (*found, *asked)):
@@ -180,13 +188,16 @@ def _pairs(requests: Sequence[_Found], responses: Sequence[_Found]) -> list[int 
     return pairs
 
 
-def _messages(side: Stream, first_line: re.Pattern[bytes], asked: Sequence[str], at: int) -> list[_Found]:
+def _messages(
+    side: Stream, first_line: re.Pattern[bytes], asked: Sequence[str], at: int, check: Callable[[], object]
+) -> list[_Found]:
     """Return the messages of one side; `asked` has of each final response the method that it answers."""
     found: list[_Found] = []
     answered = 0
     data = side.data
     lost = side.missing(at, at)  # bytes missing before what comes next
     while at < len(data):
+        check()
         if not side.begins(at, first_line):
             # behind a gap the stream is taken up again where a turn begins with a message
             again = side.start_from(at if lost else side.gap_from(at + 1), first_line)

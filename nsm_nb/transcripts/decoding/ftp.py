@@ -67,8 +67,7 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Transfer]:
     secured = False
     restart = 0
     binary: bool | None = None
-    order = list(talk.lines())
-    for place, (stream, line) in enumerate(order):
+    for stream, line in talk.lines():
         if stream is talk.dst:
             code = line.data[:3]
             fields: dict = {"code": code}
@@ -79,8 +78,7 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Transfer]:
             if line.data[3:4] == b"-" or not code.isdigit():
                 continue
             if secured and code == b"234":
-                rest = next((each.start for side, each in order[place + 1 :] if side is talk.src), len(talk.src.data))
-                yield talk.inside(rest, line.end)
+                yield talk.inside(talk.behind(stream, line.start, talk.src), line.end)
                 return
             if asked is not None and code[:1] in b"12":
                 yield replace(asked, answer=line.data)

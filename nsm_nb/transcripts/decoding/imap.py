@@ -60,8 +60,7 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Mail]:
         else:
             yield talk.record("imap", stream, line.start, line.end, "answer", line.data)
             if secured and line.data.startswith(secured + b" OK"):
-                begin = talk.src.data.find(b"\x16\x03")
-                yield talk.inside(len(talk.src.data) if begin < 0 else begin, line.end)
+                yield talk.inside(talk.behind(stream, line.start, talk.src), line.end)
                 return
         if literal := _LITERAL.search(line.data):
             mail = _literal(stream, line.end, int(literal[1]))

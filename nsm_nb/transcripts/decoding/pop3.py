@@ -65,7 +65,5 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Mail]:
             behind = mail.end
             yield mail
         elif line.data.startswith(b"+OK") and verb == "STLS":
-            yield talk.inside(
-                talk.src.data.find(b"\x16\x03") if b"\x16\x03" in talk.src.data else len(talk.src.data), line.end
-            )
+            yield talk.inside(talk.behind(stream, line.start, talk.src), line.end)
             return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -149,16 +151,21 @@ class Talk:
 
     def lines(self) -> Iterator[tuple[Stream, Line]]:
         """Yield the lines of both sides in the order in which they began to be said."""
-        both: list[tuple[int, Stream, Line]] = []
-        for stream, at in self.sides:
-            for line in stream.lines(at):
-                if len(both) > 4 * self.budget.records:
-                    break
-                both.append((stream.numbers[stream.turn_at(line.start)], stream, line))
-        self.budget.check()
-        both.sort(key=lambda each: each[0])
-        for _, stream, line in both:
+
+        def numbered(stream: Stream, at: int) -> Iterator[tuple[int, Stream, Line]]:
+            for count, line in enumerate(stream.lines(at)):
+                if count % 1_000 == 0:
+                    self.budget.check()
+                yield stream.numbers[stream.turn_at(line.start)], stream, line
+
+        both = (numbered(stream, at) for stream, at in self.sides)
+        for _, stream, line in heapq.merge(*both, key=lambda each: each[0]):
             yield stream, line
+
+    def behind(self, stream: Stream, at: int, other: Stream) -> int:
+        """Return where in the other stream begins what was said after a byte of one; its end where nothing was."""
+        number = bisect_right(other.numbers, stream.numbers[stream.turn_at(at)])
+        return other.starts[number] if number < len(other.starts) else len(other.data)
 
 
 def short(text: object) -> str:

@@ -62,23 +62,17 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Mail]:
     client, server = talk.src, talk.dst
     if _GREETED.match(talk.heads[0]) or _HELLO.match(talk.heads[1]):
         client, server = server, client  # the direction was guessed the wrong way
-    behind = [talk.begin[0] if client is talk.src else talk.begin[1]]
+    behind = talk.begin[0] if client is talk.src else talk.begin[1]
     waiting = ""  # DATA, or STARTTLS, until it is answered
     secret = 0  # lines of the client that answer AUTH
-    order = list(talk.lines())
-    answered = bool(server.data)
-    for place, (stream, line) in enumerate(order):
+    for stream, line in talk.lines():
         if stream is server:
             yield talk.record("smtp", stream, line.start, line.end, "reply", line.data, code=line.data[:3])
             code = line.data[:3]
             if line.data[3:4] == b"-":
                 continue
             if waiting == "STARTTLS" and code == b"220":
-                rest = next(
-                    (each.start for side, each in order[place + 1 :] if side is client and each.start >= behind[0]),
-                    None,
-                )
-                begin = (len(client.data) if rest is None else rest, line.end)
+                begin = (max(talk.behind(stream, line.start, client), behind), line.end)
                 yield talk.inside(*(begin if client is talk.src else begin[::-1]))
                 return
             if waiting == "AUTH" and code == b"334":
@@ -88,7 +82,7 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Mail]:
             if waiting != "DATA" or code == b"354":
                 waiting = waiting if waiting == "AUTH" and code == b"334" else ""
             continue
-        if line.start < behind[0]:
+        if line.start < behind:
             continue  # of a message
         if secret:
             secret -= 1
@@ -106,22 +100,24 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Mail]:
                 fields["credentials"] = _plain(first)
         yield talk.record("smtp", stream, line.start, line.end, "command", line.data, **fields)
         waiting = verb if verb in ("DATA", "STARTTLS", "AUTH") else ""
-        if verb == "DATA" and (not answered or _accepted(order, place, server)):
+        if verb == "DATA" and _accepted(server, talk.behind(stream, line.start, server)):
             mail = until_dot(client, line.end)
-            behind[0] = mail.end
+            behind = mail.end
             yield mail
         elif verb == "BDAT" and (size := re.match(rb"[0-9]{1,10}", argument)):
             taken = client.take(line.end, int(size[0]))
-            behind[0] = taken.end
+            behind = taken.end
             yield Mail(
                 client, line.end, taken.end, taken.data, taken.missing + taken.short, not (taken.missing or taken.short)
             )
 
 
-def _accepted(order: list, place: int, server: Stream) -> bool:
+def _accepted(server: Stream, at: int) -> bool:
     """Return True where the reply to DATA, or what is left of it, is not a refusal."""
-    return next((line.data[:1] not in (b"4", b"5") for stream, line in order[place + 1 : place + 500] if stream is server
-                 and line.data[:3] not in (b"250", b"251")), True)  # fmt: skip
+    for count, line in enumerate(server.lines(at)):
+        if count == 100 or line.data[:3] not in (b"250", b"251"):
+            return line.data[:1] not in (b"4", b"5")
+    return True
 
 
 def until_dot(stream: Stream, at: int) -> Mail:

@@ -28,7 +28,7 @@ def possible(src: bytes, dst: bytes) -> bool:
 
 def records(talk: Talk) -> Iterator[Record | Talk]:
     """Yield requests and responses, and what a CONNECT opened."""
-    for exchange in exchanges(talk.transcript, begin=talk.begin, most=talk.budget.octets):
+    for exchange in exchanges(talk.transcript, begin=talk.begin, most=talk.budget.octets, check=talk.budget.check):
         for message in (exchange.request, exchange.response):
             if message is not None:
                 yield _record(talk, message)

@@ -21,7 +21,7 @@ _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")
 def carried(talk: Talk) -> Iterator[Object | Talk]:
     """Yield the files, and what CONNECT opened."""
     ranges: dict[tuple[str, str], list[_Range]] = {}
-    for exchange in exchanges(talk.transcript, begin=talk.begin):
+    for exchange in exchanges(talk.transcript, begin=talk.begin, check=talk.budget.check):
         for message in (exchange.request, exchange.response):
             if message is not None and message.body:
                 made = _object(exchange, message)
