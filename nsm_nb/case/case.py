@@ -6,9 +6,9 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,20 +18,23 @@ from nsm_nb import full_content, statistics
 from nsm_nb.case import settings
 from nsm_nb.case.carved import carved
 from nsm_nb.case.current import current
-from nsm_nb.case.growing import renamed
-from nsm_nb.case.holdings import Holdings
+from nsm_nb.case.holdings import Holdings, retold
+from nsm_nb.case.identity import Names, Naming, meanings, resolved
 from nsm_nb.case.inventory import Progress
 from nsm_nb.case.judging import Judging
 from nsm_nb.case.naming import Named
 from nsm_nb.case.objects import objects_of, written
 from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
-from nsm_nb.errors import CaseError, NsmError, UnknownName
+from nsm_nb.errors import CaseError, NsmError, UnknownName, UnreadableEvidence
 from nsm_nb.full_content import frame_bytes, view
 from nsm_nb.schema import PACKETS, caveat_table, caveats_of
 from nsm_nb.text import printable
 from nsm_nb.transcripts import Transcript, transcript
 from nsm_nb.transcripts.matching import in_packet, matching
+
+if TYPE_CHECKING:
+    from nsm_nb.case.growing import Followed
 
 __all__ = ["Case", "create_case", "open_case"]
 
@@ -62,6 +65,8 @@ class Case(Judging):
         self.selection = Selection(self._work / "selection.json")
         self._holdings = Holdings(self.settings, path, self._work / "index")
         self._made: dict[str, Any] = {}
+        self._names = Names(self._work / "names.json")
+        self._last_naming: tuple[Iterable[str], Naming | None] = ((), None)
 
     def __repr__(self) -> str:
         return f"<Case {printable(self.name)} in {printable(self.path)}>"
@@ -147,7 +152,9 @@ class Case(Judging):
         place = os.path.realpath(path)
         files = list(self.paths.values())
         folders = {os.path.realpath(each) for each in [self.settings.evidence, *(file.parent for file in files)]}
-        same = os.path.lexists(place) and any(each.exists() and each.samefile(place) for each in files)  # hard links too
+        same = os.path.lexists(place) and any(
+            each.exists() and each.samefile(place) for each in files
+        )  # hard links too
         if same or any(Path(place).is_relative_to(folder) for folder in folders):
             raise CaseError(
                 f"{printable(path)} is or would be among the evidence, which is never written to; choose another"
@@ -179,8 +186,41 @@ class Case(Judging):
         return self._kept("alerts", self._alerts)
 
     def _alerts(self) -> pd.DataFrame:
-        table = renamed(self._holdings.alerts(), self._work, self.paths)
+        table = self._holdings.alerts()
+        self._names.add(meanings(self._holdings.alert_pieces()))
         return alert_room.named(table, self.maps, self.rules)
+
+    def _take_followed(self, alerts: pd.DataFrame, told: pd.Series, followed: Sequence[Followed]) -> None:
+        """Take the alerts of files that are followed, what stands for which, and where these files are."""
+        for name in ("alert places", "events", "joins", "naming"):
+            self._made.pop(name, None)
+        self._made["told"], self._made["followed"] = told, tuple(followed)
+        self._made["alerts"] = alert_room.named(alerts, self.maps, self.rules)
+
+    def _followed(self, alert: str) -> Followed | None:
+        """Return the followed file that an alert stands in, None where that is not followed."""
+        name = alert.partition(":")[0]
+        return next((each for each in self._made.get("followed", ()) if name in (each.first, each.rest)), None)
+
+    def _naming(self) -> Naming:
+        """Return what the names of alerts mean now; the same object as long as no verdict is touched by what changed."""
+        alerts, known = self.alerts, self._names.known
+        held = self._made.get("naming")
+        if held is None or held[0] is not alerts or held[1] is not known:
+            followed = [each.piece() for each in self._made.get("followed", ())]
+            labels = {label for each in self._made.get("followed", ()) for label in (each.label, each.origin)}
+            pieces = followed + [each for each in self._holdings.alert_pieces() if each.label not in labels]
+            meant, caveats = resolved(known, pieces, self._holdings.prefixes)
+            told = self._made["told"] if "told" in self._made else self._holdings.told()
+            again = told[retold(told)]
+            naming = Naming(meant, dict(zip(again.index.tolist(), again.tolist(), strict=True)))
+            shown, last = self._last_naming
+            if last is not None and last.agrees(naming, shown):
+                last.take(naming)
+                naming = last
+            self._last_naming = alerts["alert"], naming
+            held = self._made["naming"] = alerts, known, naming, caveats
+        return held[2]
 
     @property
     def events(self) -> pd.Series:
@@ -211,7 +251,9 @@ class Case(Judging):
     @property
     def caveats(self) -> pd.DataFrame:
         """CAVEATS: what is wrong with the evidence, every file's, and with the sensors' rules and maps."""
-        return caveat_table([*self._holdings.caveats(), *caveats_of(self.rules), *caveats_of(self.maps.messages)])
+        self._naming()
+        said = [*self._holdings.caveats(), *caveats_of(self.rules), *caveats_of(self.maps.messages)]
+        return caveat_table([*said, *self._made["naming"][3]])
 
     @property
     def rules(self) -> pd.DataFrame:
@@ -244,7 +286,7 @@ class Case(Judging):
         return self.sessions.iloc[int(rows[0])]
 
     def alert(self, alert: str) -> pd.Series:
-        """Return an alert's row.
+        """Return an alert's row; names that it had before, such as when its file was shorter, mean it too.
 
         Raises
         ------
@@ -252,6 +294,8 @@ class Case(Judging):
             Where there is no such alert.
         """
         place = int(self.alert_places([alert])[0])
+        if place < 0:
+            place = int(self.alert_places([self._naming().now(alert)])[0])
         if place < 0:
             raise UnknownName(f"there is no alert {printable(alert)!r} in this case; case.alerts lists them")
         return self.alerts.iloc[place]
@@ -265,8 +309,7 @@ class Case(Judging):
 
     def session_of(self, alert: str) -> pd.Series | None:
         """Return the session that an alert is about, None where none was found; `joins` says how it was found."""
-        self.alert(alert)
-        found = self.joins.loc[self.joins["alert"] == alert, "session"]
+        found = self.joins.loc[self.joins["alert"] == self.alert(alert)["alert"], "session"]
         return None if not len(found) or found.isna().iloc[0] else self.session(int(found.iloc[0]))
 
     def alerts_of(self, session: int) -> pd.DataFrame:
@@ -331,18 +374,41 @@ class Case(Judging):
         return view(packets, style, evidence=self.paths)
 
     def detail(self, alert: str) -> dict[str, Any]:
-        """Return the raw record of an alert, as the sensor wrote it."""
+        """Return the raw record of an alert, as the sensor wrote it.
+
+        Raises
+        ------
+        UnreadableEvidence
+            Where the file is not there any more, by whatever name, with the bytes that the alert was read of.
+        """
         row = self.alert(alert)
-        return self._holdings.detail(str(row["evidence"]), int(row["record"]))
+        label, record = str(row["evidence"]), int(row["record"])
+        at = self._followed(str(row["alert"]))
+        if at is None:
+            return self._holdings.detail(label, record)
+        if not at.settle(self._holdings.label_of):
+            raise UnreadableEvidence(
+                f"{printable(label)} was rotated, and the file that record {record:,} was read of is not beside it any more; "
+                "case.refresh() looks at the evidence again"
+            )
+        return self._holdings.detail_at(at.path, at.format, record, label)
 
     def rule_of(self, alert: str) -> pd.Series | None:
-        """Return the rule that raised an alert, None where the case has no such rule."""
+        """Return the rule that raised an alert, None where the case has no such rule.
+
+        `note` says where the case has only another revision of it than the one that raised the alert.
+        """
         row = self.alert(alert)
         found = self.rules[(self.rules["sid"] == row["sid"]) & (self.rules["gid"] == row["gid"])]
-        if len(found) > 1:  # each sensor has its own copy: the one whose file names the alert's sensor
-            own = found[found["file"].astype(str).str.contains(str(row["sensor"]), regex=False)]
-            found = own if len(own) else found
-        return found.iloc[0] if len(found) else None
+        if not len(found):
+            return None
+        # each sensor has its own copy: the one whose file names the alert's sensor; but first of all the rule that it was
+        same = (found["rev"] == row["rev"]).to_numpy(bool, na_value=False)
+        own = found["file"].astype(str).str.contains(str(row["sensor"]), regex=False).to_numpy(bool)
+        rule = found.iloc[int(np.lexsort((~own, ~same))[0])].copy()
+        other = not pd.isna(row["rev"]) and not pd.isna(rule["rev"]) and rule["rev"] != row["rev"]
+        rule["note"] = f"revision {row['rev']} raised the alert; the case has revision {rule['rev']}" if other else ""
+        return rule
 
     def packet_of(self, alert: str) -> pd.Series | None:
         """Return the packet that an alert is about, with `why` in words; None where the case has none.
@@ -357,11 +423,23 @@ class Case(Judging):
         packets = self.packets_of(number)
         rule = self.rule_of(alert)
         text = "" if rule is None else str(rule["text"])
-        found = alert_room.packet(self.alert(alert), packets, text, evidence=self.paths)
+        row = self.alert(alert)
+        found = alert_room.packet(row, packets, text, evidence=self.paths)
+        if found is not None and pd.isna(found["at"]) and found["time"] != row["time"] and row["source"] == "eve":
+            found = alert_room.packet(row, packets, text, evidence=self.paths, hint=self._frame_named(row))
         if found is not None and pd.isna(found["at"]) and alert_room.contents(text):
             in_stream = in_packet(matching(text, self.transcript(number), packets), packets)
             return found if in_stream is None else in_stream
         return found
+
+    def _frame_named(self, alert: pd.Series) -> int | None:
+        """Return the frame that Suricata names, where it does."""
+        try:
+            named = self.detail(str(alert["alert"])).get("pcap_cnt")
+        except NsmError as problem:
+            log.warning("which frame the sensor names is not known: %s", problem)
+            return None
+        return named if isinstance(named, int) else None
 
     def related(self, alert: str) -> pd.DataFrame:
         """Return the other alerts that share a session, hosts, a host or the signature with one, and `how`."""

@@ -16,14 +16,16 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb import formats
-from nsm_nb.alerts import is_map, retold
+from nsm_nb.alerts import is_map, told_by
 from nsm_nb.case import rotated
 from nsm_nb.case.doubles import doubled, fullest
+from nsm_nb.case.identity import DIGITS, Piece, Prefixes
 from nsm_nb.case.index import DamagedIndex, Entry, clean, make
 from nsm_nb.case.inventory import File, Progress, sha256_of, survey
+from nsm_nb.case.searching import searchable
 from nsm_nb.case.settings import Settings
 from nsm_nb.case.tables import together
-from nsm_nb.errors import CaseError, NsmError, UnknownName
+from nsm_nb.errors import CaseError, NsmError, UnknownName, UnreadableEvidence
 from nsm_nb.formats import netflow
 from nsm_nb.formats.source import read_head
 from nsm_nb.formats.stamps import yearless
@@ -33,7 +35,7 @@ from nsm_nb.sessions import assemble
 from nsm_nb.sessions.identity import uncovered, with_community_id, with_numbers
 from nsm_nb.text import printable
 
-__all__ = ["Holdings"]
+__all__ = ["Holdings", "filled", "retold"]
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +65,14 @@ class Holdings:
         # what is read depends on the timeouts; other timeouts have another index
         other = repr(sorted(settings.idle.items())).encode()
         self._index = index / f"idle-{hashlib.sha256(other).hexdigest()[:8]}" if settings.idle else index
+        if settings.recover:  # a search behind damage finds what another reading has not
+            self._index /= "recover"
         self._files: list[File] | None = None
         self._trouble: dict[str, str] = {}
         self._tables: dict[tuple[str, str], pd.DataFrame | None] = {}
         self._doubles: pd.Series | None = None
-        self._again: np.ndarray | None = None
+        self._told: pd.Series | None = None
+        self.prefixes = Prefixes(index / "beginnings.json")
         self._runs: list[list[rotated.Piece]] | None = None
 
     # --- files
@@ -84,7 +89,7 @@ class Holdings:
         """Hash all files anew, and forget what was read of them."""
         self._trouble.clear()
         self._tables.clear()
-        self._doubles = self._again = self._runs = None
+        self._doubles = self._told = self._runs = None
         self._files = self._with_columns(
             survey(self._settings.evidence, self._root / "inventory.json", again=True, progress=progress)
         )
@@ -110,6 +115,16 @@ class Holdings:
             if file.label == label:
                 return file
         raise UnknownName(f"there is no evidence {printable(label)!r} in this case; case.evidence lists it")
+
+    def label_of(self, path: Path) -> str | None:
+        """Return what a file is called here, also one that came since the evidence was looked at; None where it is none."""
+        for file in self.files():
+            if file.path == path:
+                return file.label
+        try:
+            return printable(os.fsencode(path.relative_to(self._settings.evidence).as_posix()))
+        except ValueError:
+            return None
 
     def rule_files(self) -> set[Path]:
         """Return the files of rules, and the maps beside them, that case.toml names or that lie among the evidence."""
@@ -182,7 +197,8 @@ class Holdings:
                 found[Caveat(file.label, None, None, "format", file.note)] = None
             entry = self._entry(file)
             if entry is not None:
-                found |= dict.fromkeys(entry.caveats(file.label))
+                told = entry.caveats(file.label)
+                found |= dict.fromkeys([*told, *searchable(file, told, recover=self._settings.recover)])
             elif file.label in self._trouble:
                 found[Caveat(file.label, None, None, "damage", self._trouble[file.label])] = None
         found |= dict.fromkeys(self._twice())
@@ -209,7 +225,7 @@ class Holdings:
             names = _listed([piece.label for piece in run])
             detail = f"{names} are one capture in {len(run):,} pieces: conversations run on from one to the next"
             told.append(Caveat(run[0].label, None, None, "rotated", detail))
-        again = self._retold()
+        again = retold(self.told())
         for label, count in self._every_alert()["evidence"][again].value_counts().items():
             if count:
                 detail = f"{count:,} alerts of {label} stand in another file of the same sensor too; each counts once"
@@ -246,9 +262,11 @@ class Holdings:
                 table = self._opened(entry, name, label)
                 sensor = self._settings.sensor_of(label)
                 if sensor is not None and table is not None and "sensor" in table:
-                    table["sensor"] = _filled(table["sensor"], sensor)
+                    table["sensor"] = filled(table["sensor"], sensor)
             if name == "packets" and table is not None:
                 table = self._in_run(label, table)
+            if name == "alerts" and table is not None:
+                table = _named(table, self.file(label).sha256)
             self._tables[key] = table
         return self._tables[key]
 
@@ -317,7 +335,7 @@ class Holdings:
         )
         sensor = self._settings.sensor_of(run[0].label)
         if sensor is not None:
-            table["sensor"] = _filled(table["sensor"], sensor)
+            table["sensor"] = filled(table["sensor"], sensor)
         return table
 
     def _many(self, piece: rotated.Piece) -> int:
@@ -373,17 +391,26 @@ class Holdings:
     def alerts(self) -> pd.DataFrame:
         """Return the alerts of all sensors, in order of time; what one sensor wrote in several formats counts once."""
         table = self._every_alert()
-        table = table[~self._retold()]
+        table = table[~retold(self.told())]
         return table.sort_values(["time", "alert"], kind="stable", ignore_index=True)
 
     def _every_alert(self) -> pd.DataFrame:
         return together(ALERTS, list(self.tables("alerts").values()))
 
-    def _retold(self) -> np.ndarray:
-        """Return True for each alert that another file of its sensor tells better."""
-        if self._again is None:
-            self._again = retold(self._every_alert())
-        return self._again
+    def told(self) -> pd.Series:
+        """Return for each alert of any file the one that stands for it, itself unless another file tells it better."""
+        if self._told is None:
+            self._told = told_by(self._every_alert())
+        return self._told
+
+    def alert_pieces(self) -> list[Piece]:
+        """Return the files whose alerts are among `alerts`, and how these are named."""
+        files = {file.label: file for file in self.files()}
+        shown = [files[label] for label, table in self.tables("alerts").items() if len(table)]
+        return [
+            Piece(each.label, each.path, each.size, each.sha256[:DIGITS], sha256=each.sha256, content=each.content)
+            for each in shown
+        ]
 
     def _captures(self) -> dict[str, pd.DataFrame]:
         """Return the sessions that were assembled from packets, by the label of their capture."""
@@ -476,24 +503,64 @@ class Holdings:
                     found.append(entry.meta()["tables"].get("packets", {}).get("last"))
         return max((each for each in found if each is not None), default=None)
 
-    def detail(self, label: str, record: int) -> dict[str, Any]:
-        """Return the raw record of an alert."""
+    def alert_options(self, label: str) -> dict[str, Any]:
+        """Return what a reader of a growing file of alerts is told besides the file."""
         file = self.file(label)
+        options = self._options(file, read=True)
+        if "near" not in options and getattr(formats.reader(str(file.format)), "YEARLESS", False):
+            last = self._captured_last(read=True)  # nothing may stand in it yet
+            return options if last is None else {**options, "near": pd.Timestamp(last, unit="ns", tz="UTC")}
+        return options
+
+    def detail(self, label: str, record: int) -> dict[str, Any]:
+        """Return the raw record of an alert.
+
+        Raises
+        ------
+        UnreadableEvidence
+            Where the file does not begin any more with the bytes that the alert was read of, and none beside it does.
+        """
+        file = self.file(label)
+        path = self._same(file)
+        if path is None:
+            raise UnreadableEvidence(
+                f"{printable(label)} is another file than the one that record {record:,} was read of, and none beside it "
+                "begins as that did; case.refresh() looks at the evidence again"
+            )
+        return self.detail_at(path, str(file.format), record, label)
+
+    def detail_at(self, path: Path, format: str, record: int, label: str) -> dict[str, Any]:
+        """Return the raw record of an alert that stands in a file, whatever it is called now."""
         columns = self._settings.columns_of(label)
         options = {"columns": columns} if columns is not None else {}
-        return formats.reader(str(file.format)).detail(file.path, record, **options)
+        return formats.reader(format).detail(path, record, **options)
+
+    def _same(self, file: File) -> Path | None:
+        """Return where the bytes of a file of the inventory are: there, or where it was moved to; None where nowhere."""
+        for path in (file.path, *_siblings(file.path)):
+            try:
+                found = path.stat()
+            except OSError:
+                continue
+            if path == file.path and (found.st_size, found.st_mtime_ns) == (file.size, file.stamp):
+                return path
+            grown = Piece(file.label, path, found.st_size, "")
+            if self.prefixes.of(grown, [file.size])[file.size] == file.sha256:
+                return path
+        return None
 
     def _read(self, file: File, options: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         module = formats.reader(str(file.format))
+        asked = {"alerts": options, "packets": {"recover": True} if self._settings.recover else {}}
         tables = {
-            name: getattr(module, name)(file.path, label=file.label, **(options if name == "alerts" else {}))
-            for name in _tables_of(file)
+            name: getattr(module, name)(file.path, label=file.label, **asked.get(name, {})) for name in _tables_of(file)
         }
         if file.format == netflow.NAME and netflow.holds_packets(tables["sessions"]):
-            tables["packets"] = formats.reader("pcap").packets(file.path, label=file.label)
+            tables["packets"] = formats.reader("pcap").packets(file.path, label=file.label, **asked["packets"])
         if "packets" in tables:
             records = tables.get("sessions", SESSIONS.empty())
-            tables["packets"] = with_caveats(tables["packets"], faults(tables["packets"], file.path))
+            plain = tables["packets"].drop(columns="recovered", errors="ignore")  # a caveat says which they are
+            tables["packets"] = with_caveats(plain, faults(plain, file.path))
             found, tables["packets"] = assemble(tables["packets"], idle=self._settings.idle)
             tables["sessions"] = with_caveats(
                 together(SESSIONS, [found, records]) if len(records) else found,
@@ -538,12 +605,33 @@ def _captured(sessions: pd.DataFrame) -> np.ndarray:
     return (sessions["source"] == "pcap").to_numpy(bool)
 
 
+def _siblings(path: Path) -> list[Path]:
+    """Return the files beside one whose names begin alike, as those of its rotations do."""
+    try:
+        return sorted(each for each in path.parent.iterdir() if each != path and each.name.startswith(path.stem))
+    except OSError:
+        return []
+
+
+def retold(told: pd.Series) -> np.ndarray:
+    """Return True for each alert that another one stands for."""
+    return (told.array != told.index.array).astype(bool)
+
+
+def _named(alerts: pd.DataFrame, sha256: str) -> pd.DataFrame:
+    """Return alerts with the names that the inventory's hash gives: a file may have grown between hashing and reading."""
+    if not len(alerts) or str(alerts["alert"].iloc[0]).startswith(sha256[:DIGITS]):
+        return alerts
+    return alerts.assign(alert=f"{sha256[:DIGITS]}:" + alerts["record"].astype("str"))
+
+
 def _listed(names: Sequence[str]) -> str:
     named = names if len(names) < 6 else [*names[:4], f"{len(names) - 4:,} more"]
     return f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else "".join(named)
 
 
-def _filled(column: pd.Series, sensor: str) -> pd.Series:
+def filled(column: pd.Series, sensor: str) -> pd.Series:
+    """Return the sensors of a column, those that are missing by the name that case.toml gives."""
     column = column.astype("category")
     if sensor not in column.cat.categories:
         column = column.cat.add_categories([sensor])

@@ -78,9 +78,14 @@ def sha256_of(path: Path) -> str:
     UnreadableEvidence
         Where it can't be read to its end.
     """
+    return _hashed(path)[0]
+
+
+def _hashed(path: Path) -> tuple[str, int]:
+    """Return the SHA-256 of a file, and of how many bytes it is."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
     except OSError as problem:
         raise UnreadableEvidence(
             f"{printable(path)} can't be read: {printable(problem.strerror or problem)}; mend its permissions or copy it again"
@@ -170,7 +175,7 @@ def _file(label: str, path: Path, known: dict | None) -> File:
         return File(label, path, size, stamp, sha256, known.get("format"), str(known.get("note", "")), content)
     sha256, found, note, content = "", None, "", ""
     try:
-        sha256 = sha256_of(path)
+        sha256, size = _hashed(path)  # of a file that grows meanwhile, what was hashed is what is known
         names = formats.recognised(path)
         found = names[0] if names else None
         content = _content(path, sha256)

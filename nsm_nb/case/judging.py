@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb import alerts as alert_room
-from nsm_nb.errors import LedgerError, UnknownName
+from nsm_nb.errors import LedgerError, NsmError, UnknownName
 from nsm_nb.query import Query
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
+    from nsm_nb.case.growing import Followed
+    from nsm_nb.case.holdings import Holdings
+    from nsm_nb.case.identity import Naming
     from nsm_nb.case.settings import Settings
     from nsm_nb.triage import Ledger, Verification
     from nsm_nb.triage.autocat import Rule
@@ -37,16 +40,19 @@ class Judging:
     session: Callable[[int], pd.Series]
     _work: Path
     _kept: Callable[[str, Any], Any]
+    _naming: Callable[[], Naming]
+    _followed: Callable[[str], Followed | None]
+    _holdings: Holdings
     _ledger: Ledger | None = None
     _ruled: tuple[pd.DataFrame, list[Rule]] | None = None
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger of verdicts."""
+        """The ledger of verdicts; what it says of alerts is in their present names, what it holds as it was recorded."""
         if self._ledger is None:
-            from nsm_nb.triage import Ledger
+            from nsm_nb.case.ledger import CaseLedger
 
-            self._ledger = Ledger(self.settings.database or self._work / "ledger.db")
+            self._ledger = CaseLedger(self.settings.database or self._work / "ledger.db", self._naming)
         return self._ledger
 
     def judge(
@@ -95,8 +101,14 @@ class Judging:
 
     @property
     def verdicts(self) -> pd.DataFrame:
-        """VERDICTS: all verdicts of the ledger."""
-        return self.ledger.verdicts()
+        """VERDICTS: all verdicts of the ledger, alerts by their present names; `ledger.verdicts()` has them as recorded."""
+        table = self.ledger.verdicts()
+        alerts = (table["subject_kind"].astype("str") == "alert").to_numpy(bool)
+        if not alerts.any():
+            return table
+        now = self._naming().now
+        names = [now(name) if named else name for name, named in zip(table["subject"].tolist(), alerts, strict=True)]
+        return table.assign(subject=pd.array(names, dtype="str"))
 
     def status(self, kind: str = "alert") -> pd.Series:
         """Return the category that holds for each judged subject: index subject, value short name."""
@@ -142,6 +154,9 @@ class Judging:
         """Return where alerts stand in `alerts`, -1 for those that are not in this case."""
         # made once: asked of a column of Arrow's strings, each question would take apart all of its values
         index = self._kept("alert places", lambda: pd.Index(self.alerts["alert"].to_numpy(object), dtype=object))
+        if not index.is_unique:
+            twice = printable(index[index.duplicated()][0])
+            raise NsmError(f"two alerts of this case have the name {twice}, so none can be told from it; report this")
         return index.get_indexer(pd.Index(names, dtype=object))
 
     def groups(
@@ -192,6 +207,10 @@ class Judging:
         if kind == "alert":
             unknown = np.flatnonzero(self.alert_places(names) < 0)
             if len(unknown):
+                now = self._naming().now
+                names = [now(name) for name in names]
+                unknown = np.flatnonzero(self.alert_places(names) < 0)
+            if len(unknown):
                 name = names[int(unknown[0])]
                 raise UnknownName(f"there is no alert {printable(name)!r} in this case; case.alerts lists them")
         elif kind == "session":
@@ -229,14 +248,27 @@ class Judging:
     def _places(self, table: pd.DataFrame, kind: str) -> Mapping[str, Reference]:
         from nsm_nb.triage.chain import Reference
 
-        hashes = self._hashes()
-        return {
-            str(name): Reference(str(label), hashes.get(str(label)), None if pd.isna(record) else int(record))
-            for name, label, record in zip(
-                table[kind].tolist(), table["evidence"].tolist(), table["record"].tolist(), strict=True
-            )
-            if not pd.isna(label)
-        }
+        hashes, grown = self._hashes(), self._grown(table) if kind == "alert" else {}
+        found = {}
+        for name, label, record in zip(
+            table[kind].tolist(), table["evidence"].tolist(), table["record"].tolist(), strict=True
+        ):
+            if not pd.isna(label):
+                place = grown.get(str(name).partition(":")[0]) or (str(label), hashes.get(str(label)))
+                found[str(name)] = Reference(*place, None if pd.isna(record) else int(record))
+        return found
+
+    def _grown(self, alerts: pd.DataFrame) -> dict[str, tuple[str, str | None]]:
+        """Return by the starts of names the file and the SHA-256 of those that are followed: of what was known of it."""
+        found: dict[str, tuple[str, str | None]] = {}
+        for start in {str(name).partition(":")[0] for name in alerts["alert"]}:
+            at = self._followed(start)
+            if at is None:
+                continue
+            at.settle(self._holdings.label_of)  # it may have been rotated a moment ago
+            whole = self._hashes().get(at.label) == at.sha256
+            found[start] = (at.label if whole else f"{at.label} (its first {at.size:,} bytes)", at.sha256)
+        return found
 
     def _hashes(self) -> Mapping[str, str]:
         def known() -> dict[str, str]:
