@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from nsm_nb.formats import patterns
+from nsm_nb.formats.date_order import in_order
 from nsm_nb.formats.lines import Fingerprint, Span
 from nsm_nb.formats.printed import alert_table
 from nsm_nb.formats.stamps import DATE
@@ -93,7 +94,7 @@ def alerts(
     """
     label = os.fspath(path) if label is None else label
     with Fingerprint(path, digest) as fingerprint:
-        found = patterns.read(path, label, PATTERN, span=span)
+        found = in_order(patterns.read(path, label, PATTERN, span=span), path=path, label=label, near=near)
     return alert_table(found, path=path, label=label, digest=fingerprint.digits(), source=NAME, near=near)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from nsm_nb.errors import DamagedEvidence, UnknownName
 from nsm_nb.formats import patterns
+from nsm_nb.formats.date_order import in_order
 from nsm_nb.formats.lines import Block, Fingerprint, Lines, Noted, Span, line_at, whole_text
 from nsm_nb.formats.patterns import Found, names
 from nsm_nb.formats.printed import alert_table
@@ -119,6 +120,7 @@ def alerts(
             said = "begins an alert without a blank line behind it: the log may break off within it"
             unsaid.add(int(heads[-1]), int(begins[-1]), said)
         found = found._replace(caveats=[*caveats, *unsaid.caveats()])
+        found = in_order(found, path=path, label=label, near=near)
         return alert_table(found, path=path, label=label, digest=fingerprint.digits(), source=NAME, near=near)
 
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DATE", "epoch_times", "printed_times", "yearless"]
 
-# 11/24-02:30:42.898627, with a year of two (Snort -y) or four digits (Suricata) behind the day
+# 11/24-02:30:42.898627, with a year of two (Snort -y) or four digits (Suricata) behind the day; Snort 3 puts it in front, see
+# date_order
 DATE = (
     r"(?P<month>\d{1,2})/(?P<day>\d{1,2})(?:/(?P<year>\d{2}|\d{4}))?"
     r"-(?P<clock>\d{1,2}:\d{2}:\d{2})(?:\.(?P<fraction>\d{1,9}))?"
