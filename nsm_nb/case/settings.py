@@ -36,6 +36,7 @@ class Settings:
     idle: Mapping[str, float] = field(default_factory=dict)  # seconds of silence that end a session, by protocol
     database: str = ""  # the ledger's URL where it is not in the case
     columns: Mapping[str, Any] = field(default_factory=dict)  # pattern of evidence -> columns of its alerts
+    recover: bool = False  # search captures behind damage, where what is found is a guess
 
     def sensor_of(self, label: str) -> str | None:
         """Return the sensor that an evidence came from, None where case.toml does not say."""
@@ -77,13 +78,13 @@ def read(folder: Path) -> Settings:
 def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
     kinds: dict[str, type | tuple[type, ...]] = {
         "name": str, "title": str, "home_networks": list, "time_zone": str, "evidence": str, "rules": list, "sensors": dict,
-        "idle": dict, "database": str, "columns": dict,
+        "idle": dict, "database": str, "columns": dict, "recover": bool,
     }  # fmt: skip
     for key, value in table.items():
         if key not in kinds:
             raise CaseError(f"{printable(place)} has an unknown key {printable(key)!r}; it may have {', '.join(kinds)}")
         if not isinstance(value, kinds[key]):
-            wanted = {str: "text", list: "a list", dict: "a table"}[kinds[key]]  # type: ignore[index]
+            wanted = {str: "text", list: "a list", dict: "a table", bool: "true or false"}[kinds[key]]  # type: ignore[index]
             raise CaseError(f"{printable(place)}: {key} has to be {wanted}, not {printable(value)!r}")
         if isinstance(value, str) and "\0" in value:
             raise CaseError(f"{printable(place)}: {key} has a character that no path or name can have (U+0000)")
@@ -126,6 +127,7 @@ def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
         idle=dict(table.get("idle", {})),
         database=_database(table.get("database", ""), folder),
         columns=_columns(table.get("columns", {}), place),
+        recover=table.get("recover", False),
     )
 
 
@@ -170,6 +172,7 @@ time_zone = "UTC"
 # home_networks = ["10.0.0.0/8"]
 # rules = ["rules/*.rules"]
 # database = "postgresql+psycopg://analyst@host/ledger"
+# recover = true  # search damaged captures behind the damage; what is found is a guess
 
 # [sensors]
 # "suricata/*" = "suricata"

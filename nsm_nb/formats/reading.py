@@ -156,7 +156,9 @@ class Reading:
             )
         if self._places and self.recovered is not None:
             count = self.frames.count - self.recovered
-            self.tell("recovered", f"{count:,} frames stand behind damage; they are marked in the column recovered")
+            first = self.frame(self.recovered)
+            words = f"{count:,} frames stand behind damage, from frame {first} on: they are a guess"
+            self.tell("recovered", f"{words} (the column recovered of read_packets marks them)", frame=first)
         c = self.frames.columns
         odd, links = notice(c.time, c.captured, c.length, c.link, self.first, self.frames.count)
         self.odd = odd
