@@ -12,6 +12,7 @@ import pytest
 import nsm_nb as nsm
 from nsm_nb.case.identity import Meaning, Names, Naming, Piece, Prefixes, resolved
 from nsm_nb.errors import NsmError, UnreadableEvidence
+from tests import writing
 from tests.case.test_growing import event, named, place, verdicts, write  # noqa: F401
 
 
@@ -205,3 +206,18 @@ def test_the_rule_of_an_alert_is_the_one_of_its_revision(place):  # noqa: F811
     rule = nsm.open_case(place).rule_of(named(case, 1))
     assert rule["rev"] == 9 and rule["note"] == "revision 1 raised the alert; the case has revision 9"
     assert case.rule_of(named(case, 2)) is None
+
+
+def test_the_frame_that_suricata_names_decides_where_nothing_else_does(tmp_path):
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    (folder / "a.pcap").write_bytes(writing.pcap(writing.conversation(start=1_795_487_400)))
+    ends = {"src_ip": "10.0.0.1", "src_port": 40000, "dest_ip": "10.0.0.2", "dest_port": 80, "proto": "TCP"}
+    said = {"gid": 1, "signature_id": 5, "rev": 1, "signature": "s", "severity": 1}
+    record = {"timestamp": "2026-11-24T02:30:00.100000+0000", "event_type": "alert", **ends, "alert": said}
+    (folder / "eve.json").write_text(json.dumps(record | {"pcap_cnt": 2}) + "\n" + json.dumps(record) + "\n")
+    case = nsm.create_case(tmp_path / "case", evidence=[folder])
+
+    named, unnamed = (case.packet_of(alert) for alert in case.alerts["alert"])
+    assert (named["frame"], named["why"]) == (2, "the sensor names it")
+    assert (unnamed["frame"], unnamed["why"]) == (5, "the last with payload before the alert's time")
