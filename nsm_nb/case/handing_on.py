@@ -69,7 +69,16 @@ def cloak_of(case: Case) -> Cloak:
 
     columns = [table[name] for table in (case.alerts, case.sessions) for name in ("src_ip", "dst_ip")]
     known = {str(each) for column in columns for each in column.cat.categories}
-    return Cloak(_key(case.work / _KEY), known)
+    return Cloak(_key(case.work / _KEY), known, _names(case))
+
+
+def _names(case: Case) -> set[str]:
+    """Return names of hosts and MAC addresses that the captures of a case give."""
+    named = {str(each) for each in case.names["name"]}
+    # of ws-17.example.org also ws-17; of update.example.org not the word
+    first = {each.partition(".")[0] for each in named}
+    macs = {str(each) for name in ("src_mac", "dst_mac") for each in case.packets[name].cat.categories}
+    return named | macs | {each for each in first if any(one.isdecimal() or one == "-" for one in each)}
 
 
 def _key(path: Path) -> bytes:

@@ -183,10 +183,73 @@ def test_the_same_address_is_the_same_word_however_it_is_written_and_another_cas
     "text",
     ["ET SCAN Potential SSH Scan OUTBOUND 22/tcp", "GPL ATTACK_RESPONSE id check returned root",
      "ET WEB_SERVER cmd.exe in index.php",
-     "SURICATA STREAM 3way handshake wrong seq", "2026-11-24 02:31:40.504", "Apache 2.4.57, CVE-2021-44228", "sid 2100498 rev 8"],
+     "SURICATA STREAM 3way handshake wrong seq", "2026-11-24 02:31:40.504", "Apache 2.4.57, CVE-2021-44228", "sid 2100498 rev 8",
+     "11/24/26-02:30:42", "12/31/2003 17:00:04.000000", "10/100/1000 Mbit", "curl/7.68.0", "TLS 1.2, 443/tcp", "AT&T 100% [**]",
+     "C:\\WINNT\\system32\\cmd.exe", "AND\\OR", "facade defaced", "rev 10.1.434", "01200200662", "0A 01 01 B2", "1 2 3 4",
+     "what?", "0x90 NOOP", "50% off", "id=7", "dot com dot", "NT 5.1; SV1"],
 )  # fmt: skip
 def test_words_of_rules_stay_as_they_are(text):
-    assert CLOAK.text(text) == text
+    assert CLOAK.text(text) == text == NAMED.text(text)
+
+
+NAMED = Cloak(b"a key of a case!", ["10.1.1.177"], ["WINSRV01", "corp", "00:11:22:33:44:55", "a.example"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10[dot]1[dot]1[dot]177", "10(dot)1(DOT)1(dot)177", "10 dot 1 dot 1 dot 177", "10 . 1 . 1 . 177", "10[.]1.1[.]177",
+        "10\\.1\\.1\\.177", "10.1.433", "10.65969", "0xa.65969", "012.0200661", "01200200661", "00001010000000010000000110110001",
+        "\uff11\uff10.\uff11.\uff11.\uff11\uff17\uff17", "10\u30021\u30021\u3002177", "10\uff0e1\uff0e1\uff0e177",
+        "10\u20241\u20241\u2024177", "\u0661\u0660.\u0661.\u0661.\u0661\u0667\u0667", "10\u00b71\u00b71\u00b7177",
+        "10\u200b.1\u2060.1.\u00ad177", "1\x000\x00.\x001\x00.\x001\x00.\x001\x007\x007", "10&#46;1&#46;1&#46;177",
+        "&#49;&#x30;.1.1.177", "10&period;1&period;1&period;177", "%31%30%2e1%2E1.177", "%2531%2530.1.1.177", "1%30.1.1.177",
+        "\\x31\\x30.1.1.177", "\\u0031\\u0030.1.1.177", "%u0031%u0030.1.1.177", "0A 01 01 B1", "0A:01:01:B1", "0a-01-01-b1",
+        "0a.01.01.b1", "\\x0a\\x01\\x01\\xb1", "0x0a, 0x01, 0x01, 0xb1", "|0A 01 01 B1|", "10/1/1/177", "10:1:1:177",
+        "10 1 1 177", "10, 1, 1, 177",
+    ],
+)  # fmt: skip
+def test_an_address_of_the_case_is_its_word_in_every_spelling(text):
+    word = NAMED.address("10.1.1.177")
+    said = NAMED.text(f"GPL from {text} to")
+    assert said.removeprefix("GPL from ").removesuffix(" to").strip("|") == word
+
+
+@pytest.mark.parametrize(
+    "text", ["10.1.1.17780", "1010.1.1.177", "CgEBsQ==", "CgEBsQ", "http%3A%2F%2F10.1.1.177%2Fa", "10%2E1.1.177.x"]
+)
+def test_an_address_of_the_case_that_touches_other_text_is_no_more_in_it(text):
+    said = NAMED.text(text)
+    assert "10.1.1" not in said and "CgEB" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("alice@corp.local", "mail"), ("alice%40corp.local", "mail"), ("ALICE (at) corp.local", "mail"),
+        ("alice[@]corp[.]local", "mail"),
+        ("001122334455", "mac"), ("00:11:22:33:44:55", "mac"), ("0011.2233.4455", "mac"), ("00-11-22-33-44-55", "mac"),
+        ("winsrv01", "host"), ("WINSRV01", "host"),
+    ],
+)  # fmt: skip
+def test_a_name_of_the_case_is_one_word_however_it_is_written(text, word):
+    words = {
+        "mail": NAMED.name("alice@corp.local", "mail"), "mac": NAMED.name("001122334455", "mac"), "host": NAMED.name("winsrv01"),
+    }  # fmt: skip
+    assert NAMED.text(f"<{text}>") == f"<{words[word]}>"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("CORP\\alice logged on", "alice"), ("WINSRV01\\bob", "bob"), ("\\\\unknown7\\c$\\x", "unknown7"),
+        ("\\\\WINSRV01\\share$", "WINSRV01"), ("C:\\Users\\alice\\a.exe", "alice"), ("/home/alice/.ssh", "alice"),
+        ("host=pc7", "pc7"), ("Computername: pc7", "pc7"), ("GET /login?u=alice&p=hunter2 HTTP/1.1", "alice"),
+        ("password%3Dhunter2", "hunter2"), ("pass\u200bword=hunter2", "hunter2"), ("0a1b2c3d4e5f", "0a1b2c"),
+    ],
+)  # fmt: skip
+def test_users_hosts_and_secrets_with_a_form_are_left_out(text, secret):
+    assert secret.lower() not in NAMED.text(text).lower()
 
 
 @given(st.text(max_size=200))
@@ -199,8 +262,32 @@ def test_a_hostile_message_takes_no_longer_than_its_length():
     import time
 
     begun = time.process_time()
-    for piece in ("1.", "a.", "0:", ".", "a@", "x-", "ab ", "\\x41", "://", "0", "-", "aA1"):
-        CLOAK.text(piece * (4_000 // len(piece)))
+    for piece in (
+        "1.",
+        "a.",
+        "0:",
+        ".",
+        "a@",
+        "x-",
+        "ab ",
+        "\\x41",
+        "://",
+        "0",
+        "-",
+        "aA1",
+        "%31",
+        "&#49;",
+        "\\\\a",
+        "0a ",
+        "1 ",
+        "10/",
+        "?a=",
+        "host=",
+        "1 dot ",
+        "\uff11.",
+        "a\\",
+    ):
+        NAMED.text(piece * (4_000 // len(piece)))
     assert time.process_time() - begun < 3  # it was minutes where a pattern looked back over what it had seen
 
 
