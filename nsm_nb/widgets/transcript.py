@@ -174,6 +174,7 @@ class Transcript(Frame):
         if self.view in ("decoded", "objects"):
             self.table.height = 240
             shown.append(self.detail)
+        self.text.height = 260 if self._decode.value else 460
         self.content = (*self._bars, self.top, *shown, *([self.recipe] if self._decode.value else []))
 
     # --- which session
