@@ -79,9 +79,9 @@ class Alerts(Frame):
         self.verdict = Verdict(self._judged, more=queue_look.KEY_HELP)
         self.verdict.comment.then = self.line.then = BACK
         self.aside = Aside(case, self.guard, alert=lambda: self.alert, changed=self._rules_changed)
-        self.aside.layout.flex = "1 1 620px"
+        self.aside.layout.flex = "1 1 640px"
         self.beside = Beside(case, self.guard)
-        self.beside.layout.flex = "1 1 560px"
+        self.beside.layout.flex = "1 1 545px"
         self._below = ipywidgets.HBox([self.aside, self.beside])
         self._below.add_class("nsm-row")
         self.tick = Tick(self.guard(self.look))

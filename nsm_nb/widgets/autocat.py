@@ -25,12 +25,12 @@ __all__ = ["Autocat", "rule_table"]
 
 _COLUMNS = (
     Field("number", title="rule", kind="number", width=4), Field("on", kind="yes", width=4),
-    Field("category", title="ST", width=5), Field("what", title="what it looks for", width=40),
+    Field("category", title="ST", width=5), Field("what", title="what it looks for", width=34),
     Field("comment", width=20), Field("owner", width=10), Field("expires", kind="clock", width=19),
 )  # fmt: skip
 _PARTS = ("sensor", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "gid", "sid")
 _WIDTHS = {
-    "sensor": "150px", "proto": "110px", "src_ip": "190px", "src_port": "140px", "dst_ip": "190px", "dst_port": "140px",
+    "sensor": "150px", "proto": "110px", "src_ip": "170px", "src_port": "132px", "dst_ip": "170px", "dst_port": "132px",
     "gid": "90px", "sid": "140px",
 }  # fmt: skip
 
@@ -92,8 +92,9 @@ class Autocat(ipywidgets.VBox):
             empty="no rules yet: one is made from an alert with the key a",
         )  # fmt: skip
         rows = [
-            ipywidgets.HBox([entry for name, entry in self.parts.items() if name not in ("gid", "sid")]),
-            ipywidgets.HBox([self.signature, self.regexp, self.parts["gid"], self.parts["sid"]]),
+            ipywidgets.HBox([self.parts[name] for name in ("sensor", "proto", "gid", "sid")]),
+            ipywidgets.HBox([self.parts[name] for name in ("src_ip", "src_port", "dst_ip", "dst_port")]),
+            ipywidgets.HBox([self.signature, self.regexp]),
             ipywidgets.HBox([self.category, self.comment, self.days, self._try, self._keep]),
         ]
         for row in rows:

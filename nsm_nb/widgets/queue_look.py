@@ -34,8 +34,8 @@ _QUEUE = (
 _WHO = Field("who", title="looks", width=7, meaning="who looks at it just now")
 CHILDREN = (
     Field("st", title="ST", width=3), Field("time", title="time (UTC)"), Field("sensor", width=8),
-    Field("src_ip", title="src ip"), Field("src_port", title="sport"), Field("dst_ip", title="dst ip"),
-    Field("dst_port", title="dport"), "session", Field("confidence", title="joined"), Field("alert", width=16),
+    Field("src_ip", title="src ip"), Field("src_port", title="sport", width=6), Field("dst_ip", title="dst ip"),
+    Field("dst_port", title="dport", width=6), "session", Field("confidence", title="joined"), Field("alert", width=16),
 )  # fmt: skip
 
 #: Ways to group, besides "the same sensor" where sensors are not joined.
