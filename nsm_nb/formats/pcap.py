@@ -16,6 +16,7 @@ from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats import pcapng, snoop
 from nsm_nb.formats.capture_heads import MAGIC, PCAPNG, SNOOP, appended, begins, unread_variant
 from nsm_nb.formats.frames import Frames, packet_table
+from nsm_nb.formats.old_records import old_variant
 from nsm_nb.formats.reading import Reading
 from nsm_nb.formats.resuming import find_record
 from nsm_nb.formats.source import Source
@@ -146,6 +147,15 @@ def _read_pcap(source: Source, head: bytes, reading: Reading) -> bool:
     swapped = 1 if major == 543 or minor < 3 else 2 if minor == 3 else 0
     link = min(link & 0x0FFFFFFF, 0xFFFF)  # the other bits tell of frame check sequences (draft-ietf-opsawg-pcap 4)
     reading.snaplen = snaplen
+    source.start += kind.header
+    if not swapped:
+        size, whose = old_variant(source, kind)
+        if whose:
+            kind = kind._replace(head=size)
+            words = (
+                f"read as a capture of {whose}, whose records have headers of {size} bytes: so they follow one another"
+            )
+            reading.tell("format", f"{words}; its magic number is that of another")
     shape = (kind.big, kind.tick, kind.head, swapped)
     frames, limit = reading.frames, snaplen or LARGEST_FRAME
 
@@ -153,7 +163,6 @@ def _read_pcap(source: Source, head: bytes, reading: Reading) -> bool:
         return find_record(source, reading, shape)
 
     source.keep = LARGEST_FRAME + kind.head if reading.recover else 0
-    source.start += kind.header
     while True:
         frames.make_room((source.end - source.start) // 16)
         c = frames.columns
