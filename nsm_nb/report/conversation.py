@@ -32,6 +32,7 @@ from nsm_nb.report.words import (
 )
 from nsm_nb.statistics import quantities
 from nsm_nb.text import printable
+from nsm_nb.transcripts.saving import chunks
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
@@ -46,6 +47,7 @@ __all__ = [
 SHOWN = 16_384  # bytes of one session that are shown
 BODY = 2_048  # bytes of a decoded HTTP body
 EXCHANGES = 20  # of one session
+_STRAYS, _OF_STRAY = 20, 256  # what is not in the stream: the first so many, and bytes of each
 _ESCAPED = 8  # bytes that are no text: as many are shown as escapes, more are counted
 _NO_TEXT = 20  # a turn is text where fewer than one character in so many is none
 
@@ -132,7 +134,7 @@ def conversation(case: Case, row: pd.Series, *, anchor: str, names: dict[str, st
     except NsmError as problem:
         found = replace(found, problem=sentence(problem))
     else:
-        hashes = {side: hashlib.sha256(transcript.data(side)).hexdigest() for side in hashes if transcript.size(side)}
+        hashes = {side: _sha256(transcript, side) for side in hashes if transcript.size(side)}
         passages, shown = _passages(transcript, most)
         exchanges = transcript.exchanges()
         found = replace(
@@ -141,7 +143,7 @@ def conversation(case: Case, row: pd.Series, *, anchor: str, names: dict[str, st
             exchanges=_exchanges(exchanges) if exchanges else None,
             bodies=_bodies(exchanges[:EXCHANGES]),
             caveats=[each.detail for each in transcript.caveats],
-            said=sum(len(turn.data) for turn in transcript.turns),
+            said=sum(turn.size for turn in transcript.turns),
             shown=shown,
             silent=not transcript.turns,
         )
@@ -208,18 +210,28 @@ def _passages(transcript: Transcript, most: int) -> tuple[list[Passage], int]:
         room = most - shown
         if room <= 0:
             break
-        data = turn.data[:room]
+        data = turn.read(0, room)
         if turn.gap or data:
             found.append(Passage(turn.side, _mark(turn, len(data)), lines(data) if data else [], turn.gap))
         shown += len(data)
+    for turn in transcript.strays[:_STRAYS]:
+        data = turn.read(0, _OF_STRAY)
+        found.append(Passage(turn.side, f"{_mark(turn, len(data))}; not in the stream", lines(data), 0))
     return found, shown
 
 
+def _sha256(transcript: Transcript, side: str) -> str:
+    digest = hashlib.sha256()
+    for part in chunks(transcript, side):
+        digest.update(part)
+    return digest.hexdigest()
+
+
 def _mark(turn: Turn, shown: int) -> str:
-    frames = ranges(turn.frames)
+    frames = ranges(turn.frames) + (f" of {turn.evidence}" if turn.evidence else "")
     noun = "frame" if len(turn.frames) == 1 else "frames"
-    size = quantities.amount(len(turn.data), "byte")
-    more = f", the first {shown:,} shown" if shown < len(turn.data) else ""
+    size = quantities.amount(turn.size, "byte")
+    more = f", the first {shown:,} shown" if shown < turn.size else ""
     return f"{clock(turn.time)}, {noun} {frames}, {size} at {turn.offset:,}{more}"
 
 

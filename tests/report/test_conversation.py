@@ -150,3 +150,16 @@ def test_hostile_captures_are_told(shared, tmp_path, name):
         assert found.shown <= talk.SHOWN
         for passage in found.passages:
             assert "\x1b" not in "".join(said(row) for row in passage.lines)
+
+
+def test_what_is_not_in_the_stream_is_in_the_report(tmp_path):
+    sent = [
+        (second * 1_000_000_000, ethernet(ip(tcp(data, 40000, 80, seq=seq), "10.0.0.1", "10.0.0.2", 6)))
+        for second, (seq, data) in enumerate([(1_000, b"hello"), (1_000 + (1 << 30), b"far away"), (1_005, b"!")])
+    ]
+    (tmp_path / "x.pcap").write_bytes(pcap(sent))
+    told = nsm.transcripts.transcript(nsm.read_packets(tmp_path / "x.pcap"))
+
+    passages, _ = talk._passages(told, 1_000)
+
+    assert passages[-1].mark.endswith("8 bytes at 1,073,741,824; not in the stream")
