@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb import alerts as alert_room
+from nsm_nb.case.subjects import frames, hosts, number
 from nsm_nb.errors import LedgerError, NsmError, UnknownName
 from nsm_nb.query import Query
 from nsm_nb.text import printable
@@ -37,6 +38,7 @@ class Judging:
     sessions: pd.DataFrame
     events: pd.Series
     evidence: pd.DataFrame
+    names: pd.DataFrame
     session: Callable[[int], pd.Series]
     _work: Path
     _kept: Callable[[str, Any], Any]
@@ -89,7 +91,7 @@ class Judging:
         Raises
         ------
         UnknownName
-            Where an alert or session is not in this case.
+            Where an alert, session or frame is not in this case; where a host is no address, and no name that it knows.
         LedgerError
             Where the ledger refuses it.
         """
@@ -214,9 +216,16 @@ class Judging:
                 name = names[int(unknown[0])]
                 raise UnknownName(f"there is no alert {printable(name)!r} in this case; case.alerts lists them")
         elif kind == "session":
-            for name in names:
-                self.session(int(name) if name.isdigit() else -1)
+            names = [str(self.session(number(name))["session"]) for name in names]
+        elif kind == "packet":
+            names = frames(names, self._frames_of)
+        elif kind == "host":
+            names = hosts(names, lambda: self.names["name"])
         return names, on
+
+    def _frames_of(self, label: str) -> int | None:
+        table = self._holdings.table(label, "packets")
+        return None if table is None else len(table)
 
     def _matching(self, query: Query, kind: str) -> pd.DataFrame:
         if kind not in ("alert", "session"):

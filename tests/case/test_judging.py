@@ -48,8 +48,49 @@ def test_a_verdict_on_an_alert_says_where_it_stands_in_the_evidence(own_case):
     assert (row["evidence"], row["evidence_record"]) == (session["evidence"], session["record"])
     row = own_case.judge("staged.pcap:3620", "I", kind="packet", analyst="ada").iloc[0]
     assert (row["evidence"], row["evidence_record"]) == ("staged.pcap", 3620)
-    rows = own_case.judge(["10.10.20.5", "gone.pcap:7"], "I", kind="host", analyst="ada")
+    rows = own_case.judge(["10.10.20.5", "203.0.113.250"], "I", kind="host", analyst="ada")
     assert rows["evidence"].isna().all() and own_case.verify().ok
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "sentence"),
+    [
+        ("packet", "gone.pcap:7", "no evidence 'gone.pcap' in this case"),
+        ("packet", "staged.pcap", "no evidence '' in this case"),
+        ("packet", "staged.pcap:0", "staged.pcap has no frame '0'"),
+        ("packet", "staged.pcap:99999999", "staged.pcap has no frame '99999999'; it has "),
+        ("packet", "staged.pcap:\u00b2", "staged.pcap has no frame"),
+        ("host", "gone.pcap:7", "no address, and no name that this case knows"),
+        ("host", "10.10.20.500", "no address, and no name that this case knows"),
+        ("host", "", "no address, and no name that this case knows"),
+        ("session", "\u00b2", "no session"),
+        ("session", "-1", "no session"),
+    ],
+)
+def test_what_is_not_in_the_case_is_not_judged(own_case, kind, subject, sentence):
+    with pytest.raises(UnknownName, match=sentence):
+        own_case.judge(
+            ["10.10.20.5" if kind == "host" else "staged.pcap:1" if kind == "packet" else 1, subject], "I", kind=kind
+        )
+    with pytest.raises(UnknownName, match=" is no capture, so it has no frames"):
+        own_case.judge(f"{own_case.alerts['evidence'].iloc[0]}:7", "I", kind="packet")
+    assert own_case.verdicts.empty
+
+
+def test_a_subject_has_one_name_however_it_is_given(own_case):
+    name = str(own_case.names["name"].iloc[0])
+    session = own_case.sessions["session"].iloc[0]
+    judge = lambda kind, *names: own_case.judge(list(names), "V", kind=kind, analyst="ada")["subject"].tolist()  # noqa: E731
+    assert judge("host", "2001:DB8::0:7", name.upper()) == ["2001:db8::7", name]
+    assert judge("packet", "staged.pcap:007") == ["staged.pcap:7"] and judge("session", f"0{session}") == [str(session)]
+
+
+def test_names_and_macs_of_the_captures_are_words_where_alerts_are_handed_on(own_case):
+    cloak = cloak_of(own_case)
+    mac = str(own_case.packets["src_mac"].dropna().iloc[0])
+    assert cloak.text(f"from {mac.replace(':', '')}") == f"from {cloak.name(mac.replace(':', ''), 'mac')}"
+    name = str(own_case.names["name"].iloc[0])
+    assert cloak.text(f"to {name} x") == f"to {cloak.name(name)} x"
 
 
 def test_a_group_is_judged_by_its_children_and_says_how_many(own_case):

@@ -155,7 +155,7 @@ def hostile(tmp_path_factory):
     )
     for row in case.groups().itertuples():
         case.judge(row.children, "I", comment=str(row.message), analyst=HOSTILE[1])
-    case.judge([HOSTILE[1], HOSTILE[6]], "VII", kind="host", comment=HOSTILE[0], analyst=HOSTILE[5])
+    case.ledger.judge([HOSTILE[1], HOSTILE[6]], "VII", kind="host", comment=HOSTILE[0], analyst=HOSTILE[5])
     made = nsm.report.build(case, date=DATE)
     return SimpleNamespace(case=case, html=made["html"].read_text("utf-8"), path=made["html"])
 
