@@ -141,9 +141,11 @@ def find(path: str | os.PathLike, table: str, format: str | None = None) -> str:
 def _read(path: str | os.PathLike, table: str, format: str | None, label: str | None, **options: Any) -> pd.DataFrame:
     name = find(path, table, format)
     read = getattr(reader(name), table)
+    columns = options.get("columns")
     asked = {option: value for option, value in options.items() if value is not None}
     for option in asked.keys() - inspect.signature(read).parameters.keys():
-        raise UnknownFormat(f"{reader(name).TITLE} ({name}) take no {option}; leave it out, or force another format")
+        other = f'say format="{alert_columns(columns)}"' if option == "columns" else "force another format"
+        raise UnknownFormat(f"{reader(name).TITLE} ({name}) take no {option}; leave it out, or {other}")
     return _told(read(path, label=label, **asked))
 
 
@@ -259,6 +261,11 @@ def read_alerts(
     UnreadableEvidence, UnknownFormat, DamagedEvidence
         As `read_packets`.
     """
+    if format is None and columns is not None and not recognised(path):
+        raise UnknownFormat(
+            f"{printable(path)} is in no format that is known by its first bytes; such columns are those of "
+            f'{alert_columns(columns)}: say format="{alert_columns(columns)}"'
+        )
     return _read(path, "alerts", format, label, near=near, columns=columns)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "LARGEST",
     "PORTED",
     "absent",
     "alert_names",
@@ -35,7 +36,7 @@ __all__ = [
 PORTED = ("tcp", "udp", "sctp", "dccp", "udplite")  # protocols whose first bytes are two ports
 # other spellings: Suricata's (from /etc/protocols) and Snort's
 _PROTOCOLS = {"ipv6-icmp": "icmp6", "icmpv6": "icmp6", "ipv4-icmp": "icmp", "ipencap": "ipip", "ip-encap": "ipip"}
-_LARGEST = 2**53  # whole numbers are exact in float64 up to here
+LARGEST = 2**53 - 1  # whole numbers are exact in float64 up to here; 2**53 may have been 2**53 + 1
 _RECORD_BITS = 33
 
 
@@ -87,7 +88,7 @@ def text(column: pa.ChunkedArray) -> pd.Series:
     return pd.Series(pd.array(column.cast(pa.large_string()), dtype="str"))
 
 
-def whole(values: np.ndarray, *, most: int = _LARGEST, dtype: str = "Int64") -> pd.Series:
+def whole(values: np.ndarray, *, most: int = LARGEST, dtype: str = "Int64") -> pd.Series:
     """Return float64 numbers as whole ones; what is no whole number from 0 to `most` is missing."""
     with np.errstate(invalid="ignore"):
         fine = (values >= 0) & (values <= most) & (values == np.floor(values))

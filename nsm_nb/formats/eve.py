@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,8 @@ _COMMON = {
     "community_id": "community_id",
 }
 _PORTS = {"src_port": "src_port", "dst_port": "dest_port"}
+_NUMBERS = ("gid", "sid", "rev", "priority")
+_NAMES = {**_PORTS, "sid": "signature_id", "priority": "severity"}
 _ALERT = Fields(
     text=_COMMON | {"action": "alert.action", "message": "alert.signature", "classification": "alert.category"},
     numbers=_PORTS
@@ -126,7 +129,8 @@ def alerts(
         "classification": columns.category(rows["classification"]),
         "action": columns.category(rows["action"]),
     }
-    table |= {name: columns.whole(rows[name].to_numpy()) for name in ("gid", "sid", "rev", "priority")}
+    table |= {name: columns.whole(rows[name].to_numpy()) for name in _NUMBERS}
+    _told(rows, label, caveats, _NUMBERS)
     return _conformed(ALERTS, table, rows, label, caveats)
 
 
@@ -156,6 +160,7 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
         table[f"{side}_packets"] = columns.whole(packets)
         table[f"{side}_octets"] = columns.whole(octets)
     table |= _ending(rows, table["proto"])
+    _told(rows, label, caveats)
     if rows.num_rows:
         caveats.append(
             Caveat(
@@ -207,6 +212,7 @@ def events(path: str | os.PathLike, *, type: str, label: str | None = None) -> p
     fields = Fields(_COMMON, _PORTS, {"time": "timestamp"})
     rows, caveats = _read(path, label, fields, type, ALERTS)
     common = _common(rows, label) | {"time": _times(rows, "time", label, caveats)}
+    _told(rows, label, caveats)
     return event_table(path, common, rows["byte"].to_numpy(), label, caveats)
 
 
@@ -239,6 +245,19 @@ def _common(rows: pa.Table, label: str) -> dict[str, Any]:
         "evidence": columns.same(label, rows.num_rows),
         "source": columns.same(NAME, rows.num_rows),
     }
+
+
+def _told(rows: pa.Table, label: str, caveats: list[Caveat], names: Sequence[str] = ()) -> None:
+    """Add a caveat for each number that can't be what it is said to be, and is missing in the table."""
+    noted = Noted(label, "number")
+    for name, most in [*((each, 65_535) for each in _PORTS), *((each, columns.LARGEST) for each in names)]:
+        values = rows[name].to_numpy()
+        with np.errstate(invalid="ignore"):
+            odd = np.flatnonzero(~np.isnan(values) & ~((values >= 0) & (values <= most) & (values == np.floor(values))))
+        for row in odd.tolist():
+            said = f"has {values[row]:,} as its {_NAMES.get(name, name)}, which can't be; it is missing"
+            noted.add(int(rows["record"][row].as_py()), int(rows["byte"][row].as_py()), said)
+    caveats += noted.caveats()
 
 
 def _application(name: str) -> str | None:

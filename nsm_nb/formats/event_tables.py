@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import numpy as np
@@ -63,8 +63,8 @@ def event_table(
     Returns
     -------
     DataFrame
-        Lists stand in their column as JSON; so do objects more than eight deep, and, in the column `other`, what is
-        more than 500 columns (fewer, where there are over 200,000 rows).
+        Lists stand in their column as JSON; so do objects more than eight deep, and, in the column `other` (`event.other`
+        where a field has that name), what is more than 500 columns (fewer, where there are over 200,000 rows).
     """
     record = common["record"]
     values: dict[str, list[Any]] = {}
@@ -86,11 +86,19 @@ def event_table(
             others[row] = json.dumps(other)
     table = columns.conformed(_EVENT, common, record, start, label, caveats)
     if others:
-        values["other"] = [others.get(row) for row in range(len(record))]
-    extra = {name: _typed(each) for name, each in values.items() if name not in table}
+        values[_free("other", values, table)] = [others.get(row) for row in range(len(record))]
+    # a field that is called as a column of all tables is called so behind "event."
+    extra = {_free(name, (), table) if name in table else name: _typed(each) for name, each in values.items()}
     result = pd.concat([table, pd.DataFrame(extra, index=table.index)], axis=1)
     result.attrs = dict(table.attrs)
     return result
+
+
+def _free(name: str, *taken: Container[str]) -> str:
+    """Return a name, behind "event." as often as it needs to be one that is not taken."""
+    while any(name in each for each in taken):
+        name = f"event.{name}"
+    return name
 
 
 def _event(line: bytes) -> Any:

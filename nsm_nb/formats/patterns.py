@@ -32,6 +32,7 @@ class Pattern(NamedTuple):
     starts: re.Pattern[bytes]  # how such a line begins: one that breaks off is told from one of another kind
     passed: str = r"^\s*$"  # lines that are passed over in silence
     shortest: int = 30  # bytes of the shortest line that can be an alert
+    repeated: str = ""  # a line among those passed over that says how often the one before it came again, as `times`
 
 
 class Found(NamedTuple):
@@ -82,9 +83,11 @@ def read(path: str | os.PathLike, label: str, pattern: Pattern, *, span: Span | 
     noted = Noted(label, "line")
     parts: list[pa.Table] = []
     records, starts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    repeats = _Repeats(label, pattern.repeated, 0 if span is None else span.record)
     with Lines(path, span=span) as lines:
         for block in lines:
             fields, found, strange = _taken_apart(block, pattern)
+            repeats.look(block, found)
             if block.torn and len(found) and found[-1] == len(block.starts) - 2:
                 place = int(found[-1])
                 fields = untorn(fields, block.record + place, block.base + int(block.starts[place]), noted)
@@ -92,7 +95,7 @@ def read(path: str | os.PathLike, label: str, pattern: Pattern, *, span: Span | 
             records.append(found + block.record)
             starts.append(block.starts[found].astype(np.int64) + block.base)
             _note(block, strange, noted, pattern)
-        caveats = ending(lines, label, noted)
+        caveats = [*ending(lines, label, noted), *repeats.caveats()]
         count = lines.count
     record = np.concatenate(records)
     if not len(record) and noted.count and span is None:
@@ -102,6 +105,56 @@ def read(path: str | os.PathLike, label: str, pattern: Pattern, *, span: Span | 
         )
     empty = pa.table({name: pa.array([], pa.binary()) for name in names(pattern.line)})
     return Found(pa.concat_tables(parts) if parts else empty, record, np.concatenate(starts), caveats)
+
+
+class _Repeats:
+    """The lines that say that the one before came again: such alerts are counted in caveats, for nobody wrote their times."""
+
+    def __init__(self, label: str, pattern: str, first: int):
+        self.label, self._pattern, self._first = label, pattern, first
+        self._noted = Noted(label, "repeated")
+        self._last = 0  # the last line of the block before that is an alert
+        self._times = self._others = 0
+
+    def look(self, block: Block, found: np.ndarray) -> None:
+        """Look at a block, of which these lines are alerts."""
+        if not self._pattern:
+            return
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        texts = texts_of(block)
+        places = np.flatnonzero(pc.match_substring(texts, " repeated ").to_numpy(zero_copy_only=False))
+        said = pc.struct_field(pc.extract_regex(texts.take(pa.array(places)), pattern=self._pattern), ["times"])
+        alerts = set(found.tolist()) | {self._last - block.record} if len(places) else set()
+        for place, times_ in zip(places.tolist(), said.to_pylist(), strict=True):
+            if times_ is None:
+                continue
+            number, times = block.record + place, int(times_)
+            at = block.base + int(block.starts[place])
+            if place in alerts:
+                self._noted.add(number, at, f"stands for {times:,} alerts, of which the table has one")
+            elif place - 1 in alerts or number == self._first > 1:  # the line before that was read at another time
+                self._noted.add(
+                    number, at, f"says that the line before it came {times:,} times more; the table has no rows of it"
+                )
+            else:
+                self._others += 1
+                continue
+            self._times += times
+        if len(found):
+            self._last = int(found[-1]) + block.record
+
+    def caveats(self) -> list[Caveat]:
+        """Return what there is to say of them."""
+        told = self._noted.caveats()
+        if self._noted.count:
+            said = f"{printable(self.label)}: its daemon put {self._times:,} repeated alerts into {self._noted.count:,} lines"
+            told.append(Caveat(self.label, None, None, "repeated", said))
+        if self._others:
+            said = f"{printable(self.label)}: {self._others:,} lines say that a line before them, which is no alert, came again"
+            told.append(Caveat(self.label, None, None, "repeated", said))
+        return told
 
 
 def untorn(fields: pa.Table, record: int, start: int, noted: Noted) -> pa.Table:

@@ -16,7 +16,7 @@ from nsm_nb.formats.stamps import printed_times
 from nsm_nb.schema import ALERTS
 
 if TYPE_CHECKING:
-    pass
+    import pyarrow as pa
 
 __all__ = ["alert_table"]
 
@@ -76,9 +76,13 @@ def alert_table(
         caveats += untimed.caveats()
     for side in ("src", "dst"):
         if side in there:
-            table[f"{side}_ip"], numbers = endpoints(fields[side], proto)
+            text, apart = fields[side], None
             if f"{side}_port" in there:
-                numbers = columns.numbers(fields[f"{side}_port"], number)
+                apart = columns.numbers(fields[f"{side}_port"], number)
+                text = _bare(text, ~np.isnan(apart))
+            table[f"{side}_ip"], numbers = endpoints(text, proto)
+            if apart is not None:
+                numbers = np.where(np.isnan(apart), numbers, apart)
             table[f"{side}_port"] = columns.ports(numbers, proto, unknown=True)
     if "message" in there:
         table["message"] = pd.Series(columns.mapped(fields["message"], _message)).astype("str")
@@ -87,6 +91,22 @@ def alert_table(
             table[name] = columns.mapped(fields[name], change)
     table |= {name: columns.whole(columns.numbers(fields[name], number)) for name in _WHOLE if name in there}
     return columns.conformed(ALERTS, table, record, start, label, caveats)
+
+
+def _bare(text: pa.ChunkedArray, which: np.ndarray) -> pa.ChunkedArray:
+    """Return addresses, in brackets where the port stands elsewhere, so that the end of fe80::1:2 is not taken for one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    left, right, none = (pa.scalar(each, pa.binary()) for each in (b"[", b"]", b""))
+    text = pc.fill_null(text, none)
+    return pc.if_else(pa.array(which & _there(text)), pc.binary_join_element_wise(left, text, right, none), text)
+
+
+def _there(text: pa.ChunkedArray) -> np.ndarray:
+    import pyarrow.compute as pc
+
+    return pc.greater(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
 
 
 def number(text: bytes) -> float | None:

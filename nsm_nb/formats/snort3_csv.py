@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,7 +18,10 @@ from nsm_nb.formats.lines import Fingerprint, Span
 from nsm_nb.formats.patterns import Found
 from nsm_nb.formats.printed import alert_table
 from nsm_nb.formats.snort_csv import table_of
-from nsm_nb.formats.stamps import epoch_times
+from nsm_nb.formats.stamps import epoch_times, printed_times
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "COLUMNS", "EXTENSIONS", "FIELDS", "NAME", "TITLE", "YEARLESS", "alerts", "check", "detail", "made", "recognises",
@@ -108,11 +111,12 @@ def made(
     found: Found, *, path: str | os.PathLike, label: str, digest: str, source: str, near: pd.Timestamp | None
 ) -> pd.DataFrame:
     """Return the alerts of Snort 3's fields, which its CSV and its JSON have in common."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     there = found.fields.column_names
     found = table_of(found, _OURS, "timestamp", DATE_3)
-    fields = found.fields
+    fields, caveats = found.fields, list(found.caveats)
     if "class" in there:  # Snort 3 says none where the rule has no class
         place = fields.column_names.index("classification")
         known = pc.if_else(pc.equal(fields["classification"], b"none"), b"", fields["classification"])
@@ -122,15 +126,29 @@ def made(
             fields["rule"], pattern=r"^\s*(?P<gid>\d{1,10}):(?P<sid>\d{1,10}):(?P<rev>\d{1,10})\s*$"
         )
         for name in ("gid", "sid", "rev"):
-            if name not in fields.column_names:
-                fields = fields.append_column(name, pc.struct_field(parts, [name]))
+            fields = _filled(fields, name, pc.struct_field(parts, [name]))
     for side in ("src", "dst"):
-        if f"{side}_both" in fields.column_names and side not in fields.column_names:
-            fields = fields.append_column(side, fields[f"{side}_both"])
-            if f"{side}_port" in fields.column_names:
-                fields = fields.drop_columns([f"{side}_port"])
+        if f"{side}_both" in fields.column_names:
+            fields = _filled(fields, side, fields[f"{side}_both"])
     time = None
     if "seconds" in there:  # exact and in UTC; the fraction stands in the timestamp alone
         time = epoch_times(fields["seconds"], fields["fraction"] if "fraction" in fields.column_names else None)
-    found = found._replace(fields=fields)
+        other = pc.equal(pc.binary_length(fields["seconds"]), 0).to_numpy(zero_copy_only=False)
+        if "timestamp" in there and other.any():  # the sensor's fields were changed within the file
+            rows = fields.filter(pa.array(other))
+            time = time.copy()
+            time[other] = printed_times(
+                rows, found.record[other], found.start[other], path=path, label=label, near=near, caveats=caveats
+            ).to_numpy()
+    found = found._replace(fields=fields, caveats=caveats)
     return alert_table(found, path=path, label=label, digest=digest, source=source, near=near, time=time)
+
+
+def _filled(fields: pa.Table, name: str, other: pa.ChunkedArray) -> pa.Table:
+    """Return the fields, of which one has in each row what another says where it is empty or not there."""
+    import pyarrow.compute as pc
+
+    if name not in fields.column_names:
+        return fields.append_column(name, other)
+    column = pc.if_else(pc.equal(pc.binary_length(fields[name]), 0), other, fields[name])
+    return fields.set_column(fields.column_names.index(name), name, column)

@@ -32,11 +32,12 @@ _LINE = (
     r"|(?:(?P<yearfirst>\d{4}) )?(?P<word>[A-Z][a-z]{2})\s+(?P<wordday>\d{1,2})\s+(?:(?P<yearlast>\d{4})\s+)?)"
     r"(?P<clock>\d{1,2}:\d{2}:\d{2})(?:[.,](?P<fraction>\d{1,9}))?(?P<zone>Z|[+-]\d{2}:?\d{2})?:?\s+"
     r"(?:(?P<sensor>\S+)\s+)?(?P<program>[\w./-]+)(?:\[\d*\])?(?::|\s+\S+\s+\S+\s+\S+)\s+"
+    r"(?:message repeated \d{1,9} times: \[ ?)?"
     r"(?:\[(?P<action>[A-Za-z_]{1,20})\]\s+)?"
     r"\[(?P<gid>\d{1,10}):(?P<sid>\d{1,10}):(?P<rev>\d{1,10})\]\s+(?P<message>.*?)\s*"
     r"(?:\[Classification: (?P<classification>[^\]]*)\]:?\s*)?(?:\[Priority: (?P<priority>\d{1,10})\]:?\s*)?"
     r"(?:\[AppID: [^\]]*\]\s*)?(?:<(?P<interface>[^>]*)>\s*)?"
-    r"\{(?P<proto>[^}]{1,40})\}\s+(?P<src>\S+)\s+->\s+(?P<dst>\S+)\s*$"
+    r"\{(?P<proto>[^}]{1,40})\}\s+(?P<src>\S+)\s+->\s+(?P<dst>\S+?)\]?\s*$"
 )
 _START = re.compile(
     rb"\s?(?:<\d{1,3}>)?(?:1 )?(?:\d{4}-\d\d-\d\d[T ]|(?:\d{4} )?[A-Z][a-z]{2}\s{1,2}\d{1,2}\s(?:\d{4}\s)?)"
@@ -47,7 +48,9 @@ _START = re.compile(
 _OTHERS = r"^\s*(?:<\d{1,3}>)?(?:1 )?(?:\d{4}-\d\d-\d\d[T ]|(?:\d{4} )?[A-Z][a-z]{2}\s+\d{1,2}\s)[^{\n]*\n$|^\s*$"
 # the forms of a date, of which a line has one
 _DATES = {"year": ("isoyear", "yearfirst", "yearlast"), "month": ("isomonth", "word"), "day": ("isoday", "wordday")}
-PATTERN = patterns.Pattern("alert in syslog", _LINE, _START, _OTHERS)
+# syslogd's "last message repeated 5 times", and rsyslog's "message repeated 5 times: [ ...]"
+_REPEATED = r"^[^{}]{10,200}?(?:\[\d*\])?:?\s(?:last )?message repeated (?P<times>\d{1,9}) times(?:\s*$|: \[)"
+PATTERN = patterns.Pattern("alert in syslog", _LINE, _START, _OTHERS, repeated=_REPEATED)
 
 
 def recognises(head: bytes) -> bool:

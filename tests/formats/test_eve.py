@@ -588,7 +588,7 @@ SCALARS = st.one_of(
 )
 
 
-def slow_number(value, most=2**53):
+def slow_number(value, most=2**53 - 1):
     if isinstance(value, bool) or value is None or isinstance(value, (list, dict)):
         return None
     try:
@@ -631,7 +631,11 @@ def test_any_events_are_read_as_python_reads_them(tmp_path, lines):
     ]
     assert values(table["src_port"])[1:] == ported
     assert values(table["sensor"])[1:] == [line.get("host") or None for _, line in expected]
-    assert caveats_of(table) == [caveat for caveat in caveats_of(table) if caveat.kind == "clock"]
+    assert {caveat.kind for caveat in caveats_of(table)} <= {"clock", "number"}
+    odd = [number for number, line in expected if "src_port" in line and slow_number(line["src_port"], 65_535) is None]
+    told = [each.record for each in caveats_of(table) if each.kind == "number" and "as its src_port" in each.detail]
+    assert told == odd[: len(told)]
+    assert bool(told) == bool(odd)
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -643,3 +647,38 @@ def test_any_bytes_give_rows_caveats_or_one_error(tmp_path, lines):
     assert table["record"].is_monotonic_increasing
     assert table["record"].iloc[-1] == path.read_bytes().count(b"\n")
     assert np.isin([caveat.record for caveat in caveats_of(table)], np.arange(1, table["record"].iloc[-1] + 1)).all()
+
+
+def test_numbers_that_can_not_be_are_missing_and_told(tmp_path):
+    path = tmp_path / "eve.json"
+    event = {"timestamp": "2026-11-24T02:30:42.678+0000", "event_type": "alert", "proto": "TCP", "src_ip": "10.0.0.1"}
+    odd = [("src_port", 70_000), ("dest_port", 1.5), ("src_port", -1), ("signature_id", 2**53 + 1), ("rev", 0.5)]
+    with path.open("w") as file:
+        for name, value in [*odd, ("dest_port", 443)]:
+            alert = {"signature_id": 1, "rev": 1} | ({name: value} if name in ("signature_id", "rev") else {})
+            file.write(json.dumps(event | {"alert": alert} | ({name: value} if "port" in name else {})) + "\n")
+    table = eve.alerts(path)
+    said = [caveat for caveat in caveats_of(table) if caveat.kind == "number"]
+    assert {caveat.record: caveat.detail.partition("as its ")[2].partition(",")[0] for caveat in said} == {
+        place: name for place, (name, _) in enumerate(odd, 1)
+    }
+    assert "line 1 (byte 0) has 70,000.0 as its src_port, which can't be; it is missing" in said[0].detail
+    assert table["src_port"].isna().all()
+    assert table["sid"].isna().tolist() == [False, False, False, True, False, False]
+    assert table["rev"].isna().tolist() == [False, False, False, False, True, False]
+    assert table["dst_port"].dropna().tolist() == [443]
+
+
+def test_a_field_called_other_or_as_a_column_is_not_lost(tmp_path, monkeypatch):
+    from nsm_nb.formats import event_tables
+
+    monkeypatch.setattr(event_tables, "_MOST_COLUMNS", 3)
+    monkeypatch.setattr(event_tables, "_LEAST_COLUMNS", 3)
+    path = tmp_path / "eve.json"
+    event = {"timestamp": "2026-11-24T02:30:42.678+0000", "event_type": "dns", "proto": "TCP"}
+    path.write_text(json.dumps(event | {"other": "mine", "record": "theirs", "a": 1, "b": 2, "c": 3}) + "\n")
+    table = eve.events(path, type="dns")
+    assert table["other"].tolist() == ["mine"]
+    assert table["event.record"].tolist() == ["theirs"]
+    assert table["record"].tolist() == [1]
+    assert json.loads(table["event.other"][0]) == {"b": 2, "c": 3}

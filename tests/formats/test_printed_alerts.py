@@ -7,6 +7,7 @@ import pytest
 
 from nsm_nb.errors import UnknownFormat
 from nsm_nb.formats import read_alerts, recognised, snort3_csv, snort3_json, snort_csv, snort_full, snort_syslog
+from nsm_nb.formats.following import follow
 from nsm_nb.schema import caveats_of
 from tests.formats.samples import ALERT, SAMPLES
 
@@ -198,3 +199,67 @@ def test_fields_that_are_not_there_are_missing(write):
     for name in ("message", "gid", "dst_ip", "src_port", "proto", "action"):
         assert values(table[name]) == [None], name
     assert values(table["sid"]) == [498]
+
+
+def test_alerts_that_a_daemon_counted_instead_of_writing_them_are_told(tmp_path):
+    head = "Nov 24 02:30:42 sensor "
+    path = tmp_path / "auth.log"
+    whole = f"{head}snort[1]: {ALERT}\n{head}last message repeated 5 times\n"
+    path.write_text(
+        f"{whole}{head}cron[2]: x\n{head}last message repeated 2 times\n{head}snort[1]: message repeated 3 times: [ {ALERT}]\n"
+        f"{head}snort[1]: {ALERT.replace('ATTACK', 'message repeated 9 times')}\n"
+    )
+    table = read_alerts(path)
+    assert table["record"].tolist() == [1, 5, 6]
+    assert table["dst_port"].tolist() == [2254] * 3
+    assert table["message"].nunique() == 2
+    said = [caveat.detail.partition(": ")[2] for caveat in caveats_of(table) if caveat.kind == "repeated"]
+    assert [each.partition(" ")[2] for each in said[:2]] == [
+        f"2 (byte {len(whole.splitlines()[0]) + 1}) says that the line before it came 5 times more; the table has no rows of it",
+        f"5 (byte {path.read_text().index(head + 'snort[1]: message')}) stands for 3 alerts, of which the table has one",
+    ]
+    assert said[2] == "its daemon put 8 repeated alerts into 2 lines"
+    assert said[3].startswith("1 lines say that a line before them, which is no alert")
+
+
+def test_a_count_that_follows_an_alert_read_before_is_told(tmp_path):
+    head = "Nov 24 02:30:42 sensor "
+    path = tmp_path / "auth.log"
+    path.write_text(f"{head}snort[1]: {ALERT}\n")
+    follower = follow(path)
+    follower.new()
+    with path.open("a") as file:
+        file.write(f"{head}last message repeated 5 times\n")
+    assert any("came 5 times more" in caveat.detail for caveat in caveats_of(follower.new()))
+
+
+def test_snort_3_whose_fields_change_within_a_file_is_read_row_by_row(write):
+    old = ('{ "timestamp" : "11/13-17:00:04.120000", "proto" : "TCP", "src_ap" : "10.1.1.177:1045", '
+           '"dst_ap" : "fe80::1:2:80", "rule" : "1:498:6" }')  # fmt: skip
+    new = ('{ "seconds" : 1068742805, "timestamp" : "11/13-17:00:05.120000", "proto" : "TCP", "src_addr" : "10.1.1.178", '
+           '"src_port" : 1046, "dst_addr" : "fe80::1:2", "dst_port" : 80, "gid" : 1, "sid" : 499, "rev" : 1 }')  # fmt: skip
+    table = read_alerts(write(old, new, old), near=pd.Timestamp("2003-11-20", tz="UTC"))
+    assert table["time"].tolist() == [pd.Timestamp(f"2003-11-13 17:00:0{each}.12", tz="UTC") for each in (4, 5, 4)]
+    assert values(table["src_ip"]) == ["10.1.1.177", "10.1.1.178", "10.1.1.177"]
+    assert values(table["src_port"]) == [1045, 1046, 1045]
+    assert values(table["dst_ip"]) == ["fe80::1:2"] * 3
+    assert values(table["dst_port"]) == [80] * 3
+    assert values(table["sid"]) == [498, 499, 498]
+    assert any("2 of 2 times carry no year" in caveat.detail for caveat in caveats_of(table))
+
+
+def test_the_end_of_an_address_is_no_port_where_that_stands_elsewhere(write):
+    row = SAMPLES["snort-csv"].decode().strip().replace("216.239.37.99", "fe80::1:2")
+    table = read_alerts(write(row))
+    assert values(table["src_ip"]) == ["fe80::1:2"]
+    assert values(table["src_port"]) == [80]
+
+
+def test_columns_that_a_format_does_not_take_name_the_one_that_does(write):
+    columns = {"time": "when", "message": "what"}
+    eve = '{"timestamp":"2026-11-24T02:30:00.000000+0000","event_type":"alert","alert":{"signature_id":1}}'
+    for line in (eve, '{"when":"2026-11-24T02:30:00Z","what":"x"}'):
+        with pytest.raises(UnknownFormat, match='say format="mapped-json"'):
+            read_alerts(write(line), columns=columns)
+    mapped = read_alerts(write('{"when":"2026-11-24T02:30:00Z","what":"x"}'), columns=columns, format="mapped-json")
+    assert mapped["message"].tolist() == ["x"]
