@@ -80,9 +80,9 @@ def _index(this: Run, runs: int) -> Result:
 
     def index() -> None:
         entries, _ = streams.walked(from_src, seq, ack, flags, size)
-        own = np.flatnonzero((entries.side == 0) & (entries.kind == streams.STREAM))
-        row = entries.row[own]
-        streams.swept(entries.position[own], size[row], np.arange(len(own)))
+        own = entries.side == 0
+        begin = entries.position[own]
+        streams.swept(begin, size[entries.row[own]], np.arange(len(begin)))
 
     seconds, share = times(index, runs)
     how = f"walk and sweep of {count:,} segments of one session, one in a hundred sent again"

@@ -249,7 +249,8 @@ def walked(
     entries = tuple(np.empty(3 * many + 2, np.int64) for _ in range(5))  # only what is used is ever touched
     connections, count = _walk(from_src, seq, ack, flags, size, words, entries)
     known = np.flatnonzero(entries[3][:count])
-    return Entries(*(each[known] for each in entries)), words[:connections]
+    which = slice(count) if len(known) == count else known  # hardly ever is one forgotten: then nothing is copied
+    return Entries(*(each[which] for each in entries)), words[:connections]
 
 
 @njit(cache=True)
