@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -91,3 +92,22 @@ def test_every_stream_of_the_corpus_is_what_three_others_say(shared):
     assert sides > 500
     assert {key: what for key, what in told.items() if key not in OTHERS} == {}
     assert set(OTHERS) - set(told) == set(), "they agree now"
+
+
+@pytest.mark.slow
+def test_udp_payloads_of_the_bundled_case_and_the_seed_are_tsharks(shared, evidence, tshark):
+    compared = 0
+    for capture in (evidence / "staged.pcap", shared / "fixtures" / "seed.pcap"):
+        command = [tshark, "-n", "-r", str(capture), "-o", "ip.defragment:TRUE", "-Y", "udp.payload && !icmp && !icmpv6",
+                   "-T", "fields", "-e", "frame.number", "-e", "udp.payload"]  # fmt: skip
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        theirs = {int(frame): bytes.fromhex(data) for frame, data in (line.split("\t") for line in told.splitlines())}
+        _, packets = nsm.sessions.assemble(nsm.read_packets(capture))
+        udp = packets[packets["proto"] == "udp"]
+        ours = {}
+        for _, own in udp.groupby("session"):
+            for turn in nsm.transcripts.transcript(own).turns:
+                ours[turn.frames[-1]] = turn.data
+        assert {frame: data for frame, data in ours.items() if data} == theirs
+        compared += len(theirs)
+    assert compared > 300
