@@ -265,10 +265,12 @@ def of_fragments(broken: Sequence[Broken], rows: Rows) -> list[Caveat]:
     told: list[Caveat] = []
     holes = [each for each in broken if each.missing != 0]
     if holes:
-        known = sum(each.missing or 0 for each in holes)
+        known = sum(max(each.missing or 0, 0) for each in holes)
+        behind = -sum(min(each.missing or 0, 0) for each in holes)
         endless = sum(each.missing is None for each in holes)
         words = [f"{known:,} bytes are missing"] if known else []
         words += [f"the end of {endless} is missing"] if endless else []
+        words += [f"{behind:,} bytes stand behind the end that a last fragment gives"] if behind else []
         told.append(
             _at(
                 rows,
