@@ -6,10 +6,12 @@ from nsm_nb.alerts.events import retold, same_event, told_by
 from nsm_nb.alerts.join import join
 from nsm_nb.alerts.maps import Maps, is_map, maps, named
 from nsm_nb.alerts.packet import contents, packet
+from nsm_nb.alerts.references import Reference, references
 from nsm_nb.alerts.related import related
 from nsm_nb.alerts.rules import rules
 
 __all__ = [
-    "Maps", "contents", "correlate", "is_map", "join", "maps", "named", "packet", "related", "retold", "rules", "same_event",
+    "Maps", "Reference", "contents", "correlate", "is_map", "join", "maps", "named", "packet", "references",
+    "related", "retold", "rules", "same_event",
     "told_by", "views",
 ]  # fmt: skip

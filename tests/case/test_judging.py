@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import nsm_nb as nsm
+from nsm_nb.alerts import references
 from nsm_nb.case.handing_on import STYLES, cloak_of, export
 from nsm_nb.errors import CaseError, LedgerError, NsmError, UnknownName
 from nsm_nb.query import compile
@@ -201,3 +202,11 @@ def test_numbers_of_any_make_name_sessions(own_case):
     number = own_case.sessions["session"].iloc[0]
     rows = own_case.judge([np.int64(number), str(number)], "V", kind="session", analyst="ada")
     assert rows["subject"].tolist() == [str(number)]
+
+
+def test_any_alert_of_a_case_has_its_references(own_case):
+    alert = own_case.alerts["alert"].iloc[0]
+    own_case.rules.loc[own_case.rules["sid"] == own_case.alert(alert)["sid"], "references"].map(
+        lambda listed: listed.append("url,example.org/x")
+    )
+    assert references(own_case.rule_of(alert), own_case.maps)[-1] == ("url", "example.org/x", "http://example.org/x")
