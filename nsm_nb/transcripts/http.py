@@ -25,12 +25,14 @@ from nsm_nb.transcripts.streams import MOST, Stream
 if TYPE_CHECKING:
     from nsm_nb.transcripts.transcript import Transcript
 
-__all__ = ["Exchange", "Message", "exchanges", "speaks"]
+__all__ = ["MOST_MESSAGES", "Exchange", "Message", "exchanges", "speaks"]
 
 _REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} [^\r\n]{1,65536} HTTP/1\.[01]\r?\n")
 _RESPONSE = re.compile(rb"HTTP/1\.[01] \d{3}[^\r\n]{0,1024}\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _MOST_HEAD = 1 << 20
+_MOST_CHUNKS = 1_000_000  # of one body
+MOST_MESSAGES = 30_000  # of one side
 _BARE = ("HEAD", "CONNECT")  # what is answered without a body
 
 
@@ -198,6 +200,12 @@ def _messages(
     lost = side.missing(at, at)  # bytes missing before what comes next
     while at < len(data):
         check()
+        if len(found) == MOST_MESSAGES:
+            latest = found.pop()
+            words = f"behind it stand more than the {MOST_MESSAGES:,} messages of one side that are taken apart"
+            note = ", ".join([*([latest.message.note] if latest.message.note else []), words])
+            found.append(latest._replace(message=replace(latest.message, note=note)))
+            break
         if not side.begins(at, first_line):
             # behind a gap the stream is taken up again where a turn begins with a message
             again = side.start_from(at if lost else side.gap_from(at + 1), first_line)
@@ -265,7 +273,7 @@ def _body(side: Stream, at: int, headers: dict[str, str], until_close: bool) -> 
     short, whole = 0, True
     if "chunked" in headers.get("transfer-encoding", "").lower():
         body, behind, missing, beyond, whole = _chunks(side, at)
-        notes.append("chunks joined" if whole else "chunks joined, the last is not there")
+        notes.append("chunks joined" if whole else "chunks joined, the last is not among them")
     elif re.fullmatch(r"[0-9]{1,18}", headers.get("content-length", "")):
         size = int(headers["content-length"])
         body, behind, missing, short, beyond = side.take(at, size)
@@ -309,7 +317,7 @@ def _chunks(side: Stream, at: int) -> tuple[bytes, int, int, int, bool]:
         taken = side.take(at, size)
         parts.append(taken.data)
         missing += taken.missing
-        if taken.rest or taken.short:
+        if taken.rest or taken.short or len(parts) == _MOST_CHUNKS:
             return b"".join(parts), taken.end, missing, taken.rest, False
         at, since = taken.end, taken.end + 1
         at += 2 if data[at : at + 2] == b"\r\n" else 1

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsm_nb.schema import caveats_of
-from nsm_nb.transcripts import Budget, decoded, decoding
+from nsm_nb.transcripts import Budget, decoded, decoding, http, objects
 from nsm_nb.transcripts.decoding import PROTOCOLS, recognised
 from tests.transcripts.speaking import said, told
 
@@ -126,3 +126,24 @@ def test_a_session_without_bytes_is_an_empty_table():
 
     assert len(table) == 0
     assert str(table["time"].dtype).startswith("datetime64")
+
+
+def test_lines_of_a_message_cost_no_records_and_no_time():
+    steps = (("dst", b"220 mail ESMTP\r\n"), ("src", b"EHLO me\r\nDATA\r\n"), ("dst", b"250 mail\r\n354 go\r\n"))
+    transcript = said(*steps, ("src", b"a\n" * 100_000 + b"\r\n.\r\nQUIT\r\n"), port=25)
+
+    table = decoded(transcript, budget=Budget(records=7))
+
+    assert table["text"].tolist()[-2:] == ["message, 200,002 bytes", "QUIT"]
+    assert caveats_of(table) == []
+
+
+def test_more_messages_than_are_taken_apart_are_told(monkeypatch):
+    monkeypatch.setattr(http, "MOST_MESSAGES", 3)
+    transcript = said(("src", b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx" * 5))
+
+    table = decoded(transcript)
+
+    assert table["kind"].tolist() == ["request"] * 3
+    assert "more than the 3 messages of one side" in table["fields"].iloc[2]["note"]
+    assert "more than the 3 messages of one side" in caveats_of(objects(transcript))[0].detail

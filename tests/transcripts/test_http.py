@@ -125,7 +125,7 @@ def test_a_bomb_stops_at_its_bound_and_says_so(exchanges):
 def test_chunk_sizes_that_cannot_be_true_end_the_body(exchanges, body):
     (found,) = exchanges(GET, answer(body, b"Transfer-Encoding: chunked"))
 
-    assert "the last is not there" in found.response.note
+    assert "the last is not among them" in found.response.note
 
 
 def test_headers_and_start_lines_hold_no_active_character(exchanges):
@@ -182,7 +182,7 @@ def test_chunks_stop_where_a_gap_hides_a_size(spoken):
     ]
 
     assert spoken(get(b"/1"), *steps) == [
-        ("/1", b"abc", "chunks joined, the last is not there"),
+        ("/1", b"abc", "chunks joined, the last is not among them"),
         ("/2", b"next", "a gap of 4 bytes stands before it"),
     ]
 

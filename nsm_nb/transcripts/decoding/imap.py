@@ -44,11 +44,8 @@ def mails(talk: Talk) -> Iterator[Mail]:
 
 
 def _steps(talk: Talk) -> Iterator[Record | Talk | Mail]:
-    behind = dict(zip(("src", "dst"), talk.begin, strict=True))
     secured = b""
     for stream, line in talk.lines():
-        if line.start < behind[stream.side]:
-            continue
         if stream is talk.src:
             found = _COMMAND.match(line.data)
             fields = (
@@ -64,7 +61,7 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Mail]:
                 return
         if literal := _LITERAL.search(line.data):
             mail = _literal(stream, line.end, int(literal[1]))
-            behind[stream.side] = mail.end
+            talk.skip(stream, mail.end)
             if _MESSAGE.search(line.data):
                 yield mail
 

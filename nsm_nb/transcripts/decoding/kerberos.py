@@ -5,10 +5,11 @@ DER is walked by bounds alone: libraries that check a message against its gramma
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from nsm_nb.transcripts.decoding.records import Record, Talk
+from nsm_nb.transcripts.decoding.records import OutOfBudget, Record, Talk
 
 OVER, PORTS = ("udp", "tcp"), (88, 464)
 _KINDS = {10: "AS-REQ", 11: "AS-REP", 12: "TGS-REQ", 13: "TGS-REP", 14: "AP-REQ", 15: "AP-REP", 30: "KRB-ERROR"}
@@ -57,10 +58,12 @@ def tickets(talk: Talk) -> Iterator[Record]:
     """Yield the tickets that are shown within other protocols, by GSS-API."""
     for stream, begin in talk.sides:
         at = begin
-        for _ in range(_MOST):
+        for number in itertools.count():
             at = stream.data.find(_TICKET, at)
             if at < 0:
                 break
+            if number == _MOST:
+                raise OutOfBudget(f"it had found {_MOST:,} tickets of {stream.side}")
             start = at + len(_TICKET) - 1
             yield _record(talk, stream, start, start + 4, stream.data[start : start + 65_536])
             at = start

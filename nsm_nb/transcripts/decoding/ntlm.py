@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from nsm_nb.transcripts.decoding.records import Record, Talk
+from nsm_nb.transcripts.decoding.records import OutOfBudget, Record, Talk
 
 _FOUND = re.compile(rb"NTLMSSP\0[\x01\x02\x03]\0\0\0|TlRMTVNTUA[A-Za-z0-9+/]{6,8192}={0,2}")
 _UNICODE = 1
@@ -24,7 +24,7 @@ def records(talk: Talk) -> Iterator[Record]:
     for stream, begin in talk.sides:
         for number, found in enumerate(_FOUND.finditer(stream.data, begin)):
             if number >= _MOST:
-                return
+                raise OutOfBudget(f"it had found {_MOST:,} messages of {stream.side}")
             start = found.start()
             if found[0].startswith(b"NTLM"):
                 message = stream.data[start : min(start + _LONGEST, stream.gap_from(start + 1))]

@@ -42,7 +42,6 @@ def mails(talk: Talk) -> Iterator[Mail]:
 
 
 def _steps(talk: Talk) -> Iterator[Record | Talk | Mail]:
-    behind = talk.begin[1]
     waiting: list[str] = []
     for stream, line in talk.lines():
         if stream is talk.src:
@@ -54,15 +53,13 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Mail]:
             if verb:
                 waiting.append(verb)
             continue
-        if line.start < behind:
-            continue
         yield talk.record("pop3", stream, line.start, line.end, "answer", line.data)
         if not _ANSWER.match(line.data) or not waiting:
             continue
         verb = waiting.pop(0)
         if line.data.startswith(b"+OK") and verb in ("RETR", "TOP"):
             mail = until_dot(stream, line.end)
-            behind = mail.end
+            talk.skip(stream, mail.end)
             yield mail
         elif line.data.startswith(b"+OK") and verb == "STLS":
             yield talk.inside(talk.behind(stream, line.start, talk.src), line.end)

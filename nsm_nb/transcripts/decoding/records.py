@@ -101,6 +101,7 @@ class Talk:
         self.ports = (transcript.src_port or 0, transcript.dst_port or 0)
         self.proto = transcript.proto
         self.depth = 0
+        self.skipped = {"src": 0, "dst": 0}
         self.begin = (0, 0)  # where in both streams what is to be decoded begins
 
     def inside(self, src: int, dst: int) -> Talk:
@@ -150,17 +151,27 @@ class Talk:
             yield stream, start, turn, stream.data[start : start + turn.size]
 
     def lines(self) -> Iterator[tuple[Stream, Line]]:
-        """Yield the lines of both sides in the order in which they began to be said."""
+        """Yield the lines of both sides in the order in which they began to be said, without what `skip` passes over."""
+        self.skipped = {"src": 0, "dst": 0}
 
         def numbered(stream: Stream, at: int) -> Iterator[tuple[int, Stream, Line]]:
-            for count, line in enumerate(stream.lines(at)):
-                if count % 1_000 == 0:
-                    self.budget.check()
-                yield stream.numbers[stream.turn_at(line.start)], stream, line
+            while at < len(stream.data):
+                for count, line in enumerate(stream.lines(at)):
+                    if count % 1_000 == 0:
+                        self.budget.check()
+                    at = line.end
+                    yield stream.numbers[stream.turn_at(line.start)], stream, line
+                    if self.skipped[stream.side] > at:
+                        at = self.skipped[stream.side]
+                        break
 
         both = (numbered(stream, at) for stream, at in self.sides)
         for _, stream, line in heapq.merge(*both, key=lambda each: each[0]):
             yield stream, line
+
+    def skip(self, stream: Stream, to: int) -> None:
+        """Have `lines` pass over what stands before a place."""
+        self.skipped[stream.side] = to
 
     def behind(self, stream: Stream, at: int, other: Stream) -> int:
         """Return where in the other stream begins what was said after a byte of one; its end where nothing was."""

@@ -102,11 +102,11 @@ def _steps(talk: Talk) -> Iterator[Record | Talk | Mail]:
         waiting = verb if verb in ("DATA", "STARTTLS", "AUTH") else ""
         if verb == "DATA" and _accepted(server, talk.behind(stream, line.start, server)):
             mail = until_dot(client, line.end)
-            behind = mail.end
+            talk.skip(client, behind := mail.end)
             yield mail
         elif verb == "BDAT" and (size := re.match(rb"[0-9]{1,10}", argument)):
             taken = client.take(line.end, int(size[0]))
-            behind = taken.end
+            talk.skip(client, behind := taken.end)
             yield Mail(
                 client, line.end, taken.end, taken.data, taken.missing + taken.short, not (taken.missing or taken.short)
             )

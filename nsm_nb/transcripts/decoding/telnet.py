@@ -58,6 +58,8 @@ def records(talk: Talk) -> Iterator[Record]:
                     text.append(_IAC)
                 elif words:
                     options.append((stop, at, words))
+                    if len(options) > talk.budget.records:
+                        break  # they are more than may be told
             for first, behind, words in options:
                 yield talk.record("telnet", stream, first, behind, "option", words)
             if text:

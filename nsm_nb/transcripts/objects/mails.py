@@ -13,7 +13,8 @@ from nsm_nb.transcripts.objects.found import Object
 
 __all__ = ["carried"]
 
-_MOST_ATTACHED = 16 << 20  # bytes of a message that is taken apart
+_MOST_ATTACHED = 64 << 20  # bytes of a message that is taken apart, and
+_MOST_LINES = 1_000_000  # its lines: Python's parser takes its time with each
 
 
 def carried(talk: Talk, protocol: str) -> Iterator[Object]:
@@ -34,8 +35,15 @@ def _of(mail: Mail, protocol: str) -> Iterator[Object]:
             mail.missing, note,
         )  # fmt: skip
 
-    yield made("", "message/rfc822", mail.data, "" if mail.whole or mail.missing else "its end is not there")
-    if len(mail.data) > _MOST_ATTACHED:
+    small = len(mail.data) <= _MOST_ATTACHED and mail.data.count(b"\n") <= _MOST_LINES
+    notes = [] if mail.whole or mail.missing else ["its end is not there"]
+    notes += (
+        []
+        if small
+        else [f"too long to look for files in it: {_MOST_ATTACHED:,} bytes, {_MOST_LINES:,} lines are the most"]
+    )
+    yield made("", "message/rfc822", mail.data, ", ".join(notes))
+    if not small:
         return
     try:
         for each in attachments(mail.data):

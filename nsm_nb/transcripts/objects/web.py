@@ -18,8 +18,8 @@ __all__ = ["carried"]
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")
 
 
-def carried(talk: Talk) -> Iterator[Object | Talk]:
-    """Yield the files, and what CONNECT opened."""
+def carried(talk: Talk) -> Iterator[Object | Talk | str]:
+    """Yield the files, what CONNECT opened, and a sentence where not all was looked at."""
     ranges: dict[tuple[str, str], list[_Range]] = {}
     for exchange in exchanges(talk.transcript, begin=talk.begin, check=talk.budget.check):
         for message in (exchange.request, exchange.response):
@@ -29,6 +29,8 @@ def carried(talk: Talk) -> Iterator[Object | Talk]:
                 yield from _parts(made, message)
                 if (found := _range(message, made)) is not None:
                     ranges.setdefault((made.path, found.total), []).append(found)
+            if message is not None and message.note.endswith("that are taken apart"):
+                yield f"{message.note} (frame {message.frame})"
         if exchange.tunnel:
             yield talk.inside(*exchange.tunnel)
     for several in ranges.values():
