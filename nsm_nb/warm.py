@@ -12,8 +12,11 @@ __all__ = ["main"]
 
 def main() -> None:
     """Send one small pcap, pcapng and snoop, whole and damaged, through reading, faults, sessions and transcript."""
+    import numpy as np
+
     import nsm_nb as nsm
     from nsm_nb.full_content import faults
+    from nsm_nb.kernels.zipcrypto import sealed
 
     datagram = bytes.fromhex(
         "ffffffffffff00000000000108004500001f00010000401100000a0000010a00000200350036000b0000616263"
@@ -41,6 +44,7 @@ def main() -> None:
             _, packets = nsm.sessions.assemble(nsm.read_packets(path))
             faults(packets, path)
             nsm.transcripts.transcript(packets)
+    sealed(np.zeros(1, np.uint8), np.zeros(1, np.uint8))
 
 
 if __name__ == "__main__":

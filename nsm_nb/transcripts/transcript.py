@@ -148,6 +148,18 @@ class Transcript:
 
         return exchanges(self)
 
+    def decoded(self) -> pd.DataFrame:
+        """Return what was said, as far as its protocol is understood; see `nsm_nb.transcripts.decoding.decoded`."""
+        from nsm_nb.transcripts.decoding import decoded
+
+        return decoded(self)
+
+    def objects(self) -> pd.DataFrame:
+        """Return the files that it carried, with hashes; see `nsm_nb.transcripts.objects.objects`."""
+        from nsm_nb.transcripts.objects import objects
+
+        return objects(self)
+
     def _repr_html_(self) -> str:
         from nsm_nb.transcripts.markup import as_html
 
