@@ -129,6 +129,7 @@ def test_blocks_of_tftp_are_joined_with_the_request(lost, case_of):
     assert (found.sha256 == sha(FILE)) is not lost
 
 
+@pytest.mark.slow
 def test_objects_are_written_on_request_into_the_case(own_case):
     told_ = []
     table = own_case.find_objects(lambda label, done, total: told_.append((done, total)))

@@ -104,6 +104,7 @@ def test_a_decoder_is_given_so_many_bytes_of_a_side():
     assert "2,023 bytes of src behind the first 1,000 were not decoded" in [each.detail for each in caveats_of(table)]
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     protocol=st.sampled_from(sorted(GREETINGS)),

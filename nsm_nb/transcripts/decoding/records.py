@@ -96,6 +96,7 @@ class Talk:
     def __init__(self, transcript: Transcript, budget: Budget | None = None):
         self.transcript = transcript
         self.budget = budget or Budget()
+        self.budget.begin()
         self.src = Stream(transcript, "src", self.budget.octets)
         self.dst = Stream(transcript, "dst", self.budget.octets)
         self.ports = (transcript.src_port or 0, transcript.dst_port or 0)
