@@ -134,7 +134,9 @@ def parser() -> argparse.ArgumentParser:
                     "  nsm-nb stats 'day/snort.log.*'    # rotated captures as one\n"
                     "  nsm-nb stats my-case --show hosts -f csv -o hosts.csv\n"
                     "  nsm-nb stats monday.pcap --compare tuesday.pcap    # monday is before", case=False)  # fmt: skip
-    stats.add_argument("case", nargs="*", help="a case, a folder, captures, a pattern of them, or flows (default: NSM_CASE)")
+    stats.add_argument(
+        "case", nargs="*", help="a case, a folder, captures, a pattern of them, or flows (default: NSM_CASE)"
+    )
     stats.add_argument("--show", choices=_SHOWN, help="which table (default: summary, which is text)")
     stats.add_argument("--style", choices=("plain", "tcpdstat"), help="how the summary is laid out (default: plain)")
     stats.add_argument("--as-printed", action="store_true", help="as tcpdstat, with its own figures, faults included")
@@ -156,12 +158,18 @@ def parser() -> argparse.ArgumentParser:
     transcript.add_argument("case", help="the case")
     transcript.add_argument("session", type=int, help="the session's number")
     transcript.add_argument("--style", choices=("plain", "sguil", "hex"), default="plain", help="how (default: plain)")
-    transcript.add_argument("--side", choices=("src", "dst"), help="its raw bytes alone; the side to search or to decode")
+    transcript.add_argument(
+        "--side", choices=("src", "dst"), help="its raw bytes alone; the side to search or to decode"
+    )
     transcript.add_argument("--policy", choices=("first", "last", "bsd", "linux", "windows"), default="first",
                             help="whose bytes count where TCP segments overlap (default: first)")  # fmt: skip
     transcript.add_argument("--find", metavar="WHAT", help="print where it stands: side, offset, frame, time")
-    transcript.add_argument("--kind", choices=("text", "hex", "regex"), default="text", help="what --find is (default: text)")
-    transcript.add_argument("--decode", metavar="RECIPE", help="print what a recipe makes of the turns of --side (default: src)")
+    transcript.add_argument(
+        "--kind", choices=("text", "hex", "regex"), default="text", help="what --find is (default: text)"
+    )
+    transcript.add_argument(
+        "--decode", metavar="RECIPE", help="print what a recipe makes of the turns of --side (default: src)"
+    )
     transcript.add_argument("-o", "--out", type=Path, help="the file to write instead of stdout")
     transcript.set_defaults(writes=True)
 
@@ -169,7 +177,9 @@ def parser() -> argparse.ArgumentParser:
                       "  nsm-nb objects my-case\n"
                       "  nsm-nb objects my-case -q 'protocol smb and size > 100k' --write\n"
                       "  nsm-nb objects my-case --write --zip --into ~/samples    # the zip's password is infected")  # fmt: skip
-    objects.add_argument("--write", action="store_true", help="write them, each as <sha256>.bin, into the case's carved folder")
+    objects.add_argument(
+        "--write", action="store_true", help="write them, each as <sha256>.bin, into the case's carved folder"
+    )
     objects.add_argument("--zip", action="store_true", help="with --write: one zip whose password is infected")
     objects.add_argument("--into", metavar="FOLDER", type=Path, help="with --write: another folder")
     table(objects, query="protocol ftp or size > 1e6")
@@ -191,7 +201,9 @@ def parser() -> argparse.ArgumentParser:
                       case=False)  # fmt: skip
     packets.add_argument("place", metavar="CASE_OR_FILE", nargs="+",
                          help="a case, a folder of evidence, captures, or a pattern of them")  # fmt: skip
-    packets.add_argument("--recover", action="store_true", help="search captures behind damage; what is found is a guess")
+    packets.add_argument(
+        "--recover", action="store_true", help="search captures behind damage; what is found is a guess"
+    )
     packets.add_argument("--style", choices=("tcpdump", "snort", "hex", "tethereal"), default="tcpdump",
                          help="whose layout (default: tcpdump -n -e -vvv -X, in UTC)")  # fmt: skip
     packets.add_argument("--session", type=int, help="those of this session")
@@ -253,7 +265,9 @@ def parser() -> argparse.ArgumentParser:
     table(formats, query="")
     for made in commands.choices.values():
         if made.get_default("writes"):
-            made.add_argument("--overwrite", action="store_true", help="replace that file if it is there; never evidence")
+            made.add_argument(
+                "--overwrite", action="store_true", help="replace that file if it is there; never evidence"
+            )
     return top
 
 
@@ -397,7 +411,9 @@ def _stats(chosen: argparse.Namespace) -> None:
         return
     if (chosen.show or "summary") != "summary":
         if chosen.style or chosen.as_printed:
-            raise NsmError(f"--style and --as-printed lay out the summary, and --show {chosen.show} is a table: leave out either")
+            raise NsmError(
+                f"--style and --as-printed lay out the summary, and --show {chosen.show} is a table: leave out either"
+            )
         case, table = _counted(chosen.case, chosen)
         shown = _shown(chosen.show, table, case)
         _write(shown, chosen, [name for name in shown if name not in ("why", "limits")])
@@ -417,7 +433,9 @@ def _stats(chosen: argparse.Namespace) -> None:
         file = files[0] if case is None and len(files) == 1 else None
         text = told.text("tcpdstat", as_printed=chosen.as_printed, file=file)
     else:
-        raise NsmError(f"{' '.join(map(printable, chosen.case))} holds flows and no packets, which tcpdstat does not read")
+        raise NsmError(
+            f"{' '.join(map(printable, chosen.case))} holds flows and no packets, which tcpdstat does not read"
+        )
     if chosen.out is None:
         sys.stdout.write(text)
     else:
