@@ -65,7 +65,7 @@ def networks(dtype: Any, seen: np.ndarray, home: Sequence[str]) -> tuple[np.ndar
     for network in sorted(ours, key=lambda each: each.prefixlen):
         held = in_network(every, str(network))
         names[held] = str(network)
-        begins[str(network)] = int(np.argmax(held))
+        begins[str(network)] = int(np.argmax(held)) if len(held) else 0
     codes, known = pd.factorize(names)
     first = np.unique(codes, return_index=True)[1]
     first = np.array([begins.get(name, at) for name, at in zip(known, first.tolist(), strict=True)], np.int64)
