@@ -161,7 +161,7 @@ def _in_browser(folder: Path, place: Path, count: int, runs: int) -> Iterator[Re
         page.get_by_role("grid", name="alert queue").wait_for()
         yield of_samples("alert queue, made", [float(notebook.run("print(took)"))], "s", f"of {count:,} alerts")
         for words, by in (("by source and message", ("src_ip", "message")), ("each a row", ("alert",))):
-            notebook.run(f"alerts._by.value = {by!r}; alerts.panes.start(); alerts.panes.ask()")
+            notebook.run(f"alerts.bar.by.value = {by!r}; alerts.panes.start(); alerts.panes.ask()")
             page.get_by_role("grid", name="alert queue").focus()
             page.wait_for_timeout(3000)
             groups = int(notebook.run("print(len(alerts.panes.table))"))

@@ -16,15 +16,14 @@ from nsm_nb.triage.given import analyst_name
 from nsm_nb.widgets import queue_look
 from nsm_nb.widgets.aside import Aside
 from nsm_nb.widgets.beside import Beside
-from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.grid import Grid
-from nsm_nb.widgets.lines import Lines, line
+from nsm_nb.widgets.lines import line
 from nsm_nb.widgets.narrowing import HOWS, How, narrowed
 from nsm_nb.widgets.panes import BACK, Panes
 from nsm_nb.widgets.queue import Queue
+from nsm_nb.widgets.queue_bar import SIGNS, QueueBar
 from nsm_nb.widgets.queue_look import plural
-from nsm_nb.widgets.tabs import Tabs
 from nsm_nb.widgets.threshold import Threshold
 from nsm_nb.widgets.tick import Tick
 from nsm_nb.widgets.verdict import ASKS, KEYS, Verdict
@@ -35,13 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Alerts"]
 
-_TABS = {
-    "RealTime": "what waits for a verdict",
-    "Escalated": "what was escalated",
-    "All": "judged ones, too",
-    "Counts": "alerts counted: signatures, classes, addresses, links, ports, times; each row is a filter",
-}
-_SIGNS: dict[str, How] = {"+": "include", "-": "exclude", "=": "only"}
 _OFTEN, _SELDOM = 2.0, 5.0  # seconds between two looks at growing files, and at what colleagues do
 
 
@@ -69,7 +61,8 @@ class Alerts(Frame):
         self._growing: Growing | None = None
         self._everything = False  # the next verdict is on all that matches
         self._mine: list[str] = []  # what I said that I look at
-        self._make_bars()
+        self.bar = QueueBar(events=self.queue.events)
+        self.line = self.bar.line
         keys = [*KEYS, *queue_look.KEYS]
         self.panes = Panes(
             columns=queue_look.columns, style=queue_look.queue_style, listens=keys, label="alert queue",
@@ -85,8 +78,7 @@ class Alerts(Frame):
         self._below = ipywidgets.HBox([self.aside, self.beside])
         self._below.add_class("nsm-row")
         self.tick = Tick(self.guard(self.look))
-        self._top = (self._bar, self._filters, self._counters)
-        self._queue = (*self._top, self.panes, self.verdict, self._below, self.tick)
+        self._queue = (self.bar, self.panes, self.verdict, self._below, self.tick)
         super().__init__("Alerts", *self._queue, **traits)
         self._listen(keys)
         self.tick.every = _SELDOM
@@ -96,52 +88,9 @@ class Alerts(Frame):
             self.guard(self.follow)()
         self.guard(self.refresh)()
 
-    def _make_bars(self) -> None:
-        self._tabs = Tabs(_TABS)
-        self._by = ipywidgets.Dropdown(description="group by", options=queue_look.BY, layout={"width": "230px"})
-        self._gap = Entry(label="parted by silence of", placeholder="never", code=True)
-        self._gap.layout.width = "200px"
-        self._events = ipywidgets.Checkbox(
-            description="join sensors", value=self.queue.events, indent=False, layout={"width": "auto"},
-            tooltip="What several sensors saw is one event and counts once",
-        )  # fmt: skip
-        self._parted = ipywidgets.Checkbox(
-            description="panes by priority", value=False, indent=False, layout={"width": "auto"}
-        )
-        self._again = ipywidgets.Button(description="refresh", tooltip="Read the ledger again: colleagues judge, too")
-        self._pause = ipywidgets.ToggleButton(description="pause", tooltip="Let new alerts wait outside")
-        self._pause.layout.display = "none"
-        self._bar = ipywidgets.HBox(
-            [self._tabs, self._by, self._gap, self._events, self._parted, self._again, self._pause]
-        )
-        self.line = Entry(
-            label="query", code=True, placeholder="priority <= 2 and src net 10.0.0.0/8 and not category na   (/)"
-        )
-        self.line.layout.flex = "1 1 420px"
-        self._narrow_buttons = {
-            how: ipywidgets.Button(
-                description=f"{sign} {how}", tooltip=f"{how} what stands in the chosen cell ({sign})"
-            )
-            for sign, how in _SIGNS.items()
-        }
-        self._clear = ipywidgets.Button(description="clear", tooltip="Show all alerts again")
-        self._term = Lines()
-        self._term.add_class("nsm-cut")
-        self._filters = ipywidgets.HBox([self.line, *self._narrow_buttons.values(), self._clear, self._term])
-        self._counters = Lines(label="counters", live="polite")
-        self._all = ipywidgets.ToggleButton(
-            description="A everything that matches",
-            tooltip="The next verdict is on all that the tab and the query show (A)",
-        )
-        self._look = ipywidgets.ToggleButton(
-            description="i looking", tooltip="Tell colleagues that you look at it; nothing is locked (i)"
-        )
-        for each in (self._bar, self._filters):
-            each.add_class("nsm-bar")
-
     def _listen(self, keys: list[str]) -> None:
         guard = self.guard
-        self.verdict.also(self._all, self._look)
+        self.verdict.also(self.bar.all, self.bar.look)
         self._title.listens, self._title.asks = keys, ASKS
         self._title.on_key(guard(self.press))
         self.panes.on("key", guard(self.press))
@@ -157,18 +106,18 @@ class Alerts(Frame):
         self.aside.on_alert(guard(self.go_to))
         self.beside.to_transcript.on_click(guard(lambda button: self.to_transcript()))
         self.beside.to_packet.on_click(guard(lambda button: self.to_packet()))
-        self._tabs.observe(guard(lambda change: self._show()), "value")
-        for each in (self._by, self._events):
+        self.bar.tabs.observe(guard(lambda change: self._show()), "value")
+        for each in (self.bar.by, self.bar.events):
             each.observe(guard(lambda change: self._regroup()), "value")
-        self._gap.on_submit(guard(lambda text: self._regroup()))
-        self._parted.observe(guard(lambda change: self.panes.part(change["new"])), "value")
-        self._again.on_click(guard(lambda button: self.refresh()))
+        self.bar.gap.on_submit(guard(lambda text: self._regroup()))
+        self.bar.parted.observe(guard(lambda change: self.panes.part(change["new"])), "value")
+        self.bar.again.on_click(guard(lambda button: self.refresh()))
         self.line.on_submit(guard(self.ask))
-        for how, button in self._narrow_buttons.items():
+        for how, button in self.bar.narrow_buttons.items():
             button.on_click(guard(lambda _, how=how: self.narrow(how)))
-        self._clear.on_click(guard(lambda button: self.ask("")))
-        self._all.observe(guard(lambda change: self._everything_matching(change["new"])), "value")
-        self._look.observe(guard(lambda change: self._investigate()), "value")
+        self.bar.clear.on_click(guard(lambda button: self.ask("")))
+        self.bar.all.observe(guard(lambda change: self._everything_matching(change["new"])), "value")
+        self.bar.look.observe(guard(lambda change: self._investigate()), "value")
 
     # --- what is shown ---
 
@@ -191,11 +140,11 @@ class Alerts(Frame):
     @property
     def tab(self) -> str:
         """RealTime, Escalated, All or Counts."""
-        return str(self._tabs.value)
+        return str(self.bar.tabs.value)
 
     @tab.setter
     def tab(self, name: str) -> None:
-        self._tabs.value = name
+        self.bar.tabs.value = name
 
     def refresh(self) -> None:
         """Read the ledger again, and go to the alert that the case has chosen."""
@@ -209,7 +158,7 @@ class Alerts(Frame):
 
     def look(self) -> None:
         """Take over what is new: alerts of growing files, verdicts and messages of colleagues, who looks at what."""
-        if self._growing is not None and not self._pause.value:
+        if self._growing is not None and not self.bar.pause.value:
             self._growing.new()
         changed = self.queue.look()
         if self._look_at_colleagues() or changed:
@@ -232,7 +181,7 @@ class Alerts(Frame):
         self._count()
         if self.tab == "Counts":
             self.counted.show(self._matching())
-            self.content = (*self._top, self.counted, self.tick)
+            self.content = (self.bar, self.counted, self.tick)
             self.status = f"counted in {perf_counter() - started:.2f} s"
             return
         if self.counted in self.content:
@@ -259,10 +208,10 @@ class Alerts(Frame):
 
     def _count(self) -> None:
         waiting, judged = self.queue.counts()
-        self._counters.say(queue_look.counters(waiting, judged))
-        self._tabs.label("RealTime", f"{waiting.total():,}")
-        self._tabs.label("Escalated", f"{judged['ESC']:,}")
-        self._tabs.label("All", f"{len(self.case.alerts):,}")
+        self.bar.counters.say(queue_look.counters(waiting, judged))
+        self.bar.tabs.label("RealTime", f"{waiting.total():,}")
+        self.bar.tabs.label("Escalated", f"{judged['ESC']:,}")
+        self.bar.tabs.label("All", f"{len(self.case.alerts):,}")
 
     def _note(self) -> None:
         table = self.panes.table
@@ -271,7 +220,7 @@ class Alerts(Frame):
         self.note = f"{self.tab}: {shown}{query}"
 
     def _regroup(self) -> None:
-        self.queue.regroup(self._by.value, gap=self._gap.value.strip() or None, events=self._events.value)
+        self.queue.regroup(self.bar.by.value, gap=self.bar.gap.value.strip() or None, events=self.bar.events.value)
         self._show()
 
     # --- narrowing ---
@@ -305,9 +254,9 @@ class Alerts(Frame):
 
     def _tell_term(self) -> None:
         term = self.term()
-        self._term.say(line((term, "code")) if term else line(("no cell that can be a filter is chosen", "muted")))
+        self.bar.term.say(line((term, "code")) if term else line(("no cell that can be a filter is chosen", "muted")))
         for how in HOWS:
-            self._narrow_buttons[how].disabled = term is None
+            self.bar.narrow_buttons[how].disabled = term is None
 
     # --- the cursor ---
 
@@ -353,15 +302,15 @@ class Alerts(Frame):
         if alert is not None:
             session = self.children_grid.row["session"]  # type: ignore[index]
             self.case.selection.update(alert=alert, **({} if pd.isna(session) else {"session": int(session)}))
-            if self._look.value or self.case.settings.database:
+            if self.bar.look.value or self.case.settings.database:
                 self._investigate()
 
     # --- judging ---
 
     def press(self, key: str) -> None:
         """Do what one of the keys does."""
-        if key in _SIGNS:
-            self.narrow(_SIGNS[key])
+        if key in SIGNS:
+            self.narrow(SIGNS[key])
         elif key == "/":
             self.line.ask()
         elif key == "p":
@@ -369,9 +318,9 @@ class Alerts(Frame):
         elif key == "t":
             self.to_transcript()
         elif key == "A":
-            self._all.value = not self._all.value
+            self.bar.all.value = not self.bar.all.value
         elif key == "i":
-            self._look.value = not self._look.value
+            self.bar.look.value = not self.bar.look.value
         elif key == "a":
             self.aside.rule_of(self.alert, wide=("src_port", "sensor") if self.queue.events else ("src_port",))
         elif key == "m":
@@ -421,7 +370,7 @@ class Alerts(Frame):
         partly = bool(self.children_grid.selected) and not self._everything
         groups = 1 if partly else len(self.panes.view if self._everything else self.panes.chosen)
         rows = self.case.judge(targets, category, comment=comment)
-        self._all.value = False
+        self.bar.all.value = False
         self.children_grid.selected = []
         self.panes.unmark()
         row = self.panes.row
@@ -450,7 +399,7 @@ class Alerts(Frame):
     def _investigate(self) -> None:
         """Tell colleagues what I look at, or that I no longer do."""
         row, alert = self.panes.row, self.alert
-        wanted = self._look.value or bool(self.case.settings.database)
+        wanted = self.bar.look.value or bool(self.case.settings.database)
         names = [] if row is None or alert is None or not wanted else list(dict.fromkeys([str(row["group"]), alert]))
         if names == self._mine:
             return
@@ -469,7 +418,7 @@ class Alerts(Frame):
 
         self._growing = Growing(self.case)
         self._growing.new()
-        self._pause.layout.display = ""
+        self.bar.pause.layout.display = ""
         self.tick.every = _OFTEN
 
     def on_open(self, callback: Callable[[int], object]) -> None:

@@ -20,14 +20,28 @@ export default {
     root.append(label, wrong);
     el.replaceChildren(root);
 
-    const { on, end } = listening(model);
+    const { on, end, atEnd } = listening(model);
+    // What is written is told when it matters - by Enter, or before anything else is asked of the kernel - and then in
+    // order. Told letter by letter it would come late, and what the kernel says meanwhile would undo what was written.
+    let told = model.get("value");
+    let writing = false; // since it was told last
+    const tell = () => {
+      writing = false;
+      if (input.value === told) return;
+      told = input.value;
+      model.send({ type: "value", value: told });
+    };
     const dress = () => {
       words.textContent = model.get("label");
       input.placeholder = model.get("placeholder");
       input.disabled = model.get("disabled");
       input.className = model.get("code") ? "nsm-code" : "";
     };
-    const value = () => { if (input.value !== model.get("value")) input.value = model.get("value"); };
+    const value = () => {
+      told = model.get("value");
+      if (writing && document.activeElement === input) return;
+      if (input.value !== told) input.value = told;
+    };
     const error = () => {
       const { column, text } = model.get("wrong");
       input.setAttribute("aria-invalid", String(Boolean(text)));
@@ -45,10 +59,12 @@ export default {
       input.focus();
       input.select();
     });
-    input.addEventListener("input", () => {
-      model.set("value", input.value);
-      model.save_changes();
-    });
+    input.addEventListener("input", () => { writing = true; });
+    input.addEventListener("blur", tell);
+    for (const name of ["pointerdown", "nsm-places"]) {
+      window.addEventListener(name, tell, true);
+      atEnd(() => window.removeEventListener(name, tell, true));
+    }
     input.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== "Escape") return;
       tellPlaces();

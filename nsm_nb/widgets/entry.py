@@ -15,7 +15,7 @@ __all__ = ["Entry"]
 
 
 class Entry(anywidget.AnyWidget):
-    """A line of text: `value` follows the writing, `on_submit` is told by Enter, `on_cancel` by Escape.
+    """A line of text: `value` is what stands there when anything is asked, `on_submit` is told by Enter, `on_cancel` by Escape.
 
     ipywidgets' Text also submits when it loses the focus, which is no way to judge an alert.
     """
@@ -68,7 +68,9 @@ class Entry(anywidget.AnyWidget):
         self.send({"type": "focus"})
 
     def _told(self, _widget: Entry, content: dict, _buffers: Sequence) -> None:
-        if content.get("type") == "submit":
+        if content.get("type") == "value":
+            self.value = str(content.get("value", ""))
+        elif content.get("type") == "submit":
             self.submit(str(content.get("value", "")))
         elif content.get("type") == "cancel":
             self.cancel()

@@ -82,8 +82,10 @@ export default {
       // Words that follow a key that asks for them must not wait for the kernel: they would be keys themselves.
       const entry = frame.querySelector(".nsm-asked input");
       const when = model.get("asks")[name];
-      if (entry && (when === "always" || (when === "empty" && !entry.value.trim()))) entry.focus();
-      if (event.target.closest("[data-listens]")?.dataset.listens.split(" ").includes(name)) return; // a grid tells of it
+      const asks = entry && (when === "always" || (when === "empty" && !entry.value.trim()));
+      if (asks) entry.focus();
+      // A grid tells of it, with the row that was seen; a key that asks for words judges no row yet.
+      if (!asks && event.target.closest("[data-listens]")?.dataset.listens.split(" ").includes(name)) return;
       event.preventDefault();
       event.stopPropagation();
       tellPlaces();

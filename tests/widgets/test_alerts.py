@@ -193,7 +193,7 @@ def test_a_ledger_that_refuses_is_one_sentence_and_the_comment_stays(alerts, cas
 def test_colleagues_verdicts_are_there_after_a_refresh(alerts, case):
     case.judge(alerts.grid.table["children"].iloc[0], "NA")
 
-    alerts._again.click()
+    alerts.bar.again.click()
 
     assert alerts.note.endswith(" in 17 groups")
 
@@ -216,7 +216,7 @@ def test_enter_asks_for_the_transcript_of_the_session(alerts, case):
 
 @pytest.mark.parametrize("by", [("message",), ("src_ip",), ("alert",)])
 def test_alerts_are_grouped_otherwise(alerts, case, by):
-    alerts._by.value = by
+    alerts.bar.by.value = by
 
     assert alerts.grid.table["count"].sum() == 79
     assert alerts.code.startswith(f"case.groups(by={by!r})")
@@ -254,7 +254,7 @@ def test_everything_that_matches_is_judged_whatever_is_marked_and_says_how_many(
 
     assert alerts.status.startswith("8 alerts in 2 groups: NA")
     assert set(case.verdicts["comment"]) == {"workstations list their own share"}
-    assert not alerts._all.value and not len(alerts.panes.table)
+    assert not alerts.bar.all.value and not len(alerts.panes.table)
     alerts.ask("")
     assert len(alerts.panes.table) == 16
 
@@ -266,9 +266,9 @@ def test_a_cell_is_included_excluded_or_asked_for_only(alerts):
     assert alerts.queue.query == alerts.line.value == "src host 10.10.20.5"
     assert set(alerts.panes.table["src_ip"].astype(str)) == {"10.10.20.5"}
     alerts.grid.active, alerts.grid.column = 0, "dst_port"
-    alerts._narrow_buttons["exclude"].click()
+    alerts.bar.narrow_buttons["exclude"].click()
     assert alerts.queue.query == "src host 10.10.20.5 and not dst port 54246"
-    alerts._clear.click()
+    alerts.bar.clear.click()
     go_to(alerts, LISTING)
     alerts.grid.column = "sensor"
     alerts.press("=")
@@ -277,7 +277,7 @@ def test_a_cell_is_included_excluded_or_asked_for_only(alerts):
 
 def test_a_cell_that_is_no_filter_says_so(alerts):
     alerts.grid.active, alerts.grid.column = 0, "count"
-    assert alerts._narrow_buttons["include"].disabled
+    assert alerts.bar.narrow_buttons["include"].disabled
 
     alerts._title.press("+")
 
@@ -347,16 +347,16 @@ def test_a_following_queue_takes_what_comes_and_pauses(case):
     place.write_text("".join(whole[: len(whole) // 2]))
     shown = Alerts(nsm.open_case(case.path), follow=True)
     some = len(shown.case.alerts)
-    assert 0 < some < 79 and shown.tick.every == 2 and shown._pause.layout.display == ""
+    assert 0 < some < 79 and shown.tick.every == 2 and shown.bar.pause.layout.display == ""
     shown.grid.active = 3
     group = shown.grid.row["group"]
 
-    shown._pause.value = True
+    shown.bar.pause.value = True
     with place.open("a") as file:
         file.writelines(whole[len(whole) // 2 :])
     shown.tick.tick()
     assert len(shown.case.alerts) == some
-    shown._pause.value = False
+    shown.bar.pause.value = False
     shown.tick.tick()
 
     assert len(shown.case.alerts) == 79 and shown.error == ""

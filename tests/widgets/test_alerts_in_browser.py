@@ -122,6 +122,31 @@ EMPTY = (
 )
 
 
+def test_a_comment_that_is_written_while_the_kernel_is_busy_is_whole_and_goes_with_one_verdict(notebook):
+    page = notebook.page
+    notebook.run("alerts.tab = 'All'; alerts.panes.go_to(alerts.panes.table['group'].iloc[0]); alerts.panes.ask()")
+    notebook.run(
+        "import time; judged = case.judge; slow = lambda *a, **k: (time.sleep(1.5), judged(*a, **k))[1]; case.judge = slow"
+    )
+    page.wait_for_function(IN_QUEUE)
+    before = int(notebook.run("print(len(case.verdicts))"))
+    page.keyboard.press("F8")
+    page.keyboard.press("Shift+F3")
+    page.keyboard.type("e s x: letters, no keys", delay=30)
+    page.wait_for_timeout(2500)  # the first verdict is given, and what it leaves must not undo what is written
+    page.keyboard.type(", to the end", delay=30)
+    page.keyboard.press("Enter")
+    notebook.wait_for("(case.verdicts['comment'] == 'e s x: letters, no keys, to the end').any()", seconds=20)
+    page.wait_for_function(IN_QUEUE)
+    page.keyboard.press("F8")
+    notebook.wait_for("case.verdicts['category'].iloc[-1] == 'NA'", seconds=20)
+    told = notebook.run(
+        f"print(case.verdicts.iloc[{before}:][['category', 'comment']].drop_duplicates().values.tolist())"
+    )
+    assert told.strip() == "[['NA', ''], ['III', 'e s x: letters, no keys, to the end']]"
+    notebook.run("case.judge = judged; alerts.tab = 'RealTime'")
+
+
 def test_a_cell_is_a_filter_by_keys(notebook):
     page = notebook.page
     notebook.run("alerts.tab = 'All'; alerts.panes.start(); alerts.panes.ask()")
@@ -144,7 +169,7 @@ def test_a_cell_is_a_filter_by_keys(notebook):
 
 def test_counts_and_panes_are_seen_and_hurt_nobody(notebook, hostile):
     notebook.run(f"case._made['alerts'] = case.alerts.assign(message={hostile!r}); alerts.refresh()")
-    notebook.run("alerts._parted.value = True; alerts.panes.start()")
+    notebook.run("alerts.bar.parted.value = True; alerts.panes.start()")
     notebook.page.get_by_role("grid", name="alert queue, priority 1").get_by_text(
         "<script>alert(1)</script>"
     ).first.wait_for()

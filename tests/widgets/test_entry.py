@@ -10,6 +10,15 @@ def test_enter_submits_what_the_browser_says():
     assert told == ["port 80"] and entry.value == "port 80"
 
 
+def test_what_stands_there_is_told_before_anything_is_asked():
+    entry, told = Entry(), []
+    entry.on_submit(told.append)
+
+    entry._told(entry, {"type": "value", "value": "beacon"}, [])
+
+    assert entry.value == "beacon" and told == []
+
+
 def test_writing_alone_submits_nothing():
     entry, told = Entry(), []
     entry.on_submit(told.append)
