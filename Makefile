@@ -24,7 +24,7 @@ report:  ## the report of a case, without a browser: make report CASE=dir
 
 test:  ## all tests, those in a real browser included
 	@.ci/setup test
-	@status=0; $(python) -m pytest -n auto --maxprocesses 4 --dist loadfile || status=$$?; cat .venv/missing; exit $$status
+	@status=0; $(python) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder || status=$$?; cat .venv/missing; exit $$status
 
 check:  ## format, lint, types
 	@.ci/setup test

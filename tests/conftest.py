@@ -17,6 +17,18 @@ ROOT = Path(__file__).resolve().parent.parent
 BUNDLED = ROOT / "data" / "www-files01"
 
 
+def pytest_collection_modifyitems(items):
+    """On several cores begin with the files that take longest, so that none is left alone with one of them in the end."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    weights: dict[Path, float] = {}
+    for item in items:
+        slow, browser = item.get_closest_marker("slow"), item.get_closest_marker("browser")
+        seconds = slow.args[0] if slow and slow.args else 20 if browser else 5 if slow else 0.1
+        weights[item.path] = weights.get(item.path, 0) + seconds
+    items.sort(key=lambda item: -weights[item.path])
+
+
 def _shared() -> Path | None:
     """Return the folder of shared evidence, which only the project's own machines have."""
     for place in (os.environ.get("NSM_SHARED"), ROOT.parent / "shared"):

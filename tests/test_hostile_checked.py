@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.test_hostile import _shared, in_a_process
+from tests.conftest import _shared
+from tests.test_hostile import in_a_process
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_captures_and_mutations_are_read_with_every_index_checked(tmp_path):
     # in one process, because kernels are compiled anew for it
     place = _shared()

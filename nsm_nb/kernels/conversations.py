@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from nsm_nb.kernels.arrays import read_only
+
 __all__ = [
     "ESTABLISHED", "FIN_DST", "FIN_SRC", "FLIPPED", "HISTORY", "KNOWN", "REFUSED", "RST_DST", "RST_SRC", "SYN", "SYN_ACK",
     "Conversations", "Packets", "converse",
@@ -128,6 +130,7 @@ def converse(packets: Packets, idle: np.ndarray) -> Conversations:
     idle : int64 array
         Timeout in nanoseconds by `kind`; the last one holds for kinds beyond.
     """
+    packets = Packets(*map(read_only, packets))
     rows = len(packets.time)
     session, to_dst = np.empty(rows, np.int32), np.empty(rows, np.bool_)
     # NumPy asks for huge pages where it allocates much, numba does not: hence room is made here; what is not used of it

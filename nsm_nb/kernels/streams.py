@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from nsm_nb.kernels.arrays import read_only
+
 __all__ = [
     "ACKED", "BASE", "ENDED", "FIRST", "HAS_ACKED", "HAS_BASE", "HAS_FIRST", "HAS_LAST_ACK", "IGNORED", "KEEP_ALIVE", "LAST",
     "LAST_ACK", "LATE", "REACH", "STRAY", "STREAM", "Entries", "scattered", "swept", "unwrapped", "walked",
@@ -247,7 +249,7 @@ def walked(
     opened = int(((flags > 0) & (flags & TH_SYN > 0) & (flags & TH_ACK > 0)).sum())
     words = np.zeros((opened + 1, 2, _WORDS), np.int64)
     entries = tuple(np.empty(3 * many + 2, np.int64) for _ in range(5))  # only what is used is ever touched
-    connections, count = _walk(from_src, seq, ack, flags, size, words, entries)
+    connections, count = _walk(*map(read_only, (from_src, seq, ack, flags, size)), words, entries)
     known = np.flatnonzero(entries[3][:count])
     which = slice(count) if len(known) == count else known  # hardly ever is one forgotten: then nothing is copied
     return Entries(*(each[which] for each in entries)), words[:connections]
@@ -331,7 +333,7 @@ def swept(start: np.ndarray, size: np.ndarray, rank: np.ndarray) -> tuple[np.nda
     if len(order) < 2 or (start[order[1:]] >= end[order[:-1]]).all():
         return order, start[order], size[order]
     owner, position, stop = (np.empty(2 * len(order) + 1, np.int64) for _ in range(3))
-    count = _sweep(order, start, end, rank, owner, position, stop)
+    count = _sweep(*map(read_only, (order, start, end, rank)), owner, position, stop)
     return owner[:count], position[:count], stop[:count] - position[:count]
 
 

@@ -111,16 +111,16 @@ def community_id(
     """
     import pyarrow as pa
 
+    from nsm_nb.kernels.arrays import read_only
     from nsm_nb.kernels.community import LENGTH, community_ids
 
     numbers = ip_protocol(proto)
     column = pd.Series(proto).astype("category")
     ports = np.array([name in _HAS_PORTS for name in column.cat.categories] + [False])[column.cat.codes.to_numpy()]
     known = (src.tag > 0) & (src.tag == dst.tag) & (numbers > 0)
-    text = community_ids(
-        src.high, src.low, dst.high, dst.low, src.tag, sport, dport, numbers,
-        np.zeros(len(numbers), bool) if one_way is None else one_way, ports, seed,
-    )  # fmt: skip
+    one_way = np.zeros(len(numbers), bool) if one_way is None else one_way
+    columns = src.high, src.low, dst.high, dst.low, src.tag, sport, dport, numbers, one_way, ports
+    text = community_ids(*map(read_only, columns), seed)
     offsets = np.arange(len(numbers) + 1, dtype=np.int64) * LENGTH
     valid = None if known.all() else pa.array(known).buffers()[1]
     array = pa.LargeStringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(text.reshape(-1)), valid)
