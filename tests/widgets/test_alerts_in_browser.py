@@ -147,6 +147,26 @@ def test_a_comment_that_is_written_while_the_kernel_is_busy_is_whole_and_goes_wi
     notebook.run("case.judge = judged; alerts.tab = 'RealTime'")
 
 
+def test_messages_of_all_widgets_are_answered_in_the_order_in_which_they_came(notebook):
+    # JupyterLab 4.4 and later has the first message of a widget answered beside the others: see shared.js, inOrder
+    notebook.run(
+        """
+import threading
+names = set()
+alerts.bar.parted.value = True
+for each in (alerts._title, *alerts.panes.grids, alerts.bar.again, alerts.aside.tabs.buttons["related"]):
+    each.on_msg(lambda widget, content, buffers: names.add(threading.current_thread().name))
+"""
+    )
+    for name in ("refresh", "related"):
+        notebook.page.get_by_role("button", name=name).click()
+    notebook.page.get_by_role("grid", name="alert queue, priority 1").focus()
+    for key in ("j", "?", "Shift+F3", "Escape", "?"):
+        notebook.page.keyboard.press(key)
+    notebook.wait_for("names == {threading.main_thread().name}")
+    notebook.run("alerts.bar.parted.value = False; alerts.aside.tabs.value = 'alerts'")
+
+
 def test_a_cell_is_a_filter_by_keys(notebook):
     page = notebook.page
     notebook.run("alerts.tab = 'All'; alerts.panes.start(); alerts.panes.ask()")
