@@ -120,7 +120,7 @@ def community_id(
     known = (src.tag > 0) & (src.tag == dst.tag) & (numbers > 0)
     one_way = np.zeros(len(numbers), bool) if one_way is None else one_way
     columns = src.high, src.low, dst.high, dst.low, src.tag, sport, dport, numbers, one_way, ports
-    text = community_ids(*map(read_only, columns), seed)
+    text = community_ids(*(*map(read_only, columns), seed))
     offsets = np.arange(len(numbers) + 1, dtype=np.int64) * LENGTH
     valid = None if known.all() else pa.array(known).buffers()[1]
     array = pa.LargeStringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(text.reshape(-1)), valid)
