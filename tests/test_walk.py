@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_an_analyst_walks_from_the_alert_to_the_report(lab, place):
         row = queue.get_by_text("NSM-LAB ATTACK-RESPONSES directory listing over SMB").first
         row.click()
         # the rule, and the packet that holds what it looks for although the sensor named another frame
-        alerts.page.get_by_text("nsm-lab.suricata.rules").first.wait_for()
+        alerts.page.get_by_text(re.compile(r"nsm-lab\.(suricata|snort2)\.rules")).first.wait_for()
         alerts.page.get_by_text("frame 3620").first.wait_for()
         alerts.screenshot(SHOTS / "30-alerts.png")
 

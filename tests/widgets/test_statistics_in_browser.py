@@ -168,6 +168,7 @@ def test_no_text_is_cut_and_nothing_failed(notebook, page):
     cut = page.evaluate(
         """() => [...document.querySelectorAll(".nsm-frame button, .nsm-grid-title, .nsm-title, .nsm-grid-row > span")]
             .filter((each) => each.offsetParent && each.scrollWidth > each.clientWidth + 1)
+            .filter((each) => !each.textContent.startsWith("NSM-LAB"))  // messages are as long as sensors make them; they scroll
             .map((each) => each.textContent)"""
     )
     assert cut == []
