@@ -184,7 +184,7 @@ class GridView {
       const title = row?.titles?.[place] ?? "";
       if (cell.title !== title) cell.title = title;
       cell.className = (each.right ? "nsm-right " : "") + (each.code ? "nsm-code " : "") + (row?.classes?.[place] ?? "") +
-        (place === columns.length - 1 && !each.right ? " nsm-grid-rest" : "") +
+        (place === columns.length - 1 && this.model.get("narrow") ? " nsm-grid-rest" : "") +
         (number === active && place === column ? " nsm-grid-cell" : "");
     });
   }

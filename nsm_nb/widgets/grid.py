@@ -67,6 +67,7 @@ class Grid(anywidget.AnyWidget):
     filterable = traitlets.Bool(False, help="with a box to filter in").tag(sync=True)
     key = traitlets.Dict(help="the last of `listens` that was pressed, numbered")
     listens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    narrow = traitlets.Bool(False, help="cut the last column rather than be wider than the place").tag(sync=True)
     height = traitlets.Int(320).tag(sync=True)
     fit = traitlets.Bool(False, help="no higher than its rows").tag(sync=True)
     label = traitlets.Unicode("table", help="ARIA label").tag(sync=True)

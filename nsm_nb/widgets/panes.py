@@ -68,7 +68,8 @@ class Panes(ipywidgets.VBox):
         bands = list(BANDS) if self.parted else [""]
         self.grids = [
             Grid(
-                self._table.head(0), columns=self._columns(self._table.head(0)), style=self._style, identity="group", cells=True,
+                self._table.head(0), columns=self._columns(self._table.head(0)), style=self._style, identity="group",
+                cells=True, narrow=True,
                 height=_LOW if self.parted else _HEIGHT, filterable=not self.parted, fit=self.parted, listens=self._listens,
                 label=f"{self._label}, {band}" if band else self._label, empty=self._said(band),
             )
