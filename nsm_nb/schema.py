@@ -22,6 +22,7 @@ __all__ = [
     "ADDRESS",
     "ALERTS",
     "CAVEATS",
+    "FLOWS",
     "LEADS",
     "PACKETS",
     "SESSIONS",
@@ -334,6 +335,19 @@ SESSIONS = Schema(
         "evidence": _EVIDENCE,
         "record": Column("Int64", "frame number of the first packet, or line or record number in the evidence"),
         "source": Column("category", "the format it was read from, such as pcap, eve, netflow"),
+    },
+)
+
+FLOWS = Schema(
+    "flows",
+    {
+        **SESSIONS.columns,
+        "src_flags": Column("UInt8", "TCP flags of all packets from src, together, as flow records tell them"),
+        "dst_flags": Column("UInt8", "the same of dst; missing in a record of one direction"),
+        "received": Column(TIME, "when the record was exported, or its datagram captured"),
+        "sampling": Column(
+            "UInt32", "one packet in so many was counted; missing where every packet was, or it is not told"
+        ),
     },
 )
 
