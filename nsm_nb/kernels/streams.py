@@ -98,8 +98,8 @@ def _placed(mine, entries, count, row, connection, side, kind, position, size):
 
 
 @njit(cache=True)
-def _take(mine, entries, count, row, connection, side, seq, flags, size):
-    """Put a segment into the stream, or aside; return how many entries there are."""
+def _take(mine, seq, flags, size):
+    """Return what a segment is, 0 where it carries nothing, and its position by the numbers of its sender."""
     if flags & TH_FIN:
         mine[ENDED] = 1
     if flags & TH_SYN:
@@ -110,22 +110,22 @@ def _take(mine, entries, count, row, connection, side, seq, flags, size):
         if size:
             _begin(mine, seq)
     if not size or not mine[HAS_BASE]:
-        return count
+        return 0, seq
     # the other side's word is a firm place to count from; where it is silent, the last segment has to do
     position = unwrapped(seq, mine[EDGE] if mine[HAS_ACKED] else mine[NEAR])
     if not _reaches(mine, position):
         if mine[ANSWERED] or mine[REACH]:
-            return _placed(mine, entries, count, row, connection, side, STRAY, position, size)
+            return STRAY, position
         _begin(mine, seq)  # the SYN that was seen is not the one of this connection
         position = seq
     if size == 1 and mine[HAS_ACKED] and mine[ACKED] == mine[EDGE] and mine[EDGE] == position + 1:
-        return _placed(mine, entries, count, row, connection, side, KEEP_ALIVE, position, size)
+        return KEEP_ALIVE, position
     if mine[ANSWERED] and position + size <= mine[BASE]:
-        return _placed(mine, entries, count, row, connection, side, STRAY, position, size)  # before the first byte
+        return STRAY, position  # before the first byte
     mine[NEAR] = position + size
     if position <= mine[EDGE]:
         mine[EDGE] = max(mine[EDGE], mine[NEAR])
-    return _placed(mine, entries, count, row, connection, side, STREAM, position, size)
+    return STREAM, position
 
 
 @njit(cache=True)
@@ -201,17 +201,10 @@ def _walk(from_src, seq, ack, flags, size, words, entries):
                     words[connection, :, SYN] = -1
                     words[connection, :, LAST] = -1
                     count = _open(words[connection, other], entries, count, syn, connection, other, seq[syn], 0)
-                    count = _take(
-                        words[connection, other],
-                        entries,
-                        count,
-                        syn,
-                        connection,
-                        other,
-                        seq[syn],
-                        flags[syn],
-                        size[syn],
-                    )
+                    opener = words[connection, other]
+                    kind, position = _take(opener, seq[syn], flags[syn], size[syn])
+                    if kind:
+                        count = _placed(opener, entries, count, syn, connection, other, kind, position, size[syn])
                 answered = words[connection, other]
                 if answered[HAS_BASE] and (answered[BASE] - ack[row]) & 0xFFFFFFFF == 0:
                     answered[ANSWERED] = 1
@@ -223,7 +216,10 @@ def _walk(from_src, seq, ack, flags, size, words, entries):
             ignored[side] += count - before
         if flags[row] & (TH_ACK | TH_RST) == TH_ACK:
             _acknowledged(words[connection, other], ack[row])
-        count = _take(words[connection, side], entries, count, row, connection, side, seq[row], flags[row], size[row])
+        mine = words[connection, side]
+        kind, position = _take(mine, seq[row], flags[row], size[row])
+        if kind:
+            count = _placed(mine, entries, count, row, connection, side, kind, position, size[row])
     _finish(words[connection], entries, begin, count, seq, flags, size)
     return connection + 1, count
 
@@ -290,6 +286,14 @@ def _sweep(order, start, end, rank, owner, position, stop):
     at = start[order[0]] if many else 0
     while True:
         if size == 0:
+            if next_ == many:
+                return count
+            # most segments overlap with none: they need no heap
+            while next_ < many and (next_ + 1 == many or start[order[next_ + 1]] >= end[order[next_]]):
+                alone = order[next_]
+                owner[count], position[count], stop[count] = alone, start[alone], end[alone]
+                count += 1
+                next_ += 1
             if next_ == many:
                 return count
             at = start[order[next_]]
