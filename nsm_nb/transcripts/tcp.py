@@ -156,12 +156,12 @@ def _side(
     )
     if side.last >= 0:
         side.last = int(these.row[side.last])
-    side.unseen = _unseen(words)
     side.strays = [Stray(row, at) for row, at in _of_kind(entries, streams.STRAY)]
     side.ignored = [row for row, _ in _of_kind(entries, streams.IGNORED)]
-    _keep_alives(these, side, _of_kind(entries, streams.KEEP_ALIVE))
     if int(side.length.sum()) < int(length.sum()):
         _lost(these, side, number, begin, length, which)
+    _keep_alives(these, side, _of_kind(entries, streams.KEEP_ALIVE))
+    side.unseen = _unseen(words, side.reach)
     return side
 
 
@@ -290,7 +290,7 @@ def _compared(these: Segments, side: Side, runs: Sequence[_Run]) -> None:
             side.conflicts.append(Conflict(run.begin, ours, theirs, int(these.part_row[run.part])))
 
 
-def _unseen(words: np.ndarray) -> int:
+def _unseen(words: np.ndarray, reach: int) -> int:
     if not words[streams.HAS_BASE]:
         if not (words[streams.HAS_LAST_ACK] and words[streams.HAS_FIRST]):
             return 0
@@ -298,7 +298,7 @@ def _unseen(words: np.ndarray) -> int:
     elif not words[streams.HAS_ACKED]:
         return 0
     else:
-        ahead = int(words[streams.ACKED] - words[streams.BASE] - words[streams.REACH])
+        ahead = int(words[streams.ACKED] - words[streams.BASE]) - reach
     # a FIN takes a number too, seen or not
     ahead -= 1 if words[streams.ENDED] or ahead == 1 else 0
     return ahead if 0 < ahead < 1 << 30 else 0
