@@ -103,9 +103,22 @@ def _long(this: Run) -> Iterator[Result]:
         yield of_samples(f"a long stream to {name}", rates, "GB/s", f"Transcript.write, {wanted:,} bytes, fsync", asked=">= 1",
                          share=share)  # fmt: skip
         place.unlink()
+        # what the place itself takes: as many bytes, from memory
+        seconds, share = times(lambda place=place: _plain(place, wanted), runs)
+        yield of_samples(f"as many bytes to {name}, by themselves", [wanted / 1e9 / each for each in seconds], "GB/s",
+                         "one buffer of 1 MiB written again and again, fsync", share=share)  # fmt: skip
+        place.unlink()
     seconds, share = times(lambda: told.search("no such words"), 1, warm=0)
     yield of_samples("search a long transcript", [wanted / 1e9 / each for each in seconds], "GB/s", "text, any case",
                      share=share)  # fmt: skip
+
+
+def _plain(place: Path, size: int) -> None:
+    block = bytes(1 << 20)
+    with place.open("wb", buffering=0) as file:
+        for at in range(0, size, len(block)):
+            file.write(block[: size - at])
+        os.fsync(file.fileno())
 
 
 def _places(folder: Path, size: int) -> Iterator[tuple[str, Path]]:
