@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from benchmarks import (
     brush,
     cases,
+    collecting,
     conversations,
     filtering,
     logs,
@@ -42,6 +43,7 @@ PARTS = {
     "rows": rows.measure_rows,
     "filters": filtering.measure_filters,
     "logs": logs.measure_logs,
+    "collect": collecting.measure_collecting,
 }
 
 

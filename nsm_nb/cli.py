@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["main", "parser"]
 
 _FORMATS = ("text", "csv", "jsonl", "parquet")
+_TOLD = 10  # seconds between two lines of a collector's progress where stderr is no screen
 _EXPORTS = ("detail", "summary", "sanitised", "csv", "jsonl", "eml")
 
 
@@ -236,6 +237,22 @@ def parser() -> argparse.ArgumentParser:
     live.add_argument("--every", type=_seconds, help="begin a new file after so long: 60s, 5m, 1h")
     live.add_argument("--files", type=_count, help="keep so many files, the latest (default: all)")
     live.add_argument("--for", dest="seconds", type=_seconds, help="stop after so long (default: at Ctrl-C)")
+
+    collect = command("collect", _collect, "keep NetFlow and IPFIX that exporters send, in captures, until Ctrl-C",
+                      "  nsm-nb collect --dir /srv/netflow    # from this machine alone, on 127.0.0.1 port 9995\n"
+                      "  nsm-nb collect --dir /srv/netflow --listen 192.0.2.10 --exporter 192.0.2.1 --keep 672 --size 50G\n"
+                      "  kill -HUP PID    # begins a new file\n"
+                      "  nsm-nb sessions /srv/netflow    # reads what was kept", case=False)  # fmt: skip
+    collect.add_argument("--dir", type=Path, required=True, help="the folder for the files; made if it is not there")
+    collect.add_argument("--port", type=_port, default=9995, help="the port of UDP to listen on (default: 9995)")
+    collect.add_argument(
+        "--listen", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1, this machine alone)"
+    )
+    collect.add_argument("--every", type=_seconds, default=900, help="begin a new file each 60s, 5m, 1h (default: 15m)")
+    collect.add_argument("--keep", type=_count, help="keep so many finished files, the latest (default: all)")
+    collect.add_argument("--size", type=_bytes, help="keep so many bytes at most, the latest: 500M, 50G (default: all)")
+    collect.add_argument("--exporter", action="append", default=[], metavar="ADDRESS",
+                         help="keep what comes from this address alone; may be given again (default: from any)")  # fmt: skip
 
     judge = command("judge", _judge, "write a verdict on alerts to the ledger",
                     "  nsm-nb judge my-case I c536ee6a9d96:17 --comment 'root shell, see session 4657181179822775'\n"
@@ -667,6 +684,57 @@ def _capture(chosen: argparse.Namespace) -> None:
             print(f"not all files are hashed; {printable(chosen.dir / MANIFEST)} says which", file=sys.stderr)
         raise
     print(printable(path))
+
+
+def _collect(chosen: argparse.Namespace) -> int:
+    from nsm_nb.sessions.collector import Asked, Collected, collect
+
+    asked = {"stop": False, "rotate": False}
+
+    def note(what: str) -> Callable:
+        def noted(*_: object) -> None:
+            asked[what] = True
+
+        return noted
+
+    def rotate() -> bool:
+        due, asked["rotate"] = asked["rotate"], False
+        return due
+
+    for number, what in ((signal.SIGINT, "stop"), (signal.SIGTERM, "stop"), (signal.SIGHUP, "rotate")):
+        signal.signal(number, note(what))
+    screen = sys.stderr.isatty()
+    told = time.monotonic()
+
+    def progress(so_far: Collected) -> None:
+        nonlocal told
+        if screen:
+            print(f"\r\x1b[K{so_far.line()[:110]}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - told >= _TOLD:
+            told = time.monotonic()
+            print(f"{time.strftime('%Y-%m-%d %H:%M:%SZ', time.gmtime())}  {so_far.line()}", file=sys.stderr, flush=True)
+
+    def tell(words: str) -> None:
+        print(("\r\x1b[K" if screen else "") + words, file=sys.stderr, flush=True)
+
+    found = collect(
+        Asked(chosen.dir, chosen.port, chosen.listen, chosen.every, chosen.keep, chosen.size, tuple(chosen.exporter)),
+        stop=lambda: asked["stop"], rotate=rotate, tell=tell, progress=progress,
+    )  # fmt: skip
+    tell(found.line())
+    table = found.exporters.table()
+    if len(table):
+        sys.stdout.write(_as_text(table))
+    for sender, count in found.exporters.refused_from():
+        print(f"  {count:,} datagrams of {sender} were refused: no NetFlow, lengths that lie, or not asked for", file=sys.stderr)
+    return 1 if found.unkept else 0
+
+
+def _port(text: str) -> int:
+    number = _amount(text, {"": 1}, "a port from 1 to 65535")
+    if number > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return number
 
 
 def _bytes(text: str) -> int:
