@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 FORMATS = {
     "netflow": "nsm_nb.formats.netflow",
     "pcap": "nsm_nb.formats.pcap",
+    "flow-tools": "nsm_nb.formats.flow_tools",
     "eve": "nsm_nb.formats.eve",
     "snort-fast": "nsm_nb.formats.snort_fast",
     "snort-full": "nsm_nb.formats.snort_full",

@@ -17,6 +17,7 @@ BUNDLED = {
     "snort2/alert.full": ["snort-full"],
     "snort2/alert.csv": ["snort-csv"],
     "snort2/snort.u2": ["unified2"],
+    "flow-tools/ft-v05.2026-11-24.023915+0000": ["flow-tools"],
 }
 
 
