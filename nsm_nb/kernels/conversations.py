@@ -103,6 +103,8 @@ class Conversations(NamedTuple):
         The row of its first packet.
     bits : int16 array
         What is known of it.
+    isn : int64 array
+        The opener's initial sequence number, -1 where no SYN of it was seen.
     tally : int64 array, shape (6, conversations)
         Packets, octets and payload of src, then of dst.
     history, letters : uint8 arrays, shapes (conversations, HISTORY) and (conversations,)
@@ -115,6 +117,7 @@ class Conversations(NamedTuple):
     end: np.ndarray
     first: np.ndarray
     bits: np.ndarray
+    isn: np.ndarray
     tally: np.ndarray
     history: np.ndarray
     letters: np.ndarray
@@ -155,10 +158,10 @@ def converse(packets: Packets, idle: np.ndarray) -> Conversations:
         places[order] = np.arange(count, dtype=np.int32)
         places[count] = -1
         book, history, session = book[order], history[order], places[session]
-    start, end, first = (np.empty(count, np.int64) for _ in range(3))
+    start, end, first, isn = (np.empty(count, np.int64) for _ in range(4))
     bits, tally, letters = np.empty(count, np.int16), np.empty((6, count), np.int64), np.empty(count, np.uint8)
-    _read_out(book, start, end, first, bits, tally, letters)
-    return Conversations(session, to_dst, start, end, first, bits, tally, history, letters)
+    _read_out(book, start, end, first, bits, isn, tally, letters)
+    return Conversations(session, to_dst, start, end, first, bits, isn, tally, history, letters)
 
 
 def _with_room(book: np.ndarray, history: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
@@ -447,13 +450,14 @@ def _follow(book, history, page, bits, side, flag, seq, ack, window, size):
 
 
 @njit(cache=True, nogil=True)
-def _read_out(book, start, end, first, bits, tally, letters):
+def _read_out(book, start, end, first, bits, isn, tally, letters):
     for number in range(len(start)):
         page = np.uintp(number)
         start[page] = book[page, _START]
         end[page] = book[page, _END]
         first[page] = book[page, _FIRST]
         bits[page] = book[page, _BITS] & (_LOWER_OPENED - 1)
+        isn[page] = book[page, _ISN]
         letters[page] = book[page, _WRITTEN]
         for field in range(6):
             tally[field, page] = book[page, np.uintp(_TALLY + field)]

@@ -1,6 +1,7 @@
 """Sessions: conversations of both directions, assembled from packets or read from flow records."""
 
-from nsm_nb.sessions.assembly import IDLE, assemble
+from nsm_nb.sessions.assembly import assemble
+from nsm_nb.sessions.idle import IDLE
 from nsm_nb.sessions.labels import label, labels
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.queries import query

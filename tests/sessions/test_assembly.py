@@ -159,6 +159,32 @@ def test_silence_longer_than_the_timeout_starts_another_session(assembled):
     assert len(assembled(frames, idle={"tcp": 300})[0]) == 2
 
 
+def test_timeouts_may_be_written_as_text(assembled):
+    frames = [*HANDSHAKE, forth(500, PSH | ACK, seq=11, ack=51, data=b"x")]
+
+    assert len(assembled(frames, tcp_idle="5 min")[0]) == 2
+    assert len(assembled(frames, tcp_idle="300", udp_idle="1h")[0]) == 2
+    assert len(assembled(frames, idle={"tcp": 300}, tcp_idle="1h", icmp_idle="1s", other_idle="1s")[0]) == 1
+
+
+@pytest.mark.parametrize("said", ["soon", "", 0, -5, "-1s", "NaT", float("nan"), float("inf"), [3]])
+def test_a_timeout_that_is_no_time_is_refused_with_an_example(said):
+    with pytest.raises(ValueError, match=r"tcp_idle is .* such as '1h'"):
+        nsm.sessions.assemble(PACKETS.empty(), tcp_idle=said)
+
+
+def test_the_openers_initial_number_comes_with_the_pieces_where_its_syn_was_seen(assembled):
+    middle = [segment(5, A, B, PSH | ACK, seq=11, ack=51, data=b"x", sport=41000)]
+
+    sessions, _ = assembled([*HANDSHAKE, *middle], pieces=True)
+
+    assert sessions["isn"].fillna(-1).tolist() == [10, -1]
+    assert sessions["bits"].dtype == "Int16"
+    assert list(sessions.columns[:-2]) == list(SESSIONS.columns)
+    assert list(assembled(HANDSHAKE)[0].columns) == list(SESSIONS.columns)
+    assert {"isn", "bits"} <= set(nsm.sessions.assemble(PACKETS.empty(), pieces=True)[0])
+
+
 def test_a_port_used_again_after_a_close_is_another_session(assembled):
     closing = [
         forth(1, FIN | ACK, seq=11, ack=51),

@@ -1,0 +1,116 @@
+"""What packets are folded into sessions by, as arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from nsm_nb.sessions.endpoints import icmp_ports, ip_protocol
+
+if TYPE_CHECKING:
+    from nsm_nb.kernels.conversations import Packets
+
+__all__ = ["keys_of", "missing", "order_of", "plain", "shared_address_dtype"]
+
+
+def order_of(packets: pd.DataFrame) -> np.ndarray | None:
+    """Return the order by time where packets of several captures are mixed; one capture keeps the order of its file."""
+    evidence = packets["evidence"]
+    if isinstance(evidence.dtype, pd.CategoricalDtype) and len(evidence.cat.categories) < 2:
+        return None
+    if evidence.nunique() < 2 or packets["time"].is_monotonic_increasing:
+        return None
+    return np.argsort(packets["time"].dt.tz_localize(None).to_numpy(), kind="stable")
+
+
+def plain(column: pd.Series) -> np.ndarray:
+    """Return the numbers of a masked column, 0 where they are missing; without a copy where the reader left 0 there."""
+    from nsm_nb.kernels.rows import any_under
+
+    array = column.array
+    if isinstance(array, pd.arrays.IntegerArray):
+        values, mask = array._data, array._mask
+        return np.where(mask, values.dtype.type(0), values) if any_under(values, mask) else values
+    return column.fillna(0).to_numpy()
+
+
+def missing(column: pd.Series) -> np.ndarray:
+    """Return a bool array, True where a column is missing; a masked column's own mask, not to be written to."""
+    array = column.array
+    return array._mask if isinstance(array, pd.arrays.IntegerArray) else column.isna().to_numpy()
+
+
+def keys_of(packets: pd.DataFrame) -> Packets:
+    """Return what packets are folded by, as arrays; what stands for ports of ICMP and of later fragments included."""
+    from nsm_nb.kernels.conversations import Packets
+
+    src, dst = packets["src_ip"], packets["dst_ip"]
+    if src.dtype != dst.dtype:
+        from nsm_nb.schema import addresses
+
+        src, dst = (pd.Series(each) for each in addresses(src, dst))
+    proto = packets["proto"].astype("category")
+    columns = {name: plain(packets[name]) for name in ("octets", "payload", "tcp_flags", "seq", "ack", "window")}
+    keys = Packets(
+        no_ip=missing(packets["octets"]),
+        src=src.cat.codes.to_numpy(np.int32),
+        dst=dst.cat.codes.to_numpy(np.int32),
+        sport=plain(packets["src_port"]).astype(np.uint16, copy=True),
+        dport=plain(packets["dst_port"]).astype(np.uint16, copy=True),
+        kind=_kinds(proto),
+        one_way=np.zeros(len(packets), bool),
+        time=packets["time"].dt.tz_localize(None).to_numpy().view(np.int64),
+        no_tcp=missing(packets["tcp_flags"]),
+        **columns,
+    )
+    rows = np.flatnonzero(~missing(packets["icmp_type"]))
+    if len(rows):
+        keys.sport[rows], keys.dport[rows], keys.one_way[rows] = icmp_ports(
+            proto.iloc[rows].reset_index(drop=True),
+            *(packets[name].iloc[rows].fillna(0).to_numpy(np.uint8) for name in ("icmp_type", "icmp_code")),
+        )
+    _follow_fragments(packets, keys)
+    return keys
+
+
+def _follow_fragments(packets: pd.DataFrame, keys: Packets) -> None:
+    """Give later fragments what stands for ports in the first fragment of their datagram (RFC 791 2.3)."""
+    rows = np.flatnonzero(~missing(packets["fragment"]))
+    if not len(rows):
+        return
+    parts = pd.DataFrame(
+        {
+            "src": keys.src[rows],
+            "dst": keys.dst[rows],
+            "kind": keys.kind[rows],
+            "id": packets["ip_id"].iloc[rows].fillna(0).to_numpy(np.uint32),
+            "row": rows.astype(float),
+        }
+    )
+    first = (packets["fragment"].iloc[rows] == 0).to_numpy(bool)
+    # the latest first fragment of the datagram; where the first one comes later than others, that one
+    source = parts["row"].where(first)
+    by = [parts["src"], parts["dst"], parts["kind"], parts["id"]]
+    source = source.groupby(by).ffill().fillna(source.groupby(by).bfill())
+    known = source.notna().to_numpy()
+    here, there = rows[known], source[known].to_numpy().astype(np.int64)
+    for each in (keys.sport, keys.dport, keys.one_way):
+        each[here] = each[there]
+
+
+def _kinds(proto: pd.Series) -> np.ndarray:
+    numbers = ip_protocol(pd.Series(proto.cat.categories)).astype(np.int16)
+    # names without a number of IP share what is left, which is enough for those that can stand above IP
+    others = np.minimum(256 + np.arange(len(numbers) + 1), 16_383).astype(np.int16)
+    others[:-1][numbers > 0] = numbers[numbers > 0]
+    return others.take(proto.cat.codes.to_numpy(), mode="wrap")  # code -1, for missing, takes the last
+
+
+def shared_address_dtype(packets: pd.DataFrame) -> pd.CategoricalDtype:
+    """Return the dtype that src_ip and dst_ip of PACKETS have in common, or get."""
+    from nsm_nb.schema import addresses
+
+    src, dst = packets["src_ip"], packets["dst_ip"]
+    return src.dtype if src.dtype == dst.dtype else addresses(src, dst)[0].dtype

@@ -1,0 +1,124 @@
+"""What a session is in: the state as Argus prints it, and in words how it ended."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["Icmp", "closings", "of_protocols", "states"]
+
+# ICMP messages as Argus names them in its state column (argus 3, ra(1)).
+_ICMP_STATES = {
+    ("icmp", 0): "ECR", ("icmp", 3): "UR", ("icmp", 4): "SRC", ("icmp", 5): "RED", ("icmp", 8): "ECO", ("icmp", 9): "RTA",
+    ("icmp", 10): "RTS", ("icmp", 11): "TXD", ("icmp", 12): "PAR", ("icmp", 13): "TST", ("icmp", 14): "TSR",
+    ("icmp", 15): "IRQ", ("icmp", 16): "IRR", ("icmp", 17): "MAS", ("icmp", 18): "MSR",
+    ("icmp6", 1): "UR", ("icmp6", 2): "PTB", ("icmp6", 3): "TXD", ("icmp6", 4): "PAR", ("icmp6", 128): "ECO",
+    ("icmp6", 129): "ECR", ("icmp6", 130): "MRQ", ("icmp6", 131): "MHR", ("icmp6", 132): "MHR", ("icmp6", 133): "NRS",
+    ("icmp6", 134): "NRA", ("icmp6", 135): "NNS", ("icmp6", 136): "NNA", ("icmp6", 137): "RED", ("icmp6", 143): "MHR",
+}  # fmt: skip
+_UNREACHABLE = {0: "URN", 1: "URH", 2: "URP", 3: "URP", 4: "URF", 5: "URS", 6: "URNU", 7: "URHU", 8: "URISO", 9: "URNPRO",
+                10: "URHPRO", 11: "URNTOS", 12: "URHTOS", 13: "URFIL", 14: "URPRE", 15: "URCUT"}  # fmt: skip
+_UNREACHABLE6 = {0: "URN", 1: "URFIL", 3: "URH", 4: "URP"}
+
+
+class Icmp(NamedTuple):
+    """The messages that began sessions: the rows of these, and type and code of each."""
+
+    rows: np.ndarray
+    kind: np.ndarray
+    code: np.ndarray
+
+
+def states(proto: pd.Series, bits: np.ndarray, one_side: np.ndarray, icmp: Icmp | None = None) -> pd.Categorical:
+    """Return the state as Argus 3 prints it: for TCP the first of RST FIN CON ACC REQ that holds.
+
+    Parameters
+    ----------
+    proto
+        Protocol names, categorical.
+    bits
+        What the kernel knows of each session.
+    one_side : bool array
+        True where only one side sent.
+    icmp
+        The messages that began sessions of ICMP.
+    """
+    from nsm_nb.kernels import conversations as kernel
+
+    names = ["CON", "INT", "RST", "FIN", "ACC", "REQ"]
+    of_tcp = _first_that_holds(
+        (kernel.RST_SRC | kernel.RST_DST, 2),
+        (kernel.FIN_SRC | kernel.FIN_DST, 3),
+        (kernel.ESTABLISHED, 0),
+        (kernel.SYN_ACK, 4),
+        (kernel.SYN, 5),
+        otherwise=0,
+    )
+    codes = np.where(of_protocols(proto, "tcp"), of_tcp[bits], one_side.astype(np.int16))
+    if icmp is not None and len(icmp.rows):
+        kind, code = icmp.kind.astype(int), icmp.code.astype(int)
+        asked = (proto.cat.codes.to_numpy()[icmp.rows].astype(int) + 1) << 16 | kind << 8 | code
+        each, which = np.unique(asked, return_inverse=True)
+        protos = [None, *proto.cat.categories]
+        told = [_icmp_state(protos[number >> 16], number >> 8 & 255, number & 255) for number in each.tolist()]
+        names += sorted(set(told) - set(names))
+        codes[icmp.rows] = np.array([names.index(state) for state in told])[which]
+    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str")).remove_unused_categories()
+
+
+def _icmp_state(proto: str | None, kind: int, code: int) -> str:
+    state = _ICMP_STATES.get((str(proto), kind), "INT")
+    if state == "UR":
+        state = (_UNREACHABLE if proto == "icmp" else _UNREACHABLE6).get(code, "UR")
+    return state
+
+
+def closings(proto: pd.Series, bits: np.ndarray, idle: np.ndarray) -> pd.Categorical:
+    """Return in words how each TCP session ended; other protocols have no end that could be seen.
+
+    Parameters
+    ----------
+    proto
+        Protocol names, categorical.
+    bits
+        What the kernel knows of each session.
+    idle : int64 array
+        Whole seconds from its last packet to the last of the evidence.
+    """
+    from nsm_nb.kernels import conversations as kernel
+
+    words = ["both", "refused by dst", "reset by src", "reset by dst", "src only", "dst only", "no answer", "open"]
+    ended = _first_that_holds(
+        (kernel.REFUSED, 1),
+        (kernel.RST_SRC, 2),
+        (kernel.RST_DST, 3),
+        (kernel.FIN_SRC, 4),
+        (kernel.FIN_DST, 5),
+        otherwise=7,
+    )
+    every = np.arange(len(ended))
+    ended[(every & kernel.FIN_SRC > 0) & (every & kernel.FIN_DST > 0)] = 0
+    ended[(ended == 7) & (every & (kernel.SYN | kernel.SYN_ACK | kernel.ESTABLISHED) == kernel.SYN)] = 6
+    choice = ended[bits].astype(np.int32)
+    tcp = of_protocols(proto, "tcp")
+    silent = tcp & (choice == 7) & (idle >= 60)
+    seconds = np.unique(idle[silent])
+    choice[silent] = len(words) + np.searchsorted(seconds, idle[silent])
+    words += [f"idle {each} s" for each in seconds]
+    return pd.Categorical.from_codes(np.where(tcp, choice, -1), categories=pd.Index(words, dtype="str"))
+
+
+def _first_that_holds(*answers: tuple[int, int], otherwise: int) -> np.ndarray:
+    """Return, for each combination of the kernel's bits, the number beside the first of `answers` that has a bit in common."""
+    every = np.arange(1 << 10)
+    return np.select([every & bit > 0 for bit, _ in answers], [number for _, number in answers], otherwise).astype(
+        np.int16
+    )
+
+
+def of_protocols(proto: pd.Series, *names: str, inside: bool = True) -> np.ndarray:
+    """Return a bool array, True where the protocol is one of the names; with `inside` False, where it is none of them."""
+    lookup = np.array([*(name in names for name in proto.cat.categories), False]) == inside
+    return lookup[proto.cat.codes.to_numpy()]
