@@ -18,8 +18,8 @@ SCHEMAS = {
     "PACKETS": "A frame of a capture: `nsm.read_packets(path)`, `case.packets`.",
     "SESSIONS": """A conversation, both directions: `nsm.sessions.assemble(packets)`, `nsm.read_sessions(path)`, `case.sessions`.
 A record of NetFlow is one direction: the columns that count what dst sent are missing.""",
-    "FLOWS": """What flow records tell besides: `nsm.read_sessions(path)` of NetFlow, flow-tools and nfcapd. A record is one direction;
-`nsm.sessions.pair(flows)` makes sessions of them.""",
+    "FLOWS": """What flow records tell besides: `nsm.read_sessions(path)` of NetFlow, flow-tools and nfcapd. A record is one
+direction; `nsm.sessions.pair(flows)` makes sessions of them.""",
     "ALERTS": "What a sensor told: `nsm.read_alerts(path)`, `case.alerts`.",
     "VERDICTS": """What an analyst judged: `case.verdicts`. Records are only ever added, and each holds the digest of the one
 before.""",
