@@ -50,6 +50,7 @@ FORMATS = {
     "netflow": "nsm_nb.formats.netflow",
     "pcap": "nsm_nb.formats.pcap",
     "flow-tools": "nsm_nb.formats.flow_tools",
+    "nfcapd": "nsm_nb.formats.nfcapd",
     "eve": "nsm_nb.formats.eve",
     "snort-fast": "nsm_nb.formats.snort_fast",
     "snort-full": "nsm_nb.formats.snort_full",

@@ -18,6 +18,9 @@ BUNDLED = {
     "snort2/alert.csv": ["snort-csv"],
     "snort2/snort.u2": ["unified2"],
     "flow-tools/ft-v05.2026-11-24.023915+0000": ["flow-tools"],
+    "nfcapd/fprobe-v5.nfcapd": ["nfcapd"],
+    "nfcapd/fprobe-v5.nfdump16.nfcapd": ["nfcapd"],
+    "nfcapd/softflowd-v9.nfcapd": ["nfcapd"],
 }
 
 
