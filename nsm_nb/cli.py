@@ -260,6 +260,25 @@ def parser() -> argparse.ArgumentParser:
                     case=False)  # fmt: skip
     judge.add_argument("case", help="the case")
     judge.add_argument("category", help="I ... VII, NA, ESC (needs a comment), NEW")
+    exporting = command("export-netflow", _export_netflow, "make NetFlow or IPFIX of captures, into a file or sent",
+                        "  nsm-nb export-netflow staged.pcap --to flows.pcap    # a capture of version 5 datagrams\n"
+                        "  nsm-nb export-netflow staged.pcap --to flows.bin --version 9    # the datagrams alone\n"
+                        "  nsm-nb export-netflow my-case --to 127.0.0.1:9995 --version 10 --biflow    # sends",
+                        case=False)  # fmt: skip
+    exporting.add_argument("case", nargs="+", metavar="CASE_OR_FILE", help="a case, captures, a pattern of them, or flows")
+    exporting.add_argument("--to", required=True, metavar="FILE_OR_ADDRESS", help="a file: a capture of the datagrams, or the "
+                           "datagrams alone where it ends in .bin; or ADDRESS:PORT, to send them there over UDP")  # fmt: skip
+    exporting.add_argument("--version", type=int, choices=(5, 9, 10), default=5, help="10 is IPFIX (default: 5)")
+    exporting.add_argument("--active", type=_seconds, default=60, help="a flow that goes on is told in pieces of 60s, 30m "
+                           "(default: 60s)")  # fmt: skip
+    exporting.add_argument("--idle", type=_seconds, default=15, help="a flow ends after a silence of 15s, 1h (default: 15s)")
+    exporting.add_argument("--biflow", action="store_true", help="both directions in one record (IPFIX; RFC 5103)")
+    exporting.add_argument("--rate", type=_count, default=20_000, help="send so many flows a second (default: 20000)")
+    exporting.add_argument(
+        "--recover", action="store_true", help="search captures behind damage; what is found is a guess"
+    )
+    exporting.set_defaults(writes=True, out=None)
+
     judge.add_argument("alert", nargs="*", help="the alerts' names")
     judge.add_argument(
         "-q", "--query", default="", help="instead of names: every alert that matches, such as 'sid 2100498'"
@@ -767,6 +786,36 @@ def _judge(chosen: argparse.Namespace) -> None:
 
 
 def _report(chosen: argparse.Namespace) -> None:
+def _export_netflow(chosen: argparse.Namespace) -> None:
+    from nsm_nb.sessions.exporting import destination, export
+
+    to = destination(chosen.to)
+    if isinstance(to, Path):
+        may_write(to, overwrite=chosen.overwrite)
+        chosen.out = to  # which is not to be what is read
+    else:
+        print(f"sending to {to[0]} port {to[1]} over UDP, {chosen.rate:,} flows a second at most", file=sys.stderr)
+    _, table = _counted(chosen.case, chosen)
+    found = export(
+        table, to, version=chosen.version, active=chosen.active, idle=chosen.idle, biflow=chosen.biflow, rate=chosen.rate,
+        progress=_Made() if sys.stderr.isatty() else None,
+    )  # fmt: skip
+    name = "IPFIX" if chosen.version == 10 else f"NetFlow version {chosen.version}"
+    print(f"{found.flows:,} flows of {found.octets:,} octets are in {found.datagrams:,} datagrams of {name}", file=sys.stderr)
+    for words, count in found.left.items():
+        print(f"  {count:,} {words}", file=sys.stderr)
+    if isinstance(to, Path):
+        print(printable(to))
+
+
+class _Made:
+    """One line on stderr: how many flows are done."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Rewrite the line; end it where all is done."""
+        print(f"\r\x1b[K{done:,} of {total:,} flows", end="\r\x1b[K" if done >= total else "", file=sys.stderr, flush=True)
+
+
     from nsm_nb import report
 
     case = _indexed(chosen)

@@ -25,7 +25,7 @@ __all__ = ["HEADER", "OPEN", "Folder"]
 
 OPEN = "tmp-"
 HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65_575, LINK_RAW)  # pcap with nanoseconds
-_NAME = re.compile(r"netflow\.(\d{4}-\d\d-\d\d\.\d{6}\+0000)(?:\.(\d{1,4}))?\.pcap")
+_NAME = re.compile(r"netflow\.(\d{4}-\d\d-\d\d\.\d{6}\+0000)(?:_(\d{4}))?\.pcap")  # names in order of time
 _PARTS = 8  # where the size is bounded, a file holds at most this part of it, so that the oldest can go
 _SECOND = 1_000_000_000
 Tell = Callable[[str], object]
@@ -129,7 +129,7 @@ class Folder:
         self._begun = max(at // self._every * self._every, min(self._started, at))
         stem = "netflow." + datetime.fromtimestamp(self._begun // _SECOND, UTC).strftime("%Y-%m-%d.%H%M%S+0000")
         for number in range(10_000):
-            name = f"{stem}.{number}.pcap" if number else f"{stem}.pcap"
+            name = f"{stem}_{number:04}.pcap" if number else f"{stem}.pcap"
             if (self.path / name).exists():
                 continue
             with contextlib.suppress(FileExistsError):
@@ -154,7 +154,7 @@ class Folder:
         assert found is not None
         open_name, number = self.path / (OPEN + name), int(found[2] or 0)
         while True:
-            target = self.path / (f"netflow.{found[1]}.{number}.pcap" if number else f"netflow.{found[1]}.pcap")
+            target = self.path / (f"netflow.{found[1]}_{number:04}.pcap" if number else f"netflow.{found[1]}.pcap")
             try:
                 os.link(open_name, target, follow_symlinks=False)
             except FileExistsError:

@@ -28,7 +28,7 @@ from nsm_nb.sessions.rotation import HEADER, Folder
 from nsm_nb.sessions.wrapping import wrapped
 from tests import writing
 
-NAME = re.compile(r"netflow\.\d{4}-\d\d-\d\d\.\d{6}\+0000(\.\d+)?\.pcap")
+NAME = re.compile(r"netflow\.\d{4}-\d\d-\d\d\.\d{6}\+0000(_\d{4})?\.pcap")
 A_DAY = 1_795_478_400 * 10**9  # 2026-11-24 00:00:00
 MINUTE = 60 * 10**9
 
@@ -373,15 +373,15 @@ def test_nothing_is_written_over(tmp_path):
     (tmp_path / "netflow.2026-11-24.000000+0000.pcap").write_text("evidence")
     folder = Folder(tmp_path)
     fill(folder, A_DAY)
-    (tmp_path / "netflow.2026-11-24.000000+0000.1.pcap").write_text("evidence too")  # came meanwhile
+    (tmp_path / "netflow.2026-11-24.000000+0000_0001.pcap").write_text("evidence too")  # came meanwhile
     folder.finish()
     fill(folder, A_DAY)
     folder.close()
 
     stem = "netflow.2026-11-24.000000+0000"
-    assert names(tmp_path) == [f"{stem}.1.pcap", f"{stem}.2.pcap", f"{stem}.3.pcap", f"{stem}.pcap"]
+    assert names(tmp_path) == [f"{stem}.pcap", f"{stem}_0001.pcap", f"{stem}_0002.pcap", f"{stem}_0003.pcap"]
     assert (tmp_path / f"{stem}.pcap").read_text() == "evidence"
-    assert (tmp_path / f"{stem}.1.pcap").read_text() == "evidence too"
+    assert (tmp_path / f"{stem}_0001.pcap").read_text() == "evidence too"
 
 
 def test_the_oldest_of_its_own_files_go_and_no_others(tmp_path):
