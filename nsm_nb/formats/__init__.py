@@ -62,6 +62,15 @@ FORMATS = {
     "zeek-notice": "nsm_nb.formats.zeek_notice",
     "zeek-weird": "nsm_nb.formats.zeek_weird",
     "sguil-csv": "nsm_nb.formats.sguil_csv",
+    "zeek-conn": "nsm_nb.formats.zeek_conn",
+    "nfdump-csv": "nsm_nb.formats.nfdump_csv",
+    "nfdump-line": "nsm_nb.formats.nfdump_line",
+    "flow-print": "nsm_nb.formats.flow_print",
+    "ra-csv": "nsm_nb.formats.ra_csv",
+    "ra-text": "nsm_nb.formats.ra_text",
+    "nfstream-csv": "nsm_nb.formats.nfstream_csv",
+    "cicflowmeter-csv": "nsm_nb.formats.cicflowmeter_csv",
+    "sancp-csv": "nsm_nb.formats.sancp_csv",
     "mapped-json": "nsm_nb.formats.mapped_json",
 }
 TABLES = ("packets", "sessions", "alerts")
@@ -230,12 +239,25 @@ def read_packet_set(paths: str | os.PathLike | Iterable[str | os.PathLike], *, r
     return _told(packet_sets.read_packet_set(paths, recover=recover))
 
 
-def read_sessions(path: str | os.PathLike, *, format: str | None = None, label: str | None = None) -> pd.DataFrame:
-    """Read session or flow records into a table of SESSIONS, one row a record; parameters and errors as `read_packets`.
+def read_sessions(
+    path: str | os.PathLike,
+    *,
+    format: str | None = None,
+    label: str | None = None,
+    near: pd.Timestamp | None = None,
+) -> pd.DataFrame:
+    """Read session or flow records into a table of SESSIONS, one row a record; errors as `read_packets`.
 
     A capture holds packets: `nsm_nb.sessions.assemble(read_packets(path))` makes sessions of them.
+
+    Parameters
+    ----------
+    path, format, label
+        As `read_packets`.
+    near
+        A time close to which they were, from which listings without a year or a date (of flow-print, of ra) take it.
     """
-    return _read(path, "sessions", format, label)
+    return _read(path, "sessions", format, label, near=near)
 
 
 def read_alerts(

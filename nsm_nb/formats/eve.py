@@ -17,7 +17,8 @@ from nsm_nb.errors import DamagedEvidence, UnknownFormat
 from nsm_nb.formats import columns
 from nsm_nb.formats.json_lines import Fields, event_at, read_events
 from nsm_nb.formats.lines import Fingerprint, Noted, Span
-from nsm_nb.schema import ALERTS, SESSIONS, Caveat, Schema
+from nsm_nb.formats.source import read_head
+from nsm_nb.schema import ALERTS, FLOWS, SESSIONS, Caveat, Schema
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
@@ -73,6 +74,17 @@ _FLOW = Fields(
         "icmp_type": "icmp_type",
     },
     times={"start": "flow.start", "end": "flow.end"},
+)
+_NETFLOW = Fields(
+    text=_COMMON | {"application": "app_proto", "vlan": "vlan", "src_flags": "tcp.tcp_flags"},
+    numbers=_PORTS
+    | {
+        "src_packets": "netflow.pkts",
+        "src_bytes": "netflow.bytes",
+        "icmp_type": "icmp_type",
+        "icmp_code": "icmp_code",
+    },
+    times={"start": "netflow.start", "end": "netflow.end"},
 )
 _ETHERNET = 14  # bytes of an Ethernet header, which Suricata's flow counters include
 _LEAST_IP = 20  # bytes of the smallest IP header
@@ -137,6 +149,8 @@ def alerts(
 def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str | None = None) -> pd.DataFrame:
     """Read the flows of an EVE log: one row of SESSIONS for each event of type ``flow``.
 
+    Where it has none, but events of type ``netflow``, which are one direction each, these become rows of FLOWS.
+
     Suricata's byte counters include the link layer: 14 bytes a packet, Ethernet's header, are taken off, and a caveat
     says so. Flows with a VLAN tag, and those of which this can't be true, have no octets. Payload and history are not
     in the log, so they are missing. Parameters and errors as `alerts`.
@@ -144,6 +158,14 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     label = os.fspath(path) if label is None else label
     with Fingerprint(path, digest) as fingerprint:
         rows, caveats = _read(path, label, _FLOW, "flow", SESSIONS)
+        pieces = None
+        if not rows.num_rows or b'"netflow"' in read_head(path):
+            pieces, told = _read(path, label, _NETFLOW, "netflow", SESSIONS)
+    if pieces is not None and pieces.num_rows:
+        if not rows.num_rows:
+            return _one_way(pieces, label, told, fingerprint.digits())
+        said = f"{pieces.num_rows:,} events of type netflow tell the flows' directions once more; they were not read"
+        caveats.append(Caveat(label, None, None, "netflow", f"{printable(label)}: {said}"))
     table = _common(rows, label)
     table |= {
         "session": columns.session_numbers(fingerprint.digits(), table["record"]),
@@ -170,6 +192,38 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
             )
         )  # fmt: skip
     return _conformed(SESSIONS, table, rows, label, caveats)
+
+
+def _one_way(rows: pa.Table, label: str, caveats: list[Caveat], digest: str) -> pd.DataFrame:
+    """Return events of type ``netflow`` as FLOWS."""
+    from nsm_nb.formats.icmp_messages import icmp_state
+
+    table = _common(rows, label)
+    start, end = (_times(rows, each, label, caveats) for each in ("start", "end"))
+    vlan = columns.mapped(rows["vlan"], _vlan).astype("UInt16")
+    packets = rows["src_packets"].to_numpy()
+    octets = rows["src_bytes"].to_numpy() - _ETHERNET * packets
+    octets[(octets < _LEAST_IP * packets) | pd.notna(vlan)] = np.nan
+    kinds, codes = (rows[each].to_numpy() for each in ("icmp_type", "icmp_code"))
+    names = np.array([*table["proto"].categories, ""], object)[table["proto"].codes]
+    states = np.full(rows.num_rows, None, object)
+    for row in np.flatnonzero((kinds >= 0) & (kinds < 256)).tolist():
+        states[row] = icmp_state(names[row], int(kinds[row]), int(np.nan_to_num(codes[row])))
+    flags = columns.numbers(
+        rows["src_flags"], lambda text: int(text, 16) if re.fullmatch("[0-9a-fA-F]{1,2}", text) else None
+    )
+    table |= {
+        "session": columns.session_numbers(digest, table["record"]),
+        "start": start, "end": end, "duration": (end - start).dt.total_seconds(), "vlan": vlan,
+        "application": columns.mapped(rows["application"], _application), "state": pd.Categorical(states),
+        "src_packets": columns.whole(packets), "src_octets": columns.whole(octets),
+        "src_flags": columns.whole(flags, most=255, dtype="UInt8"),
+        "direction_known": pd.arrays.BooleanArray(np.zeros(rows.num_rows, bool), np.zeros(rows.num_rows, bool)),
+    }  # fmt: skip
+    _told(rows, label, caveats)
+    said = f"octets are Suricata's link-layer bytes less {_ETHERNET} a packet (Ethernet's header)"
+    caveats.append(Caveat(label, None, None, "octets", f"{printable(label)}: {said}"))
+    return _conformed(FLOWS, table, rows, label, caveats)
 
 
 def detail(path: str | os.PathLike, record: int) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class _Header(NamedTuple):
             return self
         name, rest = found[1], line[found.end() :]
         if name == b"separator":
-            return self._replace(separator=_unescaped(rest.strip(b" ")) or b"\t")
+            return self._replace(separator=_unescaped(rest.strip(b" \t")) or b"\t")
         value = rest[len(self.separator) :] if rest.startswith(self.separator) else rest.lstrip(b" \t")
         if name == b"unset_field":
             return self._replace(unset=value)
@@ -66,7 +66,7 @@ class _Header(NamedTuple):
 def path_of(head: bytes) -> str:
     """Return the name of the log that the first bytes of a file with tabs say, such as ``notice``; empty where it is none."""
     lines = head.split(b"\n", 32)[:32]
-    if not any(line.startswith(b"#separator ") for line in lines):
+    if not any(line.startswith((b"#separator ", b"#separator\t")) for line in lines):
         return ""
     header = _Header()
     for line in lines:

@@ -1,0 +1,167 @@
+"""Columns are taken out of lines as a slow reading of each line takes them, whatever the lines hold."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsm_nb.errors import DamagedEvidence, UnreadableEvidence
+from nsm_nb.formats import tabular
+from nsm_nb.schema import caveats_of
+
+NAMES = ("name", "b", "c")
+HEADER = "name,b,c\n"
+
+
+def comma(**more):
+    return tabular.Layout("record", "^name,", lambda line: line.decode().split(","), **more)
+
+
+BLANKS = tabular.Layout("record", "^name ", lambda line: line.decode().split(), delimiter=b"")
+
+
+def read(place, text, layout=None):
+    place.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape"))
+    return tabular.read(place, "x", comma() if layout is None else layout, NAMES)
+
+
+def rows(found):
+    return [tuple(row[name] for name in NAMES) for row in found.fields.to_pylist()]
+
+
+def slow(text):
+    """Return number and values of each line that has three, quotes read as Python's csv does."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count('"') % 2:
+            values = line.split(",")
+        else:
+            values = next(csv.reader([line]), [])
+        if len(values) == 3 and not line.startswith("name,"):
+            yield number, tuple(each.encode() or None for each in values)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.lists(st.text("ab1. \t\\", max_size=3), min_size=1, max_size=5).map(",".join), max_size=20))
+def test_values_are_those_of_a_slow_reading(tmp_path_factory, lines):
+    text = HEADER + "".join(f"{line}\n" for line in lines)
+    place = tmp_path_factory.getbasetemp() / "slow.csv"
+    expected = list(slow(text))
+    try:
+        found = read(place, text)
+    except DamagedEvidence:
+        assert not expected
+        return
+    assert rows(found) == [values for _, values in expected]
+    assert found.record.tolist() == [number for number, _ in expected]
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", '"a,b"', '"say ""no"""', '""', "", "7"]), min_size=2, max_size=4), min_size=1
+    )
+)
+def test_quoted_values_are_those_of_a_slow_reading(tmp_path_factory, lines):
+    text = HEADER + "".join(",".join(line) + "\n" for line in lines)
+    expected = [values for _, values in slow(text)]
+    try:
+        found = read(tmp_path_factory.getbasetemp() / "quoted.csv", text)
+    except DamagedEvidence:
+        assert not expected
+        return
+    assert rows(found) == expected
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.lists(st.sampled_from(["a", "10.0.0.1", "x:y"]), max_size=5), max_size=20),
+    st.sampled_from([" ", "   ", "\t"]),
+)
+def test_blanks_are_counted_as_one(tmp_path_factory, lines, blank):
+    text = "name b c\n" + "".join(blank + blank.join(line) + " \n" for line in lines)
+    expected = [tuple(each.encode() for each in line) for line in lines if len(line) == 3]
+    try:
+        found = read(tmp_path_factory.getbasetemp() / "blank.txt", text, BLANKS)
+    except DamagedEvidence:
+        assert not expected
+        return
+    assert rows(found) == expected
+
+
+def test_a_line_with_another_number_of_values_is_told_by_its_number_and_the_rest_is_read(tmp_path):
+    found = read(tmp_path / "x.csv", HEADER + "1,2,3\n1,2\nnonsense\n\n4,5,6\n")
+    assert rows(found) == [(b"1", b"2", b"3"), (b"4", b"5", b"6")]
+    assert found.record.tolist() == [2, 6]
+    assert [(each.record, "2 values, not 3" in each.detail) for each in found.caveats] == [(3, True), (4, False)]
+
+
+def test_of_many_such_lines_twenty_are_told_and_all_are_counted(tmp_path):
+    found = read(tmp_path / "x.csv", HEADER + "1,2,3\n" + "1,2\n" * 100_000)
+    assert len(found.caveats) == 21
+    assert "100,000 in all" in found.caveats[-1].detail
+
+
+def test_other_columns_hold_from_where_they_are_named(tmp_path):
+    found = read(tmp_path / "x.csv", HEADER + "1,2,3\nname,c\n4,6\n" + HEADER + "7,8,9\n")
+    assert rows(found) == [(b"1", b"2", b"3"), (b"4", None, b"6"), (b"7", b"8", b"9")]
+
+
+@pytest.mark.parametrize("cut", range(1, 7))
+def test_a_torn_line_gives_what_is_certain_and_says_so(tmp_path, cut):
+    text = HEADER + "1,2,3\n44,55,66\n"
+    found = read(tmp_path / "x.csv", text[:-cut])
+    assert rows(found)[0] == (b"1", b"2", b"3")
+    assert rows(found)[1:] == ([(b"44", b"55", None)] if cut <= 3 else [])
+    (caveat,) = found.caveats
+    assert ("may be torn" if cut <= 3 else "breaks off") in caveat.detail
+    assert caveat.record == 3
+
+
+@pytest.mark.parametrize(
+    "value", [b"\0\0", b"\xff\xfe\xfd", b"\x1b[2J", b'"', b'a"b', b"\\", "\u202e".encode(), b"x" * 1_000_000]
+)
+def test_hostile_values_stay_as_they_are_and_hide_nothing(tmp_path, value):
+    found = read(tmp_path / "x.csv", HEADER.encode() + b"1,2,3\n" + value + b",5,6\n7,8,9\n")
+    assert rows(found) == [(b"1", b"2", b"3"), (value, b"5", b"6"), (b"7", b"8", b"9")]
+
+
+def test_a_line_of_a_hundred_megabytes_is_passed_over(tmp_path):
+    text = HEADER.encode() + b"1,2,3\n" + b"a," * 50_000_000 + b"\n4,5,6\n"
+    found = read(tmp_path / "x.csv", text)
+    assert rows(found) == [(b"1", b"2", b"3"), (b"4", b"5", b"6")]
+    assert "more than a line may have" in found.caveats[0].detail
+
+
+def test_line_ends_and_encodings_of_windows_change_nothing(tmp_path):
+    text = HEADER + "1,2,3\n4,5,6\n"
+    expected = rows(read(tmp_path / "x.csv", text))
+    assert rows(read(tmp_path / "crlf.csv", text.replace("\n", "\r\n"))) == expected
+    assert rows(read(tmp_path / "wide.csv", text.encode("utf-16"))) == expected
+    assert (
+        rows(
+            read(
+                tmp_path / "mark.csv",
+                b"\xef\xbb\xbf" + text.encode(),
+                comma()._replace(header=r"^(?:\xef\xbb\xbf)?name,"),
+            )
+        )
+        == expected
+    )
+
+
+def test_what_holds_no_record_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(DamagedEvidence, match="not one of its 2 lines is a record") as problem:
+        read(tmp_path / "x.csv", "no\nsense\n")
+    assert "before any header" in str(problem.value)
+    assert len(problem.value.table) == 0
+    with pytest.raises(UnreadableEvidence):
+        read(tmp_path / "empty.csv", "")
+    assert not caveats_of(problem.value.table)
+
+
+def test_a_lone_letter_behind_a_number_belongs_to_it(tmp_path):
+    found = read(tmp_path / "x.txt", "name b c\n1  20.4 M x\n1 2 3\nM M M\n20 M 3\n", BLANKS._replace(units=True))
+    assert rows(found) == [(b"1", b"20.4 M", b"x"), (b"1", b"2", b"3"), (b"M", b"M", b"M")]
