@@ -28,6 +28,7 @@ __all__ = ["main", "parser"]
 
 _FORMATS = ("text", "csv", "jsonl", "parquet")
 _TOLD = 10  # seconds between two lines of a collector's progress where stderr is no screen
+_STYLES = ("plain", "ra", "ra2", "flow-print", *(f"flow-print -f {each}" for each in (0, 1, 3, 5, 6)), "sguil")
 _EXPORTS = ("detail", "summary", "sanitised", "csv", "jsonl", "eml")
 
 
@@ -114,9 +115,16 @@ def parser() -> argparse.ArgumentParser:
     evidence = command("evidence", _evidence, "list the evidence of a case", "  nsm-nb evidence my-case -f csv")
     table(evidence, query="format pcap")
 
-    sessions = command("sessions", _sessions, "list the sessions of a case",
+    sessions = command("sessions", _sessions, "list the sessions of a case, a capture or a file of flows",
                        "  nsm-nb sessions my-case -q 'src net 10.0.0.0/8 and dst port 445'\n"
-                       "  nsm-nb sessions my-case -f csv -o sessions.csv")  # fmt: skip
+                       "  nsm-nb sessions my-case -f csv -o sessions.csv\n"
+                       "  nsm-nb sessions staged.pcap --style ra --link 14 | grep 10.0.0.7\n"
+                       "  nsm-nb sessions my-case --style 'flow-print -f 5'")  # fmt: skip
+    sessions.add_argument(
+        "--style", metavar="STYLE", choices=_STYLES, help="as other programs print them: " + ", ".join(_STYLES)
+    )
+    sessions.add_argument("--link", type=_count, default=0, metavar="BYTES", help="with --style ra: bytes of the link layer that "
+                          "are counted with each packet, 14 for Ethernet (default: 0, octets)")  # fmt: skip
     table(sessions, query="dst port 445 and octets > 1e6")
     alerts = command("alerts", _alerts, "list the alerts of a case with their categories",
                      "  nsm-nb alerts my-case -q 'priority <= 2'\n  nsm-nb alerts my-case --groups\n"
@@ -254,12 +262,6 @@ def parser() -> argparse.ArgumentParser:
     collect.add_argument("--exporter", action="append", default=[], metavar="ADDRESS",
                          help="keep what comes from this address alone; may be given again (default: from any)")  # fmt: skip
 
-    judge = command("judge", _judge, "write a verdict on alerts to the ledger",
-                    "  nsm-nb judge my-case I c536ee6a9d96:17 --comment 'root shell, see session 4657181179822775'\n"
-                    "  nsm-nb judge my-case NA -q 'sid 2200075 and category NEW' --comment 'offloaded checksums'",
-                    case=False)  # fmt: skip
-    judge.add_argument("case", help="the case")
-    judge.add_argument("category", help="I ... VII, NA, ESC (needs a comment), NEW")
     exporting = command("export-netflow", _export_netflow, "make NetFlow or IPFIX of captures, into a file or sent",
                         "  nsm-nb export-netflow staged.pcap --to flows.pcap    # a capture of version 5 datagrams\n"
                         "  nsm-nb export-netflow staged.pcap --to flows.bin --version 9    # the datagrams alone\n"
@@ -279,6 +281,12 @@ def parser() -> argparse.ArgumentParser:
     )
     exporting.set_defaults(writes=True, out=None)
 
+    judge = command("judge", _judge, "write a verdict on alerts to the ledger",
+                    "  nsm-nb judge my-case I c536ee6a9d96:17 --comment 'root shell, see session 4657181179822775'\n"
+                    "  nsm-nb judge my-case NA -q 'sid 2200075 and category NEW' --comment 'offloaded checksums'",
+                    case=False)  # fmt: skip
+    judge.add_argument("case", help="the case")
+    judge.add_argument("category", help="I ... VII, NA, ESC (needs a comment), NEW")
     judge.add_argument("alert", nargs="*", help="the alerts' names")
     judge.add_argument(
         "-q", "--query", default="", help="instead of names: every alert that matches, such as 'sid 2100498'"
@@ -382,14 +390,45 @@ def _evidence(chosen: argparse.Namespace) -> None:
 
 
 def _sessions(chosen: argparse.Namespace) -> None:
-    case = _indexed(chosen)
+    if chosen.style is not None and chosen.format != "text":
+        raise NsmError(f"--style is a layout of text: leave out --style, or --format {chosen.format}")
+    chosen.recover = False  # which a case's settings say
+    place = _given([chosen.case], chosen)
+    case = None if isinstance(place, list) else place
+    table = _sessions_in(place[0]) if isinstance(place, list) else place.sessions
+    if chosen.style is not None:
+        _listed(table, chosen)
+        return
     _write(
-        case.sessions,
+        table,
         chosen,
         ["session", "start", "duration", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "src_packets", "dst_packets",
          "src_octets", "dst_octets", "state", "closed", "application"],
         case=case,
     )  # fmt: skip
+
+
+def _sessions_in(path: Path) -> pd.DataFrame:
+    """Return the sessions of a file: its records, or those of a capture's packets."""
+    import nsm_nb as nsm
+
+    known = nsm.formats.recognised(path)
+    if known and hasattr(nsm.formats.reader(known[0]), "packets"):
+        return nsm.sessions.assemble(packets_in([path], recover=False))[0]
+    return nsm.read_sessions(path)
+
+
+def _listed(sessions: pd.DataFrame, chosen: argparse.Namespace) -> None:
+    """Write sessions in the layout of another program."""
+    from nsm_nb.query import query
+    from nsm_nb.sessions.listings import lines
+
+    told = lines(query(sessions, chosen.query), chosen.style, link=chosen.link)
+    if chosen.out is not None:
+        _deliver_parts(chosen.out, (f"{each}\n".encode() for each in told))
+        return
+    for each in told:
+        sys.stdout.write(f"{each}\n")
 
 
 def _alerts(chosen: argparse.Namespace) -> None:
@@ -749,6 +788,36 @@ def _collect(chosen: argparse.Namespace) -> int:
     return 1 if found.unkept else 0
 
 
+def _export_netflow(chosen: argparse.Namespace) -> None:
+    from nsm_nb.sessions.exporting import destination, export
+
+    to = destination(chosen.to)
+    if isinstance(to, Path):
+        may_write(to, overwrite=chosen.overwrite)
+        chosen.out = to  # which is not to be what is read
+    else:
+        print(f"sending to {to[0]} port {to[1]} over UDP, {chosen.rate:,} flows a second at most", file=sys.stderr)
+    _, table = _counted(chosen.case, chosen)
+    found = export(
+        table, to, version=chosen.version, active=chosen.active, idle=chosen.idle, biflow=chosen.biflow, rate=chosen.rate,
+        progress=_Made() if sys.stderr.isatty() else None,
+    )  # fmt: skip
+    name = "IPFIX" if chosen.version == 10 else f"NetFlow version {chosen.version}"
+    print(f"{found.flows:,} flows of {found.octets:,} octets are in {found.datagrams:,} datagrams of {name}", file=sys.stderr)
+    for words, count in found.left.items():
+        print(f"  {count:,} {words}", file=sys.stderr)
+    if isinstance(to, Path):
+        print(printable(to))
+
+
+class _Made:
+    """One line on stderr: how many flows are done."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Rewrite the line; end it where all is done."""
+        print(f"\r\x1b[K{done:,} of {total:,} flows", end="\r\x1b[K" if done >= total else "", file=sys.stderr, flush=True)
+
+
 def _port(text: str) -> int:
     number = _amount(text, {"": 1}, "a port from 1 to 65535")
     if number > 65_535:
@@ -786,36 +855,6 @@ def _judge(chosen: argparse.Namespace) -> None:
 
 
 def _report(chosen: argparse.Namespace) -> None:
-def _export_netflow(chosen: argparse.Namespace) -> None:
-    from nsm_nb.sessions.exporting import destination, export
-
-    to = destination(chosen.to)
-    if isinstance(to, Path):
-        may_write(to, overwrite=chosen.overwrite)
-        chosen.out = to  # which is not to be what is read
-    else:
-        print(f"sending to {to[0]} port {to[1]} over UDP, {chosen.rate:,} flows a second at most", file=sys.stderr)
-    _, table = _counted(chosen.case, chosen)
-    found = export(
-        table, to, version=chosen.version, active=chosen.active, idle=chosen.idle, biflow=chosen.biflow, rate=chosen.rate,
-        progress=_Made() if sys.stderr.isatty() else None,
-    )  # fmt: skip
-    name = "IPFIX" if chosen.version == 10 else f"NetFlow version {chosen.version}"
-    print(f"{found.flows:,} flows of {found.octets:,} octets are in {found.datagrams:,} datagrams of {name}", file=sys.stderr)
-    for words, count in found.left.items():
-        print(f"  {count:,} {words}", file=sys.stderr)
-    if isinstance(to, Path):
-        print(printable(to))
-
-
-class _Made:
-    """One line on stderr: how many flows are done."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Rewrite the line; end it where all is done."""
-        print(f"\r\x1b[K{done:,} of {total:,} flows", end="\r\x1b[K" if done >= total else "", file=sys.stderr, flush=True)
-
-
     from nsm_nb import report
 
     case = _indexed(chosen)

@@ -1,9 +1,11 @@
 """Sessions: conversations of both directions, assembled from packets or read from flow records."""
 
 from nsm_nb.sessions.assembly import assemble
+from nsm_nb.sessions.exporting import export
 from nsm_nb.sessions.idle import IDLE
 from nsm_nb.sessions.labels import label, labels
+from nsm_nb.sessions.listings import text
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.queries import query
 
-__all__ = ["IDLE", "assemble", "label", "labels", "port_names", "query"]
+__all__ = ["IDLE", "assemble", "export", "label", "labels", "port_names", "query", "text"]
