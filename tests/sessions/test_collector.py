@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -505,3 +506,39 @@ def test_twenty_thousand_flows_a_second_are_kept_for_two_seconds(tmp_path):
     found = replayed(tmp_path, flows=20_000, seconds=2, version=5)
 
     assert (found.sent, found.kept, found.lost, found.dropped) == (40_020, 40_020, 0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [5, 9, 10])
+def test_what_softflowd_sends_is_kept_as_nfcapd_keeps_it(tmp_path, evidence, version):
+    program = shutil.which("softflowd")
+    if program is None:
+        pytest.skip("softflowd is not installed; it is the source of this test")
+    from tests.sessions.test_exporting import as_nfdump_reads, nfcapd
+
+    capture = evidence / "staged.pcap"
+    words = [
+        program,
+        "-r",
+        str(capture),
+        "-a",
+        "-d",
+        "-v",
+        str(version),
+        *(["-A", "milli"] if version == 10 else []),
+        "-n",
+    ]
+    with collecting(tmp_path / "ours") as (_, found, told):
+        to = re.search(r"listening on (\S+),", told[0])[1]
+        subprocess.run([*words, to], check=True, capture_output=True, timeout=20)
+    with nfcapd(tmp_path / "theirs") as port:
+        subprocess.run([*words, f"127.0.0.1:{port}"], check=True, capture_output=True, timeout=20)
+
+    theirs = as_nfdump_reads(tmp_path / "theirs")
+    totals = found[0].exporters.totals()
+    assert (totals.lost, totals.unknown, found[0].exporters.refused, found[0].dropped) == (0, 0, 0, 0)
+    assert totals.flows == len(theirs) > 2000
+    (path,) = (tmp_path / "ours").iterdir()
+    table = nsm.read_sessions(path)
+    assert len(table) == len(theirs)
+    assert int(table["src_octets"].sum()) == theirs["h"].map(lambda each: int(each.replace(" ", ""))).sum()
