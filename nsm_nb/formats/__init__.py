@@ -51,6 +51,7 @@ FORMATS = {
     "pcap": "nsm_nb.formats.pcap",
     "flow-tools": "nsm_nb.formats.flow_tools",
     "nfcapd": "nsm_nb.formats.nfcapd",
+    "argus": "nsm_nb.formats.argus",
     "eve": "nsm_nb.formats.eve",
     "snort-fast": "nsm_nb.formats.snort_fast",
     "snort-full": "nsm_nb.formats.snort_full",

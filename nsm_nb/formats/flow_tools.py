@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ from nsm_nb.formats.flow_tools_records import (
     record_dtype,
 )  # fmt: skip
 from nsm_nb.formats.lines import Fingerprint, whole_text
-from nsm_nb.formats.source import Source, unpacking_limit
+from nsm_nb.formats.source import Source
 from nsm_nb.schema import Caveat, with_caveats
 from nsm_nb.text import printable
 
@@ -43,6 +44,8 @@ EXTENSIONS = (".ft", ".flow", ".flows")
 _PIECE = 1 << 16  # bytes handed to zlib at a time
 _OUT = 1 << 20  # bytes that it may give back at a time
 _MILLISECOND = 1_000_000  # nanoseconds
+_LEAST_LIMIT = 1 << 26  # bytes that any file may unpack to: a million records
+_RATIO = 100  # how many times its size a larger file may
 
 
 def recognises(head: bytes) -> bool:
@@ -67,7 +70,7 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
         name, size = named(header)
         if dtype is not None:
             size = dtype.itemsize
-        data, count = _records(source, header, size, told, unpacking_limit(path), keep=dtype is not None)
+        data, count = _records(source, header, size, told, _limit(path), keep=dtype is not None)
         if dtype is None:
             told.say("format", f"its {count:,} records of {name} are no flows of two addresses; they were not read")
             dtype = record_dtype(header._replace(stream=3, version=5))
@@ -75,6 +78,10 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
         told.header(count)
         table = _table(records, header, label, fingerprint)
     return with_caveats(table, told.caveats)
+
+
+def _limit(path: str | os.PathLike) -> int:
+    return max(_LEAST_LIMIT, _RATIO * Path(path).stat().st_size)
 
 
 class _Told:

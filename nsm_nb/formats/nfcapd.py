@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from nsm_nb.formats.flow_columns import NOT_A_TIME, Addresses, flow_table, maske
 from nsm_nb.formats.lines import Fingerprint
 from nsm_nb.formats.nfcapd_blocks import LARGEST, MAGIC, Block, Head, blocks, read_head_of
 from nsm_nb.formats.nfcapd_sources import Sources
-from nsm_nb.formats.source import BUFFER, Source, unpacking_limit
+from nsm_nb.formats.source import BUFFER, Source
 from nsm_nb.kernels.nfcapd import Rows, maps, rows_for, walk_for, walk_records
 from nsm_nb.schema import Caveat, with_caveats
 from nsm_nb.text import printable
@@ -35,6 +36,8 @@ _MOST_META = 4096  # records about exporters that are read in a block
 _MOST_TOLD = 20  # blocks that are told one by one
 _LATEST = np.iinfo(np.int64).max // 1_000_000  # ms: later times do not fit nanoseconds
 _SAMPLED = 2
+_LEAST_LIMIT = 1 << 26  # bytes that any file may unpack to: a million records
+_RATIO = 100  # how many times its size a larger file may
 # record types of nfdump that hold no flow and nothing that is needed; those of 1.6 first
 _PASSED = {0, 2, 3, 4, 6, 12, 13, 14}
 _BLOCKS = {1: {2}, 2: {2, 3}}  # kinds of blocks that hold records, of each layout
@@ -59,7 +62,7 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     with Fingerprint(path, digest) as fingerprint, Source(path, max(BUFFER, LARGEST + 64)) as source:
         head = read_head_of(source, label)
         found = _Found(label, head)
-        for block in blocks(source, head, unpacking_limit(path)):
+        for block in blocks(source, head, max(_LEAST_LIMIT, _RATIO * Path(path).stat().st_size)):
             found.take(block)
         rows = found.rows()
         sources = found.sources

@@ -221,7 +221,7 @@ def test_a_cut_header_and_an_unknown_stream_are_refused_with_a_sentence(tmp_path
 
 
 def test_a_decompression_bomb_is_left(tmp_path, monkeypatch):
-    monkeypatch.setattr("nsm_nb.formats.source._BOMB_SIZE", 1 << 20)
+    monkeypatch.setattr(flow_tools, "_LEAST_LIMIT", 1 << 20)
     table = read(tmp_path, header(flags=3) + zlib.compress(bytes(40 << 20), 9))
 
     assert kinds(table) == ["bomb"]

@@ -21,6 +21,7 @@ BUNDLED = {
     "nfcapd/fprobe-v5.nfcapd": ["nfcapd"],
     "nfcapd/fprobe-v5.nfdump16.nfcapd": ["nfcapd"],
     "nfcapd/softflowd-v9.nfcapd": ["nfcapd"],
+    "argus/argus5.argus": ["argus"],
 }
 
 
