@@ -5,7 +5,8 @@ from nsm_nb.sessions.exporting import export
 from nsm_nb.sessions.idle import IDLE
 from nsm_nb.sessions.labels import label, labels
 from nsm_nb.sessions.listings import text
+from nsm_nb.sessions.pairing import pair
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.queries import query
 
-__all__ = ["IDLE", "assemble", "export", "label", "labels", "port_names", "query", "text"]
+__all__ = ["IDLE", "assemble", "export", "label", "labels", "pair", "port_names", "query", "text"]

@@ -1,0 +1,375 @@
+"""Pairing flow records: those of one conversation, both directions and all pieces, found in one pass over small heaps.
+
+Records are thrown into heaps by a hash of their endpoints, so that what is looked up stays in the processor's cache; in a
+heap they are sorted by endpoints and time, and then walked.
+
+Source: RFC 9293 3.3-3.5 (what closes a TCP connection); the rules are those of `sessions.pair`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from nsm_nb.kernels.arrays import read_only
+
+__all__ = ["NOT_A_TIME", "Conversed", "Records", "paired", "summed"]
+
+NOT_A_TIME = np.iinfo(np.int64).min
+TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 3.1
+_TCP, _UDP, _SCTP, _UDPLITE = 6, 17, 132, 136
+_ODD = tuple(np.uint64(secrets.randbits(64) | 1) for _ in range(2))  # see kernels/conversations.py
+_HEAP = 64  # records a heap, about
+_A, _B, _START, _END, _ROW, _FLAGS, _SIDE, _KIND = range(8)
+
+
+class Records(NamedTuple):
+    """Flow records of one direction, one row each.
+
+    Attributes
+    ----------
+    src, dst : int32 arrays
+        Numbers of the addresses, -1 where there is none: such a record stays alone.
+    sport, dport : uint16 arrays
+        Ports, or what stands for them: 1 and 2 for an ICMP request, 2 and 1 for its answer.
+    kind : int16 array
+        IP protocol; from 256 on for others.
+    group : int32 array
+        Records of different groups are never of one conversation; below 2**30.
+    one_way : bool array
+        True where the other direction is another conversation.
+    start, end : int64 arrays
+        Nanoseconds, `NOT_A_TIME` where not told.
+    flags : int16 array
+        TCP flags of all packets together, -1 where they are not told.
+    """
+
+    src: np.ndarray
+    dst: np.ndarray
+    sport: np.ndarray
+    dport: np.ndarray
+    kind: np.ndarray
+    group: np.ndarray
+    one_way: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    flags: np.ndarray
+
+
+class Conversed(NamedTuple):
+    """What records were paired into, in the order in which their first records stand.
+
+    Attributes
+    ----------
+    conversation : int32 array
+        Of each record.
+    from_src : bool array
+        True where the record tells what src of its conversation sent.
+    first : int64 array
+        The row of the first record of each conversation.
+    pieces : int64 array
+        How many records.
+    start, end : int64 arrays
+        Nanoseconds.
+    known : bool array
+        True where the opening was seen.
+    sides : uint8 array
+        1 where src was seen, 2 where dst was, 3 for both.
+    src_flags, dst_flags : int16 arrays
+        TCP flags of each side, -1 where any of its records told none, or it was not seen.
+    """
+
+    conversation: np.ndarray
+    from_src: np.ndarray
+    first: np.ndarray
+    pieces: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    known: np.ndarray
+    sides: np.ndarray
+    src_flags: np.ndarray
+    dst_flags: np.ndarray
+
+
+def paired(records: Records, order: np.ndarray, idle: np.ndarray) -> Conversed:
+    """Pair records.
+
+    Parameters
+    ----------
+    records
+        Their columns.
+    order : int64 array
+        What decides between records of equal times, such as their numbers in the evidence.
+    idle : int64 array
+        Nanoseconds of silence that end a conversation, by `kind`; the last one holds for kinds beyond.
+    """
+    records = Records(*map(read_only, records))
+    count = len(records.start)
+    heaps = 1 << max(0, (count // _HEAP).bit_length())
+    book, bounds = _heaped(records, heaps, _ODD)
+    first, side_bits = np.full(count, -1, np.int64), np.zeros(count, np.uint8)
+    room = np.empty((count, 4), np.int64), np.empty((count, 2), np.int16), np.empty(count, np.bool_)
+    found = _walked(
+        book, bounds, read_only(order), read_only(idle), records.sport, records.dport, first, side_bits, *room
+    )
+    return Conversed(*_numbered(first, side_bits, found, *room))
+
+
+@njit(inline="always")
+def _key(records, r):
+    src, dst = np.int64(records.src[r]), np.int64(records.dst[r])
+    a, b = (src << 16) | np.int64(records.sport[r]), (dst << 16) | np.int64(records.dport[r])
+    side = np.int64(0)
+    if not records.one_way[r] and a > b:
+        a, b, side = b, a, np.int64(1)
+    group = np.int64(records.group[r])
+    return a | (group & 0x7FFF) << 48, b | (group >> 15) << 48, side
+
+
+@njit(inline="always")
+def _mixed(a, b, odd):
+    mixed = np.uint64(a) * odd[0]
+    mixed = (mixed ^ (mixed >> np.uint64(32)) ^ np.uint64(b)) * odd[1]
+    return mixed ^ (mixed >> np.uint64(29))
+
+
+@njit(cache=True, nogil=True)
+def _heaped(records, heaps, odd):
+    """Return the records as rows of eight words, heap by heap, and where each heap begins."""
+    count = len(records.start)
+    mask = np.uint64(heaps - 1)
+    heap = np.empty(count, np.int32)
+    bounds = np.zeros(heaps + 1, np.int64)
+    for row in range(count):
+        r = np.uintp(row)
+        a, b, _ = _key(records, r)
+        place = (_mixed(a, b, odd) >> np.uint64(20)) & mask
+        heap[r] = np.int32(place)
+        bounds[place + np.uint64(1)] += 1
+    for place in range(heaps):
+        bounds[place + 1] += bounds[place]
+    at = bounds[:-1].copy()
+    book = np.empty((count, 8), np.int64)
+    for row in range(count):
+        r = np.uintp(row)
+        a, b, side = _key(records, r)
+        place = np.uintp(at[np.uintp(heap[r])])
+        at[np.uintp(heap[r])] += 1
+        book[place, _A] = a
+        book[place, _B] = b
+        book[place, _START] = records.start[r]
+        book[place, _END] = records.end[r]
+        book[place, _ROW] = row
+        book[place, _FLAGS] = records.flags[r]
+        book[place, _SIDE] = side
+        # without an address nothing is known to belong together
+        book[place, _KIND] = records.kind[r] if records.src[r] >= 0 and records.dst[r] >= 0 else -1
+    return book, bounds
+
+
+@njit(inline="always")
+def _before(book, p, q, order):
+    # endpoints, then time, then what the evidence says came first
+    for word in range(4):
+        one, other = book[np.uintp(p), np.uintp(word)], book[np.uintp(q), np.uintp(word)]
+        if one != other:
+            return one < other
+    first, second = book[np.uintp(p), _ROW], book[np.uintp(q), _ROW]
+    one, other = order[np.uintp(first)], order[np.uintp(second)]
+    return one < other if one != other else first < second
+
+
+@njit(cache=True, nogil=True)
+def _sorted(book, begin, end, order, places, room):
+    """Sort the places of a heap, by merging from below: no order of the records makes it slow."""
+    count = end - begin
+    for step in range(count):
+        places[step] = begin + step
+    for low in range(0, count, 16):
+        for step in range(low + 1, min(low + 16, count)):
+            each, at = places[step], step
+            while at > low and _before(book, each, places[at - 1], order):
+                places[at] = places[at - 1]
+                at -= 1
+            places[at] = each
+    width = 16
+    while width < count:
+        for low in range(0, count, 2 * width):
+            middle, high = min(low + width, count), min(low + 2 * width, count)
+            left, right = low, middle
+            for at in range(low, high):
+                if left < middle and (right >= high or not _before(book, places[right], places[left], order)):
+                    room[at] = places[left]
+                    left += 1
+                else:
+                    room[at] = places[right]
+                    right += 1
+        for at in range(count):
+            places[at] = room[at]
+        width *= 2
+
+
+@njit(cache=True, nogil=True)
+def _walked(book, bounds, order, idle, sport, dport, first, side_bits, spans, flags, known):
+    """Walk the heaps: `first` and `side_bits` are filled for each record, the rest for each conversation; return their count."""
+    largest = np.int64(0)
+    for heap in range(len(bounds) - 1):
+        largest = max(largest, bounds[heap + 1] - bounds[heap])
+    places, room = np.empty(largest, np.int64), np.empty(largest, np.int64)
+    began, ended = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    told, seen = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    count = np.int64(0)
+    for heap in range(len(bounds) - 1):
+        size = bounds[heap + 1] - bounds[heap]
+        _sorted(book, bounds[heap], bounds[heap + 1], order, places, room)
+        opened, start, end = np.int64(0), np.int64(NOT_A_TIME), np.int64(NOT_A_TIME)
+        for step in range(size):
+            p = np.uintp(places[step])
+            side, flag, kind = np.uintp(book[p, _SIDE]), book[p, _FLAGS], book[p, _KIND]
+            since, until = book[p, _START], book[p, _END]
+            fresh = step == 0 or kind < 0
+            if not fresh:
+                q = np.uintp(places[step - 1])
+                fresh = book[p, _A] != book[q, _A] or book[p, _B] != book[q, _B]
+            if not fresh and since != NOT_A_TIME and end != NOT_A_TIME and since > end:
+                silent = np.uint64(since - end) > np.uint64(idle[np.uintp(min(kind, len(idle) - 1))])
+                fresh = silent or (kind == _TCP and flag > 0 and flag & TH_SYN and _over(told))
+            if not fresh and kind == _TCP and flag > 0 and flag & TH_SYN and seen[side] and told[side] > 0:
+                # a SYN stands at the begin of a conversation only; a lone one may have been sent again
+                mine = told[side]
+                fresh = mine & TH_SYN and mine & (TH_ACK | TH_FIN | TH_RST) and since > ended[side]
+            if fresh:
+                if step:
+                    _close(book, places, opened, step, seen, told, began, start, end, sport, dport,
+                           first, side_bits, spans, flags, known, count)  # fmt: skip
+                    count += 1
+                opened, start, end = np.int64(step), since, until
+                for each in range(2):
+                    seen[each] = 0
+                    told[each] = 0
+            if until != NOT_A_TIME and (end == NOT_A_TIME or until > end):
+                end = until
+            if start == NOT_A_TIME:
+                start = since
+            if not seen[side]:
+                began[side], ended[side], told[side] = since, until, flag
+            else:
+                ended[side] = max(ended[side], until)
+                told[side] = told[side] | flag if flag >= 0 and told[side] >= 0 else -1
+            seen[side] += 1
+        if size:
+            _close(book, places, opened, size, seen, told, began, start, end, sport, dport,
+                   first, side_bits, spans, flags, known, count)  # fmt: skip
+            count += 1
+    return count
+
+
+@njit(inline="always")
+def _over(told):
+    both = told[0] > 0 and told[1] > 0 and told[0] & TH_FIN and told[1] & TH_FIN
+    return both or (told[0] > 0 and told[0] & TH_RST) or (told[1] > 0 and told[1] & TH_RST)
+
+
+@njit(inline="always")
+def _opener(kind, seen, told, began, sport, dport, side):
+    """Return who opened, 0 or 1, and whether that is known; the ports are those of a record that `side` sent."""
+    if not seen[0] or not seen[1]:
+        lone = 0 if seen[0] else 1
+        flag = told[lone]
+        if kind == _TCP:
+            return lone, flag > 0 and flag & TH_SYN > 0 and not flag & TH_ACK
+        return lone, (kind == 1 or kind == 58) and sport <= 1
+    if kind == 1 or kind == 58:
+        return (side if sport <= 1 else 1 - side), True
+    earlier = 0 if began[0] <= began[1] else 1
+    tie = began[0] == began[1]
+    # the lower port is the service; of equal ones, who spoke first asked
+    asked = earlier if sport == dport else (1 - side if sport < dport else side)
+    if kind == _TCP:
+        one, other = max(told[0], 0), max(told[1], 0)
+        lone_one, lone_other = (one & (TH_SYN | TH_ACK)) == TH_SYN, (other & (TH_SYN | TH_ACK)) == TH_SYN
+        if lone_one != lone_other:
+            return (0 if lone_one else 1), True
+        if one & TH_SYN and other & TH_SYN and not tie:
+            return earlier, True
+        if one & TH_SYN and not other & TH_SYN and other & TH_RST:
+            return 0, True
+        if other & TH_SYN and not one & TH_SYN and one & TH_RST:
+            return 1, True
+        return asked, False
+    if tie:
+        return asked, False
+    if kind in (_UDP, _SCTP, _UDPLITE):
+        mine, theirs = (sport, dport) if earlier == side else (dport, sport)
+        if mine < 1024 <= theirs:
+            return 1 - earlier, False
+    return earlier, True
+
+
+@njit(inline="always")
+def _close(book, places, opened, until, seen, told, began, start, end, sport, dport,
+           first, side_bits, spans, flags, known, count):  # fmt: skip
+    """Write down a conversation; `first` of its records becomes the row of the first, `side_bits` 1 for those of src."""
+    p = np.uintp(places[opened])
+    row, kind, side = book[p, _ROW], book[p, _KIND], book[p, _SIDE]
+    src, sure = _opener(kind, seen, told, began, np.int64(sport[row]), np.int64(dport[row]), side)
+    for step in range(opened, until):
+        q = np.uintp(places[step])
+        mine = np.uintp(book[q, _ROW])
+        first[mine] = count
+        side_bits[mine] = 1 if book[q, _SIDE] == src else 0
+    c = np.uintp(count)
+    spans[c, 0], spans[c, 1], spans[c, 2], spans[c, 3] = start, end, row, until - opened
+    flags[c, 0] = told[src] if seen[src] else -1
+    flags[c, 1] = told[1 - src] if seen[1 - src] else -1
+    known[c] = sure
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _numbered(found, side_bits, count, spans, flags, known):
+    """Return the columns of `Conversed`: conversations stand in the order of the rows of their first records."""
+    rows = len(found)
+    heads = np.zeros(rows + 1, np.int32)
+    for each in range(count):
+        heads[spans[each, 2] + 1] = 1
+    for row in range(rows):
+        heads[row + 1] += heads[row]
+    conversation, from_src = np.empty(rows, np.int32), np.empty(rows, np.bool_)
+    first, pieces = np.empty(count, np.int64), np.empty(count, np.int64)
+    start, end = np.empty(count, np.int64), np.empty(count, np.int64)
+    sure, sides = np.empty(count, np.bool_), np.zeros(count, np.uint8)
+    src_flags, dst_flags = np.empty(count, np.int16), np.empty(count, np.int16)
+    for each in range(count):
+        c = np.uintp(heads[np.uintp(spans[each, 2])])
+        start[c], end[c], first[c], pieces[c] = spans[each, 0], spans[each, 1], spans[each, 2], spans[each, 3]
+        src_flags[c], dst_flags[c], sure[c] = flags[each, 0], flags[each, 1], known[each]
+    for row in range(rows):
+        r = np.uintp(row)
+        c = heads[np.uintp(spans[np.uintp(found[r]), 2])]
+        conversation[r] = c
+        from_src[r] = side_bits[r] > 0
+        sides[np.uintp(c)] |= np.uint8(1) if side_bits[r] else np.uint8(2)
+    return conversation, from_src, first, pieces, start, end, sure, sides, src_flags, dst_flags
+
+
+@njit(cache=True, nogil=True)
+def summed(conversation, from_src, values, absent, count):
+    """Return what `values` add up to on each side, int64 (2, count), and a bool array, True where any was absent or none was."""
+    total = np.zeros((2, count), np.int64)
+    bad = np.zeros((2, count), np.uint8)  # 1: a record was seen, 2: one of them tells nothing
+    for row in range(len(values)):
+        r = np.uintp(row)
+        side, c = np.uintp(0 if from_src[r] else 1), np.uintp(conversation[r])
+        bad[side, c] |= np.uint8(3) if absent[r] else np.uint8(1)
+        total[side, c] += 0 if absent[r] else values[r]
+    missing = np.empty((2, count), np.bool_)
+    for side in range(2):
+        for c in range(count):
+            missing[side, c] = bad[side, c] != 1
+            if missing[side, c]:
+                total[side, c] = 0
+    return total, missing
