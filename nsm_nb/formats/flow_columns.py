@@ -82,7 +82,7 @@ def flow_table(
     src_port, dst_port
         As the record tells them: of protocols without ports they do not get into the table.
     icmp
-        Type * 256 + code of ICMP; where not given it is taken from `dst_port`.
+        Type * 256 + code of ICMP; where not given it is taken from `dst_port`, or, where there is a `src_port`, from both.
     src_packets, src_octets, dst_packets, dst_octets, src_flags, dst_flags, vlan, sampling
         As in FLOWS.
     received
@@ -115,7 +115,7 @@ def flow_table(
         "src_port": _ports(src_port, portless),
         "dst_ip": dst_ip,
         "dst_port": _ports(dst_port, portless),
-        "state": _icmp_states(names, dst_port if icmp is None else icmp),
+        "state": _icmp_states(names, _icmp_numbers(src_port, dst_port) if icmp is None else icmp),
         "direction_known": pd.arrays.BooleanArray(known, np.zeros(count, bool)),
         "evidence": columns.same(label, count),
         "record": masked(number, dtype=np.int64),
@@ -218,6 +218,15 @@ def _portless(proto: np.ndarray | pd.Categorical, names: pd.Categorical) -> np.n
 
 def _ports(values: Numbers | None, portless: np.ndarray) -> pd.arrays.IntegerArray | None:
     return None if values is None else masked(values, portless, dtype=np.uint16)
+
+
+def _icmp_numbers(src_port: Numbers | None, dst_port: Numbers | None) -> Numbers | None:
+    """Return type and code: fprobe puts the type into the source port and the code into the other (measured); others none."""
+    if src_port is None or dst_port is None:
+        return dst_port
+    kind, told = masked(src_port, dtype=np.int64), masked(dst_port, dtype=np.int64)
+    apart = (kind._data > 0) & (kind._data < 256) & (told._data < 256)
+    return pd.arrays.IntegerArray(np.where(apart, kind._data << 8 | told._data, told._data), np.asarray(told.isna()))
 
 
 def _icmp_states(names: pd.Categorical, told: Numbers | None) -> pd.Categorical | None:

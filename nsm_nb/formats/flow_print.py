@@ -97,7 +97,7 @@ def sessions(
     _over_the_year(times)
     return flows(
         values, source=NAME, digest=fingerprint.digits(), proto=proto, start=times["start"], end=times["end"],
-        src=values.texts("src"), dst=values.texts("dst"), src_port=values.ports("sp", proto),
+        src=values.texts("src"), dst=values.texts("dst"), src_port=values.whole("sp", most=65_535),
         dst_port=values.whole("dp", most=65_535), src_packets=values.whole("packets"), src_octets=values.whole("octets"),
         src_flags=told,
     )  # fmt: skip

@@ -155,16 +155,15 @@ class Values:
         """Take the port off the end of a column of addresses: behind the last ``:``, behind a point where that is IPv6's."""
         import pyarrow as pa
 
-        ends = {}
+        ends: dict[bytes, bytes] = {}
 
         def address(text: bytes) -> bytes:
-            dotted = text.count(b":") > 1 and b"." in text.rpartition(b":")[2]  # 2001:db8::1.443
-            sign = b"." if dotted or b":" not in text else b":"
-            if text.count(b":") == 1 and b"." in text.partition(b":")[2]:
-                sign = b":"  # 10.0.0.1:8.0, ICMP
-            front, _, last = text.partition(b":") if sign == b":" and text.count(b":") == 1 else text.rpartition(sign)
-            ends[text] = last if front else b""
-            return front or text
+            if text.count(b":") < 2:  # 10.0.0.1:80, and of ICMP 10.0.0.1:8.0
+                front, _, ends[text] = text.partition(b":")
+                return front
+            front, colon, last = text.rpartition(b":")  # 2001:db8::1.443, 2001:db8::1.128.0
+            last, _, ends[text] = last.partition(b".")
+            return front + colon + last
 
         coded = self.raw(name).combine_chunks().dictionary_encode()
         coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
