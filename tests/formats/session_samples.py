@@ -5,11 +5,13 @@ from __future__ import annotations
 __all__ = ["SAMPLES", "SANCP", "cicflowmeter"]
 
 _CONN = (
-    "ts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\t"
+    "ts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\tresp"
+    "_bytes\tconn_state\tlocal_orig\t"
     "missed_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\ttunnel_parents\tvlan\tcommunity_id"
 )
 _CONNECTIONS = [
-    "1068742804.020000\tCA\t10.1.1.177\t2254\t216.239.37.99\t80\ttcp\thttp\t0.180000\t76\t104\tSF\t-\t0\tShADadFf\t6\t320\t4\t272\t"
+    "1068742804.020000\tCA\t10.1.1.177\t2254\t216.239.37.99\t80\ttcp\thttp\t0.180000\t76\t104\tSF\t-\t"
+    "0\tShADadFf\t6\t320\t4\t272\t"
     "(empty)\t12\t1:abc",
     "1068742822.100000\tCB\t192.168.60.2\t3\t172.27.20.3\t3\ticmp\t-\t-\t-\t-\tOTH\t-\t0\t-\t1\t56\t0\t0\t(empty)\t-\t-",
     "1068742816.000000\tCC\tfe80::1\t5353\tff02::fb\t5353\tudp\tdns\t-\t-\t-\tS0\t-\t0\tD\t1\t82\t0\t0\t(empty)\t-\t-",
@@ -53,9 +55,12 @@ _NEW = (
     "2003-11-13 17:00:22.100,0.000,1,192.168.60.2,0,172.27.20.3,3.3,1,56,1\n"
 )
 _LONG = (
-    "Date first seen             Duration     Proto      Src IP Addr:Port          Dst IP Addr:Port     Flags Tos  Packets    Bytes Flows\n"
-    "2003-11-13 17:00:04.020     00:00:00.180 TCP         10.1.1.177:2254  ->    216.239.37.99:80    ...AP.SF   0        6      320     1\n"
-    "2003-11-13 17:00:22.100     00:00:00.000 ICMP      192.168.60.2:0     ->      172.27.20.3:3.3   ........   0        1       56     1\n"
+    "Date first seen             Duration     Proto      Src IP Addr:Port          Dst IP Addr:Port     F"
+    "lags Tos  Packets    Bytes Flows\n"
+    "2003-11-13 17:00:04.020     00:00:00.180 TCP         10.1.1.177:2254  ->    216.239.37.99:80    ."
+    "..AP.SF   0        6      320     1\n"
+    "2003-11-13 17:00:22.100     00:00:00.000 ICMP      192.168.60.2:0     ->      172.27.20.3:3.3   ."
+    ".......   0        1       56     1\n"
     "Summary: total flows: 2, total bytes: 376, total packets: 7, avg bps: 26227, avg pps: 4, avg bpp: 746\n"
     "Time window: 2003-11-13 17:00:02 - 2003-11-13 17:00:25\n"
     "Total flows processed: 2, passed: 2, Blocks skipped: 0, Bytes read: 198304\n"
@@ -115,13 +120,15 @@ _RA_2 = (
 )
 _NFSTREAM = (
     "id,expiration_id,src_ip,src_mac,src_oui,src_port,dst_ip,dst_mac,dst_oui,dst_port,protocol,ip_version,vlan_id,tunnel_id,"
-    "bidirectional_first_seen_ms,bidirectional_last_seen_ms,bidirectional_duration_ms,bidirectional_packets,bidirectional_bytes,"
+    "bidirectional_first_seen_ms,bidirectional_last_seen_ms,bidirectional_duration_ms,bidirectional_packets,"
+    "bidirectional_bytes,"
     "src2dst_packets,src2dst_bytes,dst2src_packets,dst2src_bytes,application_name,requested_server_name,user_agent\n"
     "0,0,10.1.1.177,00:0c:29:aa:bb:01,00:0c:29,2254,216.239.37.99,00:0c:29:fe:fe:fe,00:0c:29,80,6,4,0,0,"
     '1068742804020,1068742804200,180,10,732,6,404,4,328,HTTP,www.example.com,"nsm/1.0 (a, ""b"")"\n'
 )
 _SGUIL = (
-    '"Sensor","Cnx ID","Start Time","End Time","Src IP","SPort","Dst IP","DPort","Pr","S Pckts","S Bytes","D Pckts","D Bytes"\n'
+    '"Sensor","Cnx ID","Start Time","End Time","Src IP","SPort","Dst IP","DPort","Pr","S Pckts","S Bytes",'
+    '"D Pckts","D Bytes"\n'
     '"gateway","1.2","2003-11-13 17:00:04","2003-11-13 17:00:05","10.1.1.177","2254","216.239.37.99","80","6","6","76","4","104"\n'
 )
 SANCP = (
@@ -135,8 +142,8 @@ def cicflowmeter(year: int) -> str:
     names = {
         2017: "Flow ID, Source IP, Source Port, Destination IP, Destination Port, Protocol, Timestamp, Flow Duration,"
         " Total Fwd Packets, Total Backward Packets,Total Length of Fwd Packets, Total Length of Bwd Packets, Label",
-        2018: "Flow ID,Src IP,Src Port,Dst IP,Dst Port,Protocol,Timestamp,Flow Duration,Tot Fwd Pkts,Tot Bwd Pkts,TotLen Fwd Pkts,"
-        "TotLen Bwd Pkts,Label",
+        2018: "Flow ID,Src IP,Src Port,Dst IP,Dst Port,Protocol,Timestamp,Flow Duration,Tot Fwd Pkts,Tot Bwd Pkts,"
+        "TotLen Fwd Pkts,TotLen Bwd Pkts,Label",
         0: "Flow ID,Src IP,Src Port,Dst IP,Dst Port,Protocol,Timestamp,Flow Duration,Total Fwd Packet,Total Bwd packets,"
         "Total Length of Fwd Packet,Total Length of Bwd Packet,Label",
     }[year]

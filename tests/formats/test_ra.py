@@ -1,0 +1,138 @@
+"""What Argus' ra prints is one table however it is printed, and its sums are those of the capture."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import nsm_nb as nsm
+from nsm_nb.formats import ra_csv, ra_text
+from nsm_nb.schema import caveats_of
+from tests.formats.session_samples import SAMPLES
+
+HEAD = "StartTime,Flgs,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,SrcPkts,DstPkts,SrcBytes,DstBytes,State\n"
+
+
+@pytest.fixture(scope="module")
+def printed(truth):
+    return tuple(nsm.read_sessions(truth / f"ra.{each}.gz", label="x") for each in ("csv", "txt"))
+
+
+def test_csv_and_text_tell_the_same_records(printed):
+    comma, text = printed
+    assert len(comma) == len(text) == 1742
+    for name in ("src_ip", "src_port", "dst_ip", "dst_port", "state", "direction_known"):
+        left, right = (table[name].astype(object).where(table[name].notna(), None).tolist() for table in printed)
+        assert left == right, name
+    assert text["packets"].tolist() == (comma["src_packets"] + comma["dst_packets"]).tolist()
+    known = text["octets"].notna()
+    assert text["octets"][known].tolist() == (comma["src_octets"] + comma["dst_octets"])[known].tolist()
+    # text has tenths of a second, and no year
+    assert (text["start"] == comma["start"].dt.floor("100ms")).all()
+
+
+def test_its_sums_are_those_of_the_captures_sessions(printed, evidence):
+    sessions, _ = nsm.sessions.assemble(nsm.read_packets(evidence / "staged.pcap"))
+    names = ["src_packets", "dst_packets", "src_octets", "dst_octets"]
+    for proto in ("tcp", "udp", "icmp"):
+        mine, theirs = (table.loc[table["proto"] == proto, names].sum() for table in (printed[0], sessions))
+        assert mine[:2].sum() == theirs[:2].sum(), proto
+        assert mine[2:].sum() == theirs[2:].sum(), proto
+    sides = ["src_ip", "src_port", "dst_ip", "dst_port"]
+    mine, theirs = (
+        table[table["proto"] == "tcp"].groupby(sides, observed=True)[names].sum().sort_index()
+        for table in (printed[0], sessions)
+    )
+    assert mine.to_numpy().tolist() == theirs.to_numpy().tolist()
+
+
+def test_steps_and_flags_give_the_states_that_argus_prints(shared):
+    plain, steps, flags = (
+        nsm.read_sessions(shared / "fixtures" / f"ra_{each}.txt", label="x") for each in ("n", "z", "Zb")
+    )
+    tcp = plain[plain["proto"] == "tcp"]
+    assert steps["state"].tolist() == tcp["state"].tolist()
+    cut = flags["state"].isna()
+    assert flags["state"][~cut].tolist() == plain["state"][~cut].tolist()
+    # what is cut with an asterisk may hide a reset: no state is better than a false one
+    assert 0 < cut.sum() < len(tcp)
+    assert flags.loc[flags["src_port"] == 2304, ["src_flags", "dst_flags"]].to_numpy().tolist() == [[18, 18]]
+
+
+def test_directions_are_the_arrows(shared):
+    found = nsm.read_sessions(shared / "fixtures" / "ra_n.txt", label="x").set_index("src_port")
+    assert found.loc[2254, "direction_known"]
+    assert not found.loc[2306, "direction_known"]  # <?>
+    assert "2 management records" in " ".join(each.detail for each in caveats_of(found))
+
+
+@pytest.mark.parametrize(
+    ("arrow", "src", "known"),
+    [(" ->", "10.0.0.1", True), ("<-", "10.0.0.2", True), ("<?>", "10.0.0.1", False), (" ?>", "10.0.0.1", False),
+     ("<?", "10.0.0.2", False)],
+)  # fmt: skip
+def test_an_arrow_to_the_left_turns_the_record(tmp_path, arrow, src, known):
+    place = tmp_path / "x.csv"
+    place.write_text(HEAD + f"1795487401.5, e        ,tcp,10.0.0.1,1111,{arrow},10.0.0.2,2222,3,4,300,400,CON\n")
+    row = nsm.read_sessions(place).iloc[0]
+    turned = src == "10.0.0.2"
+    assert row["src_ip"] == src
+    assert row["src_port"] == (2222 if turned else 1111)
+    assert (row["src_packets"], row["dst_packets"]) == ((4, 3) if turned else (3, 4))
+    assert (row["src_octets"], row["dst_octets"]) == ((344, 258) if turned else (258, 344))
+    assert row["direction_known"] == known
+
+
+def test_frames_behind_a_tag_and_in_other_links_have_other_headers(tmp_path):
+    place = tmp_path / "x.csv"
+    lines = [
+        f"1795487401.5,{flags},udp,10.0.0.1,1,<->,10.0.0.2,2,1,1,100,100,CON\n"
+        for flags in (" e       ", " v       ", " M       ")
+    ]
+    place.write_text(HEAD + "".join(lines))
+    assert nsm.read_sessions(place)["src_octets"].tolist() == [86, 82, pd.NA]
+
+
+def test_clocks_without_a_date_go_on_over_midnight(tmp_path):
+    place = tmp_path / "x.txt"
+    lines = SAMPLES["ra.txt"][1].splitlines(keepends=True)
+    place.write_text(
+        lines[0] + lines[2].replace("17:00:04.020000", "23:59:59.500000") + lines[3].replace("17:00:09", "00:00:01")
+    )
+    found = nsm.read_sessions(place, near=pd.Timestamp("2003-11-13 23:00", tz="UTC"))
+    assert found["start"].tolist() == [
+        pd.Timestamp("2003-11-13 23:59:59.5", tz="UTC"),
+        pd.Timestamp("2003-11-14 00:00:01", tz="UTC"),
+    ]
+    assert "2 of 2 times carry no date" in " ".join(each.detail for each in caveats_of(found))
+
+
+def test_argus_2_of_the_article_is_read_without_a_header(tmp_path):
+    place = tmp_path / "x.txt"
+    place.write_text(SAMPLES["ra2.txt"][1])
+    found = nsm.read_sessions(place)
+    assert found["start"].tolist()[0] == pd.Timestamp("2003-11-13 12:00:02", tz="UTC")
+    assert found["state"].tolist() == ["TIM", "FIN"]
+    assert found["src_packets"].isna().all()
+    assert not found["direction_known"].any()
+
+
+def test_binetflow_is_read_with_a_comma_or_a_tab(shared):
+    place = shared / "corpus" / "other" / "slips" / "dataset"
+    for name, count in (("test11-portscan.binetflow", 66), ("test5-mixed.binetflow", 299)):
+        path = place / name
+        found = ra_csv.sessions(path, label="x")
+        assert len(found) == count
+        lines = [line.replace("\t", ",").split(",") for line in path.read_text().splitlines()[1:]]
+        lines = [line for line in lines if line[2] != "man"]
+        assert (found["src_packets"] + found["dst_packets"]).tolist() == [int(line[11]) for line in lines]
+        assert found["src_packets"].tolist() == [int(line[14]) for line in lines]
+        assert found["duration"].to_numpy() == pytest.approx([float(line[1]) for line in lines])
+
+
+def test_words_that_begin_like_rows_are_none_of_ras():
+    assert not ra_text.recognises(
+        b"13 Nov 03 12:00:02 sensor sshd[1]: Accepted password for root from 10.0.0.1 port 22\n"
+    )
+    assert not ra_text.recognises(b"12:00:02 IP 10.1.1.177.2254 > 216.239.37.99.80: tcp 0\n")
+    assert not ra_csv.recognises(b"StartTime,Proto,State\n")
