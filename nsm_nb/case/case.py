@@ -15,7 +15,8 @@ import pandas as pd
 
 from nsm_nb import alerts as alert_room
 from nsm_nb import full_content, statistics
-from nsm_nb.case import settings
+from nsm_nb import sessions as session_room
+from nsm_nb.case import queries, settings
 from nsm_nb.case.carved import carved
 from nsm_nb.case.current import current
 from nsm_nb.case.holdings import Holdings, retold
@@ -192,7 +193,7 @@ class Case(Judging):
 
     def _take_followed(self, alerts: pd.DataFrame, told: pd.Series, followed: Sequence[Followed]) -> None:
         """Take the alerts of files that are followed, what stands for which, and where these files are."""
-        for name in ("alert places", "events", "joins", "naming"):
+        for name in ("alert places", "alerted", "events", "joins", "naming"):
             self._made.pop(name, None)
         self._made["told"], self._made["followed"] = told, tuple(followed)
         self._made["alerts"] = alert_room.named(alerts, self.maps, self.rules)
@@ -231,6 +232,28 @@ class Case(Judging):
     def joins(self) -> pd.DataFrame:
         """Which session each alert is about: `alert`, `session`, `confidence`, `how` it was found."""
         return self._kept("joins", lambda: alert_room.join(self.alerts, self.sessions))
+
+    @property
+    def alerted_sessions(self) -> pd.DataFrame:
+        """SESSIONS with what alerts say of them: `alerts`, `alert_messages`, `alert_sids`; see `sessions.with_alerts`."""
+        return self._kept("alerted", lambda: session_room.with_alerts(self.sessions, self.alerts, self.joins))
+
+    def query(self, line: str) -> pd.DataFrame:
+        """Return the sessions that match a query line, which may ask for alerts and ``$HOME``; see `nsm_nb.query`."""
+        return session_room.query(self.alerted_sessions, line, home=self.settings.home_networks)
+
+    @property
+    def queries(self) -> pd.DataFrame:
+        """The query lines that ship and those kept in the case: `name`, `line`, `answers`, `kept`."""
+        return queries.table(self._work)
+
+    def keep_query(self, name: str, line: str, answers: str = "") -> None:
+        """Keep a query line in the case, in ``queries.toml``; see `nsm_nb.case.queries`."""
+        queries.keep(self._work, name, line, answers)
+
+    def drop_query(self, name: str) -> None:
+        """Forget a query line that the case keeps."""
+        queries.drop(self._work, name)
 
     @property
     def names(self) -> pd.DataFrame:

@@ -11,10 +11,21 @@
 ``duration >= 5m``                            seconds, or with ``us ms s m h d``
 ``state FIN``, ``closed "src only"``          text, in any case of letters
 ``message ~ "smb"``, ``message !~ smb``       text that holds this text, or does not
-``~ "volume serial"``, ``"volume serial"``    a row that holds this in any of its texts
+``history matches "^Sh.*F"``                  text in which a regular expression is found (RE2)
+``~ "volume serial"``, ``"volume serial"``    a row that holds this in any of its columns, as `grep` would: texts,
+                                              addresses, numbers and times; ``matches "..."`` alone likewise
+``alert``, ``not alert``                      sessions that alerts are about, or none; ``alert ~ smb``: one whose message
+                                              holds this, ``alert sid 2000123``: one of that signature
+``service smb``                               `application`, by another name
 ``time >= 2026-11-24T02:31``                  UTC; a time stands for all of its day, minute or second, and a session
                                               is there from its start to its end
 ``time 02:31-02:33``, ``time A..B``           that time of any day; from A to B
+``today``, ``time >= lastweek``               stretches of time by the clock when the line is asked, in UTC, as Sguil has
+                                              them: `today`, `yesterday`, `lastweek` (the seven days before today),
+                                              `lasthour`; and the `firstday` and `lastday` that the table itself has,
+                                              which are what a case of long ago needs
+``src $HOME and not dst $HOME``               the home networks: those of case.toml, else the private ones; several
+                                              networks stand with a comma between: ``net 10.0.0.0/8,192.168.0.0/16``
 ``and or not``, ``&& || !``, ``( )``          `not` binds before `and`, `and` before `or`
 ============================================  ========================================================================
 
@@ -26,17 +37,30 @@ never matches, neither with ``=`` nor with ``!=``; `not` turns an answer round. 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from nsm_nb.query.grammar import Test, parse
+from nsm_nb.query.standard import STANDARD, Standard
 from nsm_nb.text import printable
 
-__all__ = ["Query", "compile", "query"]
+__all__ = ["PRIVATE", "STANDARD", "Query", "Standard", "compile", "query"]
+
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+"""What ``$HOME`` stands for where no home networks are known (RFC 1918, RFC 4193)."""
 
 
-def compile(line: str) -> Query:
+def compile(line: str, *, home: Sequence[str] = ()) -> Query:
     """Return a query made from a line; an empty line matches every row.
+
+    Parameters
+    ----------
+    line
+        What to look for, as this module's text says.
+    home
+        The networks that ``$HOME`` stands for; `PRIVATE` where there are none.
 
     Raises
     ------
@@ -48,10 +72,10 @@ def compile(line: str) -> Query:
     >>> compile("src 10.0.0.0/8 and dst port 445")
     Query('src 10.0.0.0/8 and dst port 445')
     """
-    return Query(line, parse(line))
+    return Query(line, parse(line, tuple(home) or PRIVATE))
 
 
-def query(table: pd.DataFrame, line: str) -> pd.DataFrame:
+def query(table: pd.DataFrame, line: str, *, home: Sequence[str] = ()) -> pd.DataFrame:
     """Return the rows of a table that match a query line, with the index they had.
 
     Parameters
@@ -60,6 +84,8 @@ def query(table: pd.DataFrame, line: str) -> pd.DataFrame:
         Any table that has the columns named in the line; it is not changed.
     line
         What to look for, as this module's text says.
+    home
+        The networks that ``$HOME`` stands for; `PRIVATE` where there are none.
 
     Raises
     ------
@@ -73,7 +99,7 @@ def query(table: pd.DataFrame, line: str) -> pd.DataFrame:
        dst_port   octets
     2       445  2500000
     """
-    return compile(line).rows(table)
+    return compile(line, home=home).rows(table)
 
 
 class Query:

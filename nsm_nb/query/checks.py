@@ -17,7 +17,7 @@ from nsm_nb.query.values import EXAMPLES, Value, mistake, span
 from nsm_nb.schema import ADDRESS, ALERTS, PACKETS, SESSIONS, TIME, in_network
 from nsm_nb.text import printable
 
-__all__ = ["KINDS", "Check", "check", "is_network", "kind_of", "known_sum"]
+__all__ = ["KINDS", "Check", "check", "is_network", "kind_of", "known_sum", "pattern", "text"]
 
 Check = Callable[..., np.ndarray]
 """One column (for a stretch of time two) -> True where its value matches."""
@@ -82,14 +82,16 @@ def check(kind: str, name: str, comparison: Value, value: Value) -> Check:
     if sign in ("!=", "!~"):
         same = check(kind, name, Value(sign[1], comparison.column), value)
         return lambda *columns: _present(*columns) & ~same(*columns)
-    if kind == "text" or (kind == "address" and sign == "~"):
+    if kind == "text" or (kind == "address" and sign in ("~", "matches")):
+        if sign == "matches":
+            return pattern(value)
         if sign in ("=", "~"):
-            return _text(value.text, whole=sign == "=")
+            return text(value.text, whole=sign == "=")
         raise mistake(
-            comparison.column, f"{printable(name)} is text, which is compared with = != ~ or !~", "state = FIN"
+            comparison.column, f"{printable(name)} is text, which is compared with = != ~ !~ or matches", "state = FIN"
         )
-    if sign == "~":
-        raise mistake(comparison.column, f"~ looks into text, and {printable(name)} is a {kind}", EXAMPLES[kind])
+    if sign in ("~", "matches"):
+        raise mistake(comparison.column, f"{sign} looks into text, and {printable(name)} is a {kind}", EXAMPLES[kind])
     if kind == "address":
         if sign == "=":
             return _address(value)
@@ -213,7 +215,7 @@ def _truth(name: str, value: Value) -> Check:
 
 def is_network(text: str) -> bool:
     """Say whether a text is an address or a network."""
-    return ("." in text or ":" in text) and _network(text) is not None
+    return ("." in text or ":" in text) and all(_network(each) is not None for each in text.split(","))
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
@@ -225,11 +227,21 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 def _address(value: Value) -> Check:
-    wanted = _network(value.text)
-    if wanted is None:
-        raise mistake(value.column, f"{printable(value.text[:60])!r} is no address and no network", EXAMPLES["address"])
+    wanted, place = [], value.column
+    for each in value.text.split(","):
+        network = _network(each)
+        if network is None:
+            raise mistake(place, f"{printable(each[:60])!r} is no address and no network", EXAMPLES["address"])
+        wanted.append(str(network))
+        place += len(each) + 1
 
-    return lambda column: in_network(column, str(wanted))
+    def test(column: pd.Series) -> np.ndarray:
+        hit = in_network(column, wanted[0])
+        for each in wanted[1:]:
+            hit |= in_network(column, each)
+        return hit
+
+    return test
 
 
 # Text
@@ -237,19 +249,51 @@ def _address(value: Value) -> Check:
 Texts = Any  # a pyarrow Array or ChunkedArray of strings
 
 
-def _text(needle: str, *, whole: bool) -> Check:
+def text(needle: str, *, whole: bool) -> Check:
+    """Return the check whether a column's texts are this text, or hold it, in any case of letters."""
     # What can't be in a text (a lone surrogate) is looked for as its escape, as all rooms show it.
-    needle = needle.encode("utf-8", "backslashreplace").decode()
+    needle = _storable(needle)
 
-    def find(texts: Texts) -> np.ndarray:
+    def find(texts: Texts) -> Texts:
         import pyarrow as pa
         import pyarrow.compute as pc
 
         if whole:
-            found = pc.equal(pc.utf8_lower(texts), pc.utf8_lower(pa.scalar(needle, texts.type)))
-        else:
-            found = pc.match_substring(texts, needle, ignore_case=True)
-        return pc.fill_null(found, False).to_numpy(zero_copy_only=False)
+            return pc.equal(pc.utf8_lower(texts), pc.utf8_lower(pa.scalar(needle, texts.type)))
+        return pc.match_substring(texts, needle, ignore_case=True)
+
+    return _of_texts(find)
+
+
+def pattern(value: Value) -> Check:
+    """Return the check whether a regular expression is found in a column's texts, in any case of letters.
+
+    RE2 runs it, whose time is in proportion to the text whatever the expression says.
+
+    Raises
+    ------
+    QueryError
+        Where it is no regular expression that RE2 can run.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = _storable(value.text)
+    try:
+        pc.match_substring_regex(pa.array([""], pa.large_string()), wanted, ignore_case=True)
+    except pa.ArrowInvalid as problem:
+        why = printable(str(problem).rpartition("regular expression: ")[2].splitlines()[0][:200])
+        raise mistake(
+            value.column, f"this is no regular expression that RE2 can run ({why})", 'history matches "^Sh.*F"'
+        ) from None
+    return _of_texts(lambda texts: pc.match_substring_regex(texts, wanted, ignore_case=True))
+
+
+def _of_texts(find: Callable[[Texts], Texts]) -> Check:
+    def told(texts: Texts) -> np.ndarray:
+        import pyarrow.compute as pc
+
+        return pc.fill_null(find(texts), False).to_numpy(zero_copy_only=False)
 
     def test(column: pd.Series) -> np.ndarray:
         import pyarrow as pa
@@ -258,14 +302,18 @@ def _text(needle: str, *, whole: bool) -> Check:
             names = pd.Series(column.cat.categories)
             return np.append(test(names), False)[column.cat.codes.to_numpy()]
         if isinstance(column.dtype, pd.StringDtype):
-            return find(pa.array(column.array))
-        return find(pa.array([_written(each) for each in column], pa.large_string()))
+            return told(pa.array(column.array))
+        return told(pa.array([_written(each) for each in column], pa.large_string()))
 
     return test
+
+
+def _storable(needle: str) -> str:
+    return needle.encode("utf-8", "backslashreplace").decode()
 
 
 def _written(value: Any) -> str | None:
     """Return a cell of a column of objects as text, None where it is missing."""
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return None
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else printable(value)
+    return _storable(value) if isinstance(value, str) else printable(value)

@@ -12,6 +12,9 @@ import pandas as pd
 
 from nsm_nb.errors import QueryError
 from nsm_nb.query import checks
+from nsm_nb.query.anywhere import anywhere
+from nsm_nb.query.joined import alert_test
+from nsm_nb.query.times import MACROS
 from nsm_nb.query.values import Value, mistake
 from nsm_nb.text import printable
 
@@ -38,6 +41,7 @@ _PROTOCOLS = {"icmp": "1", "igmp": "2", "tcp": "6", "udp": "17", "gre": "47", "e
               "ospf": "89", "sctp": "132", "arp": ""}  # fmt: skip
 _SYNONYMS = {"icmpv6": "icmp6", "ipv6-icmp": "icmp6"}
 _SUMS = ("packets", "octets", "payload")
+_ALIASES = {"category": "status", "service": "application"}  # where a table has no column of the first name
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _CLOCK = re.compile(r"\d\d?:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _A_TEST = "a test such as src 10.0.0.0/8, dst port 445, tcp or octets > 1M"
@@ -49,18 +53,18 @@ class _Token(NamedTuple):
     column: int
 
 
-def parse(line: str) -> Test:
-    """Return the test that a line describes.
+def parse(line: str, home: Sequence[str]) -> Test:
+    """Return the test that a line describes; `home` are the networks that ``$HOME`` stands for.
 
     Raises
     ------
     QueryError
         Where the line can't be understood.
     """
-    return _Parser(line).line()
+    return _Parser(line, home).line()
 
 
-def _tokens(line: str) -> list[_Token]:
+def _tokens(line: str, home: Sequence[str]) -> list[_Token]:
     tokens, place, end = [], 0, len(line.rstrip())
     while place < end:
         found = _TOKEN.match(line, place)
@@ -76,14 +80,16 @@ def _tokens(line: str) -> list[_Token]:
         text = found[kind]
         if kind == "quoted":
             text = re.sub(r"""\\(["'\\])""", r"\1", text[1:-1])
+        elif text.upper() == "$HOME":
+            text = ",".join(home)
         tokens.append(_Token(kind, text, found.start(kind)))
         place = found.end()
     return [*tokens, _Token("end", "", len(line))]
 
 
 class _Parser:
-    def __init__(self, line: str):
-        self.tokens = _tokens(line)
+    def __init__(self, line: str, home: Sequence[str]):
+        self.tokens = _tokens(line, home)
         self.place = 0
 
     @property
@@ -146,9 +152,9 @@ class _Parser:
         token = self.next()
         word = token.text.lower()
         if token.kind == "quoted":
-            return _anywhere(token.text)
+            return anywhere(Value(token.text, token.column + 1))
         if token.text == "~":
-            return _anywhere(self.value("a text", '~ "volume serial"').text)
+            return anywhere(self.value("a text", '~ "volume serial"'))
         if token.kind != "word" or word in (*_AND, *_OR):
             self.place -= token.kind != "end"
             raise self.expected(_A_TEST, "src 10.0.0.0/8 and dst port 445")
@@ -157,18 +163,40 @@ class _Parser:
         if word in _ENDS:
             self.place -= 1
             return self.endpoint(("src", "dst"), every=False)
+        if word == "matches" and self.now.kind in ("word", "quoted"):
+            return anywhere(self.value("a regular expression", 'matches "^Sh.*F"'), pattern=True)
+        if word == "alert" and (test := self.alert(token)) is not None:
+            return test
         if self.now.kind != "sign" or self.now.text not in _COMPARISONS:
+            if word in MACROS and self.ends():
+                return self.column(token, Value("=", token.column), Value(word, token.column), name="time")
             if word in _PROTOCOLS or word in _SYNONYMS:
                 return self.column(token, Value("=", token.column), Value(word, token.column), name="proto")
             if word in ("ip", "ip6"):
                 return self.address(token, ("src", "dst"), Value("0.0.0.0/0" if word == "ip" else "::/0", token.column))
             if checks.is_network(token.text):
                 return self.address(token, ("src", "dst"), Value(token.text, token.column))
-            if self.now.kind in ("sign", "end") or self.now.text.lower() in (*_AND, *_OR, *_NOT):
+            if self.ends():
                 raise self.expected(f"after {printable(token.text)!r} a comparison", "octets > 1.5M")
         comparison = self.comparison()
         value = self.value("a value", f"{printable(token.text)} {comparison.text} 5")
         return self.column(token, comparison, value)
+
+    def ends(self) -> bool:
+        """Say whether a test can't go on here."""
+        return self.now.kind in ("sign", "end") or (
+            self.now.kind == "word" and self.now.text.lower() in (*_AND, *_OR, *_NOT)
+        )
+
+    def alert(self, token: _Token) -> Test | None:
+        """Return what follows ``alert``: nothing, ``sid`` and a number; None where its text or name is compared."""
+        if self.now.kind == "word" and self.now.text.lower() == "sid":
+            sid = self.next()
+            comparison = self.comparison()
+            value = self.value("the number of a signature", "alert sid 2000123")
+            checks.check("number", "sid", comparison, value)
+            return alert_test(token.column, Value("sid", sid.column), comparison, value)
+        return alert_test(token.column) if self.ends() and self.now.text not in _COMPARISONS else None
 
     def sided(self, side: str) -> Test:
         """Return what follows ``src`` or ``dst``; ``src or dst``, ``src and dst`` are both sides."""
@@ -219,6 +247,9 @@ class _Parser:
         if token.kind == "sign" and token.text in _COMPARISONS:
             self.place += 1
             return Value(token.text.replace("==", "="), token.column)
+        if token.kind == "word" and token.text.lower() == "matches":
+            self.place += 1
+            return Value("matches", token.column)
         return Value("=", token.column)
 
     def value(self, what: str, example: str) -> Value:
@@ -241,6 +272,8 @@ class _Parser:
         every = comparison.text in _OTHER
 
         def test(table: pd.DataFrame) -> np.ndarray:
+            if name.lower() == "alert" and "alert" not in table and "Alert" not in table:
+                return alert_test(token.column, Value("message", token.column), comparison, value)(table)
             hits = []
             for columns in _columns(table, name, token.column):
                 kind = checks.kind_of(name, columns[0])
@@ -269,8 +302,8 @@ def _columns(table: pd.DataFrame, name: str, place: int) -> list[tuple[pd.Series
             return [(checks.known_sum(*ends),)] if each in _SUMS else [(end,) for end in ends]
         if each == "time" and "start" in table and "end" in table:
             return [(table["start"], table["end"])]
-        if each == "category" and "status" in table:
-            return [(table["status"],)]
+        if _ALIASES.get(each, "") in table:
+            return [(table[_ALIASES[each]],)]
     raise _no_column(table, name, place)
 
 
@@ -324,16 +357,3 @@ def _all(tests: list[Test]) -> Test:
 
 def _not(inner: Test) -> Test:
     return lambda table: ~inner(table)
-
-
-def _anywhere(needle: str) -> Test:
-    check = checks.check("text", "text", Value("~", 0), Value(needle, 0))
-
-    def test(table: pd.DataFrame) -> np.ndarray:
-        hit = np.zeros(len(table), bool)
-        for name, column in table.items():
-            if checks.kind_of(str(name), column) in ("text", "address"):
-                hit |= check(column)
-        return hit
-
-    return test

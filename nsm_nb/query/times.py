@@ -17,11 +17,15 @@ import pandas as pd
 from nsm_nb.query.values import EXAMPLES, Value, mistake, span
 from nsm_nb.text import printable
 
-__all__ = ["check_time"]
+__all__ = ["MACROS", "check_time"]
+
+MACROS = ("today", "yesterday", "lastweek", "lasthour", "firstday", "lastday")
+"""Words for a stretch of time: the first four by the clock when the line is asked (UTC), the others by the table."""
 
 _SECOND = 10**9
 _WHOLE_DAY = 86400 * _SECOND
 _FOREVER = 2**63 - 1
+_MISSING = -(2**63)  # as NumPy's NaT stands in its 64 bits
 _MOMENT = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)?(?P<join>[T ])?"
     r"(?:(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<part>\d{1,9}))?)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?",
@@ -36,7 +40,27 @@ class _Stretch(NamedTuple):
     day: str  # "" where daily
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _by_the_clock(word: str) -> _Stretch:
+    """Return what a macro means now; Sguil's TODAYUTC, YESTERDAY and LASTWEEK are the days on which these begin."""
+    now = (_now() - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+    if word == "lasthour":
+        return _Stretch(now - 3600 * _SECOND, now, False, "")
+    today = now // _WHOLE_DAY * _WHOLE_DAY
+    back, days = {"today": (0, 1), "yesterday": (1, 1), "lastweek": (7, 7)}[word]
+    begin = today - back * _WHOLE_DAY
+    return _Stretch(begin, begin + days * _WHOLE_DAY, False, "")
+
+
 def _moment(value: Value, day: str = "") -> _Stretch:
+    word = value.text.lower()
+    if word in MACROS[:4]:
+        return _by_the_clock(word)
+    if word in MACROS:
+        return _Stretch(0, _WHOLE_DAY, False, "")  # what it means is known where a table is
     wrong = mistake(value.column, f"{printable(value.text[:40])!r} is no time", EXAMPLES["time"])
     found = _MOMENT.fullmatch(value.text)
     if not found or not (found["day"] or found["hour"]):
@@ -65,6 +89,9 @@ def check_time(comparison: str, value: Value) -> Callable[..., np.ndarray]:
     QueryError
         Where the value is no time and no range of times.
     """
+    ends = [each.text.lower() for each in span(value, "-") or (value,)] if "day" in value.text.lower() else []
+    if {"firstday", "lastday"} & set(ends):
+        return _by_the_table(comparison, value)
     single = _MOMENT.fullmatch(value.text)
     if single and single["zone"] and not single["day"]:  # 02:31-02:33 looks like a zone
         single = None
@@ -88,32 +115,50 @@ def check_time(comparison: str, value: Value) -> Callable[..., np.ndarray]:
     def test(column: pd.Series, until: pd.Series | None = None) -> np.ndarray:
         begin = _nanoseconds(column)
         end = begin if until is None else _nanoseconds(until)
-        missing = np.iinfo(np.int64).min
-        present = begin != missing
-        if until is not None:
-            begin, end = np.where(present, begin, end), np.where(end != missing, end, begin)
-            present = begin != missing
-            end = np.maximum(begin, end)
+        if until is not None and len(begin) and begin.min() == _MISSING:
+            begin = np.where(begin == _MISSING, end, begin)
         hits = [meets(begin, end, max(low, -_FOREVER), min(high, _FOREVER)) for low, high in windows if low < high]
-        return present & np.logical_or.reduce(hits) if hits else np.zeros(len(column), bool)
+        hit = np.logical_or.reduce(hits) if len(hits) > 1 else hits[0] if hits else np.zeros(len(column), bool)
+        return hit & (begin != _MISSING)
+
+    return test
+
+
+def _by_the_table(comparison: str, value: Value) -> Callable[..., np.ndarray]:
+    """Return the check against the first or the last day of the table itself."""
+    if value.text.lower() not in MACROS:
+        raise mistake(
+            value.column, f"{printable(value.text[:40])!r}: no range has firstday or lastday in it", "firstday"
+        )
+
+    def test(*columns: pd.Series) -> np.ndarray:
+        known = pd.concat([each.dropna() for each in columns]) if columns else pd.Series(dtype="datetime64[ns, UTC]")
+        if not len(known):
+            return np.zeros(len(columns[0]), bool)
+        moment = known.min() if value.text.lower() == "firstday" else known.max()
+        moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+        return check_time(comparison, Value(f"{moment:%Y-%m-%d}", value.column))(*columns)
 
     return test
 
 
 def _nanoseconds(column: pd.Series) -> np.ndarray:
-    if getattr(column.dtype, "tz", None) is not None:
-        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-    return column.to_numpy("datetime64[ns]").view("int64")
+    return np.asarray(column, dtype="datetime64[ns]").view("int64")  # of a zone: the moments, in UTC
 
 
 def _meets(begin: np.ndarray, end: np.ndarray, low: int, high: int) -> np.ndarray:
-    hit = end >= low if low > -_FOREVER else np.ones(len(end), bool)
-    return hit & (begin < high) if high < _FOREVER else hit
+    # one that ends before it begins, or whose end is missing (the least number of all), is there when it begins
+    hit = begin >= low
+    if end is not begin:
+        hit |= end >= low
+    if high < _FOREVER:
+        hit &= begin < high
+    return hit
 
 
 def _meets_daily(begin: np.ndarray, end: np.ndarray, low: int, high: int) -> np.ndarray:
     starts = begin % _WHOLE_DAY
     if end is begin:
         return (starts >= low) & (starts < high)
-    stops = starts + (end - begin)  # beyond a day where midnight is crossed
+    stops = starts + np.maximum(end - begin, 0) * (end != _MISSING)  # beyond a day where midnight is crossed
     return ((starts < high) & (stops >= low)) | (stops >= low + _WHOLE_DAY)

@@ -7,6 +7,6 @@ from nsm_nb.sessions.labels import label, labels
 from nsm_nb.sessions.listings import text
 from nsm_nb.sessions.pairing import pair
 from nsm_nb.sessions.ports import port_names
-from nsm_nb.sessions.queries import query
+from nsm_nb.sessions.queries import query, with_alerts
 
-__all__ = ["IDLE", "assemble", "export", "label", "labels", "pair", "port_names", "query", "text"]
+__all__ = ["IDLE", "assemble", "export", "label", "labels", "pair", "port_names", "query", "text", "with_alerts"]
