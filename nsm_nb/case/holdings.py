@@ -22,6 +22,7 @@ from nsm_nb.case.doubles import doubled, fullest
 from nsm_nb.case.identity import DIGITS, Piece, Prefixes
 from nsm_nb.case.index import DamagedIndex, Entry, clean, make
 from nsm_nb.case.inventory import File, Progress, sha256_of, survey
+from nsm_nb.case.recorded import recorded, unmatched
 from nsm_nb.case.searching import searchable
 from nsm_nb.case.settings import Settings
 from nsm_nb.case.tables import together
@@ -30,9 +31,9 @@ from nsm_nb.formats import netflow
 from nsm_nb.formats.source import read_head
 from nsm_nb.formats.stamps import yearless
 from nsm_nb.full_content import faults
-from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat, caveats_of, with_caveats
+from nsm_nb.schema import ALERTS, FLOWS, PACKETS, SESSIONS, Caveat, caveats_of, with_caveats
 from nsm_nb.sessions import assemble
-from nsm_nb.sessions.identity import uncovered, with_community_id, with_numbers
+from nsm_nb.sessions.identity import with_community_id, with_numbers
 from nsm_nb.text import printable
 
 __all__ = ["Holdings", "filled", "retold"]
@@ -379,14 +380,14 @@ class Holdings:
         return found
 
     def sessions(self) -> pd.DataFrame:
-        """Return the sessions of the captures, and the flow records whose conversation no capture holds."""
+        """Return the sessions of the captures, and the conversations of flow records that no capture holds."""
         found = [self._own(label, table) for label, table in self._captures().items()]
-        for table in self.tables("sessions").values():
-            records = table[~_captured(table)]
+        for records in recorded([table[~_captured(table)] for table in self.tables("sessions").values()]):
             known = together(SESSIONS, found) if found else SESSIONS.empty()
-            if len(records):
-                found.append(records[uncovered(records, known)].reset_index(drop=True))
-        return together(SESSIONS, found)
+            left = unmatched(records, known)
+            if len(left):
+                found.append(left)
+        return together(SESSIONS, found)[list(SESSIONS.columns)]
 
     def alerts(self) -> pd.DataFrame:
         """Return the alerts of all sensors, in order of time; what one sensor wrote in several formats counts once."""
@@ -563,7 +564,7 @@ class Holdings:
             tables["packets"] = with_caveats(plain, faults(plain, file.path))
             found, tables["packets"] = assemble(tables["packets"], idle=self._settings.idle)
             tables["sessions"] = with_caveats(
-                together(SESSIONS, [found, records]) if len(records) else found,
+                together(FLOWS, [FLOWS.conform(found), FLOWS.conform(records)]) if len(records) else found,
                 [*caveats_of(found), *caveats_of(records)] if len(records) else caveats_of(records),
             )
         if "sessions" in tables:

@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.case.atomic import sync
-from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat, Schema, caveats_of
+from nsm_nb.schema import ALERTS, FLOWS, PACKETS, SESSIONS, Caveat, Schema, caveats_of
 
 __all__ = ["VERSION", "DamagedIndex", "Entry", "clean", "make"]
 
-VERSION = 3
+VERSION = 4
 _TEMPORARY = ".part-"
 _SCHEMAS: dict[str, Schema] = {"packets": PACKETS, "sessions": SESSIONS, "alerts": ALERTS}
 
@@ -101,7 +101,7 @@ class Entry:
         table["evidence"] = pd.Categorical.from_codes(
             np.zeros(len(table), np.int8), dtype=pd.CategoricalDtype(pd.Index([label], dtype="str"))
         )
-        return table[list(_SCHEMAS[name].columns)]
+        return table[list(_schema(name, table).columns)]
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """Return numbers that were kept beside the tables, mapped from disk.
@@ -204,6 +204,10 @@ def _write_packets(table: pd.DataFrame, path: Path) -> None:
             # the halves of a masked array have no public name; their constructor takes them, and so do we
             values, mask = array._data, array._mask
             columns[name] = values.view(np.uint8) if values.dtype == bool else values
+            if mask.all():  # not a byte of it is kept
+                layout[name] = {"kind": "absent", "dtype": values.dtype.name}
+                del columns[name]
+                continue
             if id(mask) not in masks:
                 masks[id(mask)] = f"no {name}"
                 columns[f"no {name}"] = mask.view(np.uint8)
@@ -245,7 +249,13 @@ def _mapped(path: Path) -> pd.DataFrame:
     column = {name: batch.column(name).to_numpy(zero_copy_only=True) for name in batch.schema.names}
     dtypes: dict[tuple[str, bool], pd.CategoricalDtype] = {}
     columns: dict[str, Any] = {}
+    nowhere = np.ones(batch.num_rows, bool)
+    nowhere.flags.writeable = False  # columns share it, and what is mapped can't be written to either
     for name, how in layout.items():
+        if how["kind"] == "absent":
+            kind = pd.arrays.BooleanArray if how["dtype"] == "bool" else pd.arrays.IntegerArray
+            columns[name] = kind(np.zeros(batch.num_rows, how["dtype"]), nowhere, copy=False)
+            continue
         values = column[name]
         if how["kind"] == "category":
             key = (how["names"], how["ordered"])
@@ -273,4 +283,8 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
 def _parquet(place: Path, name: str) -> pd.DataFrame:
     table = pd.read_parquet(place / f"{name}.parquet", engine="pyarrow")
     table["evidence"] = ""
-    return _SCHEMAS[name].conform(table)
+    return _schema(name, table).conform(table)
+
+
+def _schema(name: str, table: pd.DataFrame) -> Schema:
+    return FLOWS if name == "sessions" and "src_flags" in table else _SCHEMAS[name]

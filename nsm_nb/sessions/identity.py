@@ -14,9 +14,15 @@ _SLACK = pd.Timedelta(seconds=5)  # exporters' clocks have whole seconds or mill
 
 
 def stable_numbers(
-    src: Endpoints, dst: Endpoints, sport: np.ndarray, dport: np.ndarray, kind: np.ndarray, start: np.ndarray
+    src: Endpoints,
+    dst: Endpoints,
+    sport: np.ndarray,
+    dport: np.ndarray,
+    kind: np.ndarray,
+    start: np.ndarray,
+    realm: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return a number below 2**53 for each session: of its endpoints, protocol and start, all different.
+    """Return a number below 2**53 for each session: of its endpoints, protocol, start, VLAN and VNI, all different.
 
     Parameters
     ----------
@@ -26,10 +32,13 @@ def stable_numbers(
         Ports and protocol numbers.
     start
         Nanoseconds.
+    realm : int64 array
+        VLAN + 1 and VNI + 1 in one number, as `Keys` has it; 0 for none, or not given.
     """
     from nsm_nb.kernels.rows import session_numbers
 
-    ids = session_numbers(src.high, src.low, dst.high, dst.low, sport, dport, kind, start)
+    within = np.empty(0, np.int64) if realm is None else realm
+    ids = session_numbers(src.high, src.low, dst.high, dst.low, sport, dport, kind, start, within)
     # of sessions with one number the later rows take the next free ones (an intruder could aim for this)
     order = np.argsort(ids, kind="stable")
     steps = np.arange(len(ids))
@@ -42,6 +51,7 @@ def with_numbers(sessions: pd.DataFrame) -> pd.DataFrame:
     SESSIONS.require(sessions, "session", "src_ip", "dst_ip", "src_port", "dst_port", "proto", "start")
     if not len(sessions) or not sessions["session"].isna().any():
         return sessions
+    vlan = sessions["vlan"].fillna(0).to_numpy(np.int64) if "vlan" in sessions else np.zeros(len(sessions), np.int64)
     ids = stable_numbers(
         address_numbers(sessions["src_ip"]),
         address_numbers(sessions["dst_ip"]),
@@ -49,6 +59,7 @@ def with_numbers(sessions: pd.DataFrame) -> pd.DataFrame:
         sessions["dst_port"].fillna(0).to_numpy(np.uint16),
         ip_protocol(sessions["proto"]).astype(np.int32),
         sessions["start"].dt.tz_localize(None).to_numpy().astype("M8[ns]").view(np.int64),
+        np.where(vlan > 0, vlan + 1, 0) << 32,
     )
     numbers = pd.Series(ids, index=sessions.index, dtype="Int64")
     return sessions.assign(session=sessions["session"].fillna(numbers))
@@ -76,7 +87,8 @@ def uncovered(records: pd.DataFrame, sessions: pd.DataFrame) -> np.ndarray:
     """Return a bool array, True for the records that none of the sessions is about.
 
     A session is about a record where their Community IDs are equal (for records without one: protocol and addresses, in
-    either direction) and their times touch, give or take five seconds.
+    either direction) and their times touch, give or take five seconds. Records that name no ends, such as those of ARP, are
+    never sessions of a capture: they are told by it where it was taken at that time.
 
     Parameters
     ----------
@@ -101,7 +113,26 @@ def uncovered(records: pd.DataFrame, sessions: pd.DataFrame) -> np.ndarray:
             left, right[["key", "start", "until"]], left_on="by", right_on="start", by="key", suffixes=("", "_of")
         )
         covered[pairs.loc[pairs["until"] >= pairs["start"] - _SLACK, "row"].to_numpy()] = True
+    taken = sessions[(sessions["source"] == "pcap").to_numpy(bool)]
+    if len(taken):
+        inside = (records["start"] >= taken["start"].min() - _SLACK) & (records["end"] <= taken["end"].max() + _SLACK)
+        covered |= _endless(records) & inside.to_numpy(bool)
     return ~covered
+
+
+def _endless(records: pd.DataFrame) -> np.ndarray:
+    """Return True for the records between no addresses of IP: ARP, and those whose ends are both unspecified."""
+    endless = (records["proto"] == "arp").to_numpy(bool)
+    for nowhere in ("0.0.0.0", "::"):  # noqa: S104 - addresses of records; nothing listens
+        src, dst = ((records[name] == nowhere).to_numpy(bool) if _holds(records[name], nowhere) else False
+                    for name in ("src_ip", "dst_ip"))  # fmt: skip
+        endless = endless | np.logical_and(src, dst)
+    return endless
+
+
+def _holds(column: pd.Series, value: str) -> bool:
+    # a categorical can't be compared with what is not among its categories
+    return not isinstance(column.dtype, pd.CategoricalDtype) or value in column.cat.categories
 
 
 def _spans(table: pd.DataFrame, key: str) -> pd.DataFrame:
