@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 FORMATS = {
     "netflow": "nsm_nb.formats.netflow",
     "pcap": "nsm_nb.formats.pcap",
+    "netflow-file": "nsm_nb.formats.netflow_file",
     "flow-tools": "nsm_nb.formats.flow_tools",
     "nfcapd": "nsm_nb.formats.nfcapd",
     "argus": "nsm_nb.formats.argus",

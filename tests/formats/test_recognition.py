@@ -42,7 +42,7 @@ def test_the_public_verbs_find_the_format(evidence):
     assert len(nsm.read_alerts(evidence / "suricata" / "eve.json")) == 79
     assert len(nsm.read_alerts(evidence / "snort2" / "alert.fast", label="x")) == 77
     assert len(nsm.read_sessions(evidence / "suricata" / "eve.json")) == 1444
-    assert len(nsm.read_sessions(evidence / "netflow-export.pcap")) == 4850
+    assert len(nsm.read_sessions(evidence / "netflow-export.pcap")) == 10_082
     assert len(nsm.read_packets(evidence / "netflow-export.pcap")) == 505
     with pytest.raises(UnknownFormat, match="holds no alerts"):
         nsm.read_alerts(evidence / "staged.pcap")
