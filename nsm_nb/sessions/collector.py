@@ -35,6 +35,7 @@ _ANCILLARY = 256
 _BURST = 64  # datagrams that are written at once; so many at most are lost where the process is killed
 _LARGEST = 65_535
 _LOOK = 0.2  # seconds after which the clock is looked at where nothing comes
+_LONGEST = 60.0  # seconds in which what came before the stop is taken
 _V6 = socket.IPPROTO_IPV6
 _RECORD = struct.Struct("<IIII")
 
@@ -136,11 +137,13 @@ def _run(
     stopping = False
     while not stopping:
         stopping = stop()
-        # what came before the stop is still taken, and no more than the system can hold
-        for burst in listening.bursts(0 if stopping else _LOOK, seconds=1.0 if stopping else _LOOK):
+        until = time.time_ns()
+        for burst in listening.bursts(0 if stopping else _LOOK, seconds=_LONGEST if stopping else _LOOK):
             records = [record for record in (_record(each, collected) for each in burst) if record]
             if records:
                 _write(folder, records, burst[0].time, collected)
+            if stopping and burst[-1].time > until:  # what came before the stop is taken, and nothing that came after
+                break
         if rotate():
             folder.finish()
         folder.turn(time.time_ns())

@@ -195,6 +195,18 @@ def test_what_is_no_export_is_counted_by_sender_and_not_kept(tmp_path):
     assert len(nsm.read_sessions(next(tmp_path.iterdir()))) == 1
 
 
+def test_what_came_before_the_stop_is_kept_however_much(tmp_path, monkeypatch):
+    from nsm_nb.sessions import collector
+
+    monkeypatch.setattr(collector, "_LOOK", 0.0)
+    slow = collector._record
+    monkeypatch.setattr(collector, "_record", lambda *words: time.sleep(0.001) or slow(*words))
+    with collecting(tmp_path) as (send, found, _):
+        for number in range(150):
+            send(v5(30 * number))
+    assert found[0].exporters.totals().datagrams == 150
+
+
 def test_exporters_that_were_not_named_are_refused(tmp_path):
     with collecting(tmp_path, exporters=("192.0.2.1",)) as (send, found, _):
         send(v5(0))
