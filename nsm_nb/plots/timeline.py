@@ -14,12 +14,12 @@ from nsm_nb.plots import drawing as draw
 from nsm_nb.plots.drawing import ThemeName
 from nsm_nb.statistics import quantities
 
-__all__ = ["timeline"]
+__all__ = ["MARKS", "timeline"]
 
 _MOST_BARS = 1200  # more intervals than this are finer than the pixels that show them
 _MOST_SERIES = 6
 _DATES = ["", "%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"]  # what the ticks leave out, as ISO 8601
-_MARKS = {1: "v", 2: "D", 3: "s", 4: "o", 5: "."}  # a priority is told by its shape too
+MARKS = {1: "v", 2: "D", 3: "s", 4: "o", 5: "."}  # a priority is told by its shape too
 
 
 def timeline(
@@ -165,7 +165,7 @@ def _mark(
         here = times[kinds.isna() if kind is None else (kinds == kind).fillna(False)]
         here = here[here.between(*window)].dt.tz_localize(None)
         name = "mark" if kind is None else f"alert, priority {int(kind)}"
-        shape = "v" if kind is None else _MARKS.get(int(kind), ".")
+        shape = "v" if kind is None else MARKS.get(int(kind), ".")
         colour = colours.DOUBT if kind is None else colours.PRIORITY.get(int(kind), colours.DOUBT)
         ax.plot(
             here.to_numpy(), np.ones(len(here)), linestyle="none", marker=shape, markersize=6, color=colour,
