@@ -165,6 +165,7 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
         "captured": c.captured,
         "octets": masked(c.octets, c.no_ip),
         "vlan": masked(c.vlan, c.no_vlan),
+        "vni": masked(*_few(names.vni, count, np.uint32)),
         "src_mac": _categorical(c.src_mac, macs),
         "dst_mac": _categorical(c.dst_mac, macs),
         "src_port": masked(c.src_port, c.no_port),
@@ -179,6 +180,7 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
         "window": masked(c.window, c.no_tcp),
         "icmp_type": masked(c.icmp_type, c.no_icmp),
         "icmp_code": masked(c.icmp_code, c.no_icmp),
+        "icmp_id": masked(*_few(names.icmp_id, count, np.uint16)),
         "payload": masked(c.payload, c.no_payload),
         "session": masked(np.zeros(count, np.int64), np.ones(count, bool)),
         "to_dst": pd.arrays.BooleanArray(np.zeros(count, bool), np.ones(count, bool)),
@@ -186,6 +188,14 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
         "layers": _categorical(layers, pd.Index(chains, dtype="str")),
     }
     return pd.DataFrame({name: columns[name] for name in PACKETS.columns}, copy=False)
+
+
+def _few(few: kernel.Few, count: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    # where no row has a value, the zeros are memory that is never touched
+    values, absent = np.zeros(count, dtype), np.ones(count, bool)
+    rows = few.row[: few.count[0]]
+    values[rows], absent[rows] = few.value[: len(rows)], False
+    return values, absent
 
 
 def _unique_chains(codes: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]]:

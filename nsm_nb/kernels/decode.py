@@ -133,6 +133,25 @@ def _staggered(room: int, dtype: str | np.dtype, number: int) -> np.ndarray:
     return np.empty(room + skip, dtype)[skip:] if room else np.empty(0, dtype)
 
 
+class Few(NamedTuple):
+    """What is said of few rows, as they are met; it takes no room for others."""
+
+    row: np.ndarray
+    value: np.ndarray
+    count: np.ndarray  # one int64: how many there are
+
+    @classmethod
+    def empty(cls) -> Few:
+        """Return room for some."""
+        return cls(np.empty(64, np.int64), np.empty(64, np.uint32), np.zeros(1, np.int64))
+
+    def with_room(self) -> Few:
+        """Return the same with room for at least one more."""
+        if self.count[0] < len(self.row):
+            return self
+        return Few(*(np.concatenate([each, np.empty_like(each)]) for each in self[:2]), self.count)
+
+
 class Outer(NamedTuple):
     """The outermost addresses of the rows that are tunnels, as they are met."""
 
@@ -143,18 +162,20 @@ class Outer(NamedTuple):
 
 
 class Names(NamedTuple):
-    """What the numbers in `src_ip`, `src_mac` and `layers` mean, and the rows that are tunnels."""
+    """What the numbers in `src_ip`, `src_mac` and `layers` mean, the rows that are tunnels, and what few rows have."""
 
     addresses: Interned
     macs: Interned
     chains: Interned  # the chain before, and the layer (see `layers`)
     outer: Outer
+    vni: Few
+    icmp_id: Few
 
     @classmethod
     def empty(cls, room: int = 256) -> Names:
         """Return names with room for some; `decode` makes more where it needs it."""
         outer = Outer(np.empty(64, np.int64), np.empty(64, np.int32), np.empty(64, np.int32), np.zeros(1, np.int64))
-        return cls(interned(room), interned(64), interned(256), outer)
+        return cls(interned(room), interned(64), interned(256), outer, Few.empty(), Few.empty())
 
     def with_room(self) -> Names:
         """Return the same names with room for at least one more row."""
@@ -162,8 +183,9 @@ class Names(NamedTuple):
         if outer.count[0] == len(outer.row):
             outer = Outer(*(np.concatenate([each, np.empty_like(each)]) for each in outer[:3]), outer.count)
         return Names(
-            with_room(self.addresses, _PER_ROW), with_room(self.macs, _PER_ROW), with_room(self.chains, DEEPEST), outer
-        )
+            with_room(self.addresses, _PER_ROW), with_room(self.macs, _PER_ROW), with_room(self.chains, DEEPEST), outer,
+            self.vni.with_room(), self.icmp_id.with_room(),
+        )  # fmt: skip
 
 
 _PER_ROW = 4  # addresses of one row: innermost and outermost
@@ -244,18 +266,14 @@ def _decode(buffer, base, first, last, c, names, room_for):
     """Decode rows until there is no more room for names; return the first row that was not decoded."""
     addresses, macs, chains, outer = names.addresses, names.macs, names.chains, names.outer
     room, mac_room = len(addresses.high) - _PER_ROW, len(macs.high) - _PER_ROW
-    chain_room, outer_room = len(chains.high) - DEEPEST, len(outer.row)
+    chain_room = len(chains.high) - DEEPEST
+    few_room = min(len(outer.row), len(names.vni.row), len(names.icmp_id.row))
     # the numbers of values met last, by some of their bits: spares most of the looks into the large tables
     s, recent_value, recent_number, recent_mac, recent_mac_number = room_for
     tcp_chain = udp_chain = np.int32(-1)
     places = len(c.payload_at) > 0
     for row in range(first, last):
-        if (
-            addresses.count[0] > room
-            or macs.count[0] > mac_room
-            or chains.count[0] > chain_room
-            or outer.count[0] >= outer_room
-        ):
+        if addresses.count[0] > room or macs.count[0] > mac_room or chains.count[0] > chain_room:
             return row
         r = np.uintp(row)
         at = c.offset[r] - base
@@ -281,10 +299,16 @@ def _decode(buffer, base, first, last, c, names, room_for):
             elif proto == 17 and total >= 28:
                 plain = not (may_be_tunnel(sport) or may_be_tunnel(dport))
         if not plain:
+            if max(outer.count[0], names.vni.count[0], names.icmp_id.count[0]) >= few_room:
+                return row
             look(buffer, s, at, size, length, c.link[r])
             _write(c, r, s, names, places)
             if s[State.OUTER_TAG]:
                 _write_outer(r, s, names)
+            if s[State.VNI] >= 0:
+                _write_few(r, s[State.VNI], names.vni)
+            if s[State.ICMP_ID] >= 0:
+                _write_few(r, s[State.ICMP_ID], names.icmp_id)
             continue
 
         value = (be32(buffer, at) << 16) | be16(buffer, at + 4)
@@ -438,3 +462,11 @@ def _write_outer(r, s, names):
         names.addresses, s[State.OUTER_DST_HIGH], s[State.OUTER_DST_LOW], s[State.OUTER_TAG]
     )
     names.outer.count[0] += 1
+
+
+@njit(_nrt=False)
+def _write_few(r, value, few):
+    place = few.count[0]
+    few.row[place] = r
+    few.value[place] = value
+    few.count[0] += 1

@@ -45,11 +45,12 @@ _States = namedtuple(
     "AT END STOP START "  # the next byte; the end of what was captured; the end by the headers; the frame's first byte
     "DEPTH "
     "VLAN SRC_MAC DST_MAC "  # of the outermost
+    "VNI "  # of the innermost
     "TAG SRC_HIGH SRC_LOW DST_HIGH DST_LOW "  # of the innermost: 4 or 6 (0: none yet) and 128 bits each
     "OUTER_TAG OUTER_SRC_HIGH OUTER_SRC_LOW OUTER_DST_HIGH OUTER_DST_LOW "  # of the outermost; 0 where there is no tunnel
     "IP_AT TTL OCTETS IP_ID FRAGMENT PROTO "
     "SRC_PORT DST_PORT PAYLOAD PAYLOAD_AT "
-    "TCP_FLAGS SEQ ACK WINDOW ICMP_TYPE ICMP_CODE "
+    "TCP_FLAGS SEQ ACK WINDOW ICMP_TYPE ICMP_CODE ICMP_ID "
     "LAYERS PLACES ENDS "  # the first of `DEEPEST` each: of each layer its number, where it starts, where it ends at the latest
     "SIZE",  # of the array
 )

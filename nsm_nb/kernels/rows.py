@@ -44,10 +44,11 @@ def history_texts(history, letters):
 
 
 @njit(cache=True, nogil=True)
-def session_numbers(src_high, src_low, dst_high, dst_low, sport, dport, kind, start):
+def session_numbers(src_high, src_low, dst_high, dst_low, sport, dport, kind, start, realm):
     """Return a number below 2**53 for each conversation, made of its endpoints, protocol and start only.
 
-    The endpoints are taken in order of number, so that a guess of the direction does not change it.
+    The endpoints are taken in order of number, so that a guess of the direction does not change it. `realm` is what tells
+    equal endpoints apart (VLAN and VNI in one number), 0 where there is none, or empty.
     """
     count = len(start)
     numbers = np.empty(count, np.int64)
@@ -60,7 +61,8 @@ def session_numbers(src_high, src_low, dst_high, dst_low, sport, dport, kind, st
             )
         )
         mixed = np.uint64(kind[row]) ^ (np.uint64(start[row]) * np.uint64(0x9E3779B97F4A7C15))
-        for part in range(6):
+        within = realm[row] if len(realm) else 0
+        for part in range(7 if within else 6):
             if part == 0:
                 value = np.uint64(dst_high[row] if swap else src_high[row])
             elif part == 1:
@@ -71,8 +73,10 @@ def session_numbers(src_high, src_low, dst_high, dst_low, sport, dport, kind, st
                 value = np.uint64(src_high[row] if swap else dst_high[row])
             elif part == 4:
                 value = np.uint64(src_low[row] if swap else dst_low[row])
-            else:
+            elif part == 5:
                 value = np.uint64(sport[row] if swap else dport[row])
+            else:
+                value = np.uint64(within)
             # the finaliser of SplitMix64 (Steele, Lea, Flood 2014)
             mixed = (mixed ^ value) + np.uint64(0x9E3779B97F4A7C15)
             mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

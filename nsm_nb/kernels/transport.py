@@ -15,6 +15,14 @@ from nsm_nb.kernels.tunnels import in_datagram
 __all__ = ["transport"]
 
 
+@njit(inline="always")
+def _has_identifier(proto, kind):
+    # echo, timestamp, information, mask (RFC 792, 950); echo and home agent discovery (RFC 4443, 6275 6.5)
+    if proto == 1:
+        return kind == 0 or kind == 8 or 13 <= kind <= 18
+    return kind == 128 or kind == 129 or kind == 144 or kind == 145
+
+
 @njit(_nrt=False)
 def transport(b, s, proto):
     """Read a transport header. Returns what a tunnel in UDP carries, `Next.STOP` where it is none."""
@@ -58,6 +66,8 @@ def transport(b, s, proto):
             s[State.ICMP_TYPE], s[State.ICMP_CODE] = byte(b, at), byte(b, at + 1)
         if left >= 8:
             head = 8
+            if _has_identifier(proto, s[State.ICMP_TYPE]):
+                s[State.ICMP_ID] = be16(b, at + 4)
     if head >= 0 and size >= head:
         s[State.PAYLOAD] = size - head
         s[State.PAYLOAD_AT] = at + head - s[State.START]

@@ -152,6 +152,9 @@ def in_datagram(b, s, at, end, stop):
     if found != Next.STOP:
         deeper(s, layer, 0)
         s[State.AT], s[State.END], s[State.STOP] = inner, end, stop
+        if layer == Layer.GENEVE or layer == Layer.VXLAN:
+            named = layer == Layer.GENEVE or byte(b, at) & 0x08  # the I bit: the identifier is valid
+            s[State.VNI] = be32(b, at + 4) >> 8 if named else -1
     return found
 
 

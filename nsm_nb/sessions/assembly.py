@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from nsm_nb.schema import PACKETS, SESSIONS
+from nsm_nb.schema import PACKETS, SESSIONS, with_caveats
 from nsm_nb.sessions.endpoints import Endpoints, address_numbers, community_id
 from nsm_nb.sessions.identity import stable_numbers
 from nsm_nb.sessions.idle import IDLE, seconds_of, timeouts
-from nsm_nb.sessions.keys import keys_of, missing, order_of, plain, shared_address_dtype
+from nsm_nb.sessions.keys import Keys, keys_of, missing, order_of, plain, shared_address_dtype
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.states import Icmp, closings, of_protocols, states
+from nsm_nb.sessions.tags import one_way_by_vlan
 
 if TYPE_CHECKING:
     from nsm_nb.kernels.conversations import Conversations, Packets
@@ -33,6 +34,7 @@ def assemble(
     icmp_idle: str | float | None = None,
     other_idle: str | float | None = None,
     sensor: str | None = None,
+    by_vlan: bool = True,
     pieces: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Fold packets into sessions; return the sessions, and the packets with `session` and `to_dst` filled in.
@@ -51,9 +53,12 @@ def assemble(
         The same for one protocol, in seconds or as text such as ``"1h"``; `icmp_idle` holds for ICMPv6 too.
     sensor
         The name of the sensor, where it is known.
+    by_vlan
+        Whether the same addresses and ports in another VLAN or VNI are another session. Where a mirror port tags each
+        direction with a VLAN of its own, False makes them one again.
     pieces
-        Whether the sessions have two columns more, by which those of several captures can be joined (`stitch`): `isn`,
-        the opener's initial sequence number, missing where no SYN of it was seen, and `bits`, what the kernel knows.
+        Whether the sessions have three columns more, by which those of several captures can be joined (`stitch`): `isn`,
+        the opener's initial sequence number, missing where no SYN of it was seen; `bits`, what the kernel knows; `vni`.
 
     Returns
     -------
@@ -88,14 +93,16 @@ def assemble(
     idle.update({name: seconds_of(each, f"{name}_idle") for name, each in said.items() if each is not None})
     if len(packets) == 0:
         none = SESSIONS.empty()
-        return none.assign(isn=pd.array([], "Int64"), bits=pd.array([], "Int16")) if pieces else none, packets
+        more = {"isn": pd.array([], "Int64"), "bits": pd.array([], "Int16"), "vni": pd.array([], "UInt32")}
+        return none.assign(**more) if pieces else none, packets
     order = order_of(packets)
     ordered = packets if order is None else packets.take(order)
-    keys = keys_of(ordered)
-    found = converse(keys, timeouts(idle))
+    keys = keys_of(ordered, by_vlan=by_vlan)
+    found = converse(keys.packets, timeouts(idle))
     sessions = _session_table(ordered, keys, found, sensor)
     if pieces:
         sessions["isn"] = pd.arrays.IntegerArray(np.maximum(found.isn, 0), found.isn < 0)
+        sessions["vni"] = ordered["vni"].array.take(found.first)
         sessions["bits"] = pd.arrays.IntegerArray(found.bits, np.zeros(len(found.bits), bool))
 
     number, to_dst = found.session, found.to_dst
@@ -103,6 +110,8 @@ def assemble(
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         number, to_dst = number[back], to_dst[back]
+    caveats = one_way_by_vlan(sessions, keys.realm[found.first]) if len(keys.realm) else []
+    sessions = with_caveats(sessions, caveats) if caveats else sessions
     ids, absent = gathered(sessions["session"].to_numpy(np.int64), number)
     filled = packets.copy(deep=False)
     filled["session"] = pd.arrays.IntegerArray(ids, absent)
@@ -110,9 +119,10 @@ def assemble(
     return sessions, filled
 
 
-def _session_table(packets: pd.DataFrame, keys: Packets, found: Conversations, sensor: str | None) -> pd.DataFrame:
+def _session_table(packets: pd.DataFrame, given: Keys, found: Conversations, sensor: str | None) -> pd.DataFrame:
     from nsm_nb.kernels import conversations as kernel
 
+    keys, realm = given.packets, given.realm
     count, first, bits = len(found.first), found.first, found.bits
     flipped = (bits & kernel.FLIPPED) > 0
     proto, vlan, evidence, frame = (packets[name].array.take(first) for name in ("proto", "vlan", "evidence", "frame"))
@@ -122,7 +132,7 @@ def _session_table(packets: pd.DataFrame, keys: Packets, found: Conversations, s
         src, dst = src[first], dst[first]
         return np.where(flipped, dst, src), np.where(flipped, src, dst)
 
-    src_code, dst_code = ends(keys.src, keys.dst)
+    src_code, dst_code = ends(given.src, given.dst)
     sport, dport = ends(keys.sport, keys.dport)
     dtype = shared_address_dtype(packets)
     every = address_numbers(pd.Series(pd.Categorical.from_codes(np.arange(len(dtype.categories)), dtype=dtype)))
@@ -132,6 +142,7 @@ def _session_table(packets: pd.DataFrame, keys: Packets, found: Conversations, s
     portless = ~ported | cut
     timeless = (found.start == _NOT_A_TIME) | (found.end == _NOT_A_TIME)
     idle = np.where(timeless, 0, np.maximum((int(keys.time.max()) - found.end) // 1_000_000_000, 0))
+    within = realm[first] if len(realm) else None
     dst_port = pd.arrays.IntegerArray(dport, portless)
 
     def utc(values: np.ndarray) -> pd.Series:
@@ -146,7 +157,7 @@ def _session_table(packets: pd.DataFrame, keys: Packets, found: Conversations, s
 
     return pd.DataFrame(
         {
-            "session": whole(stable_numbers(src, dst, sport, dport, keys.kind[first], found.start)),
+            "session": whole(stable_numbers(src, dst, sport, dport, keys.kind[first], found.start, within)),
             "start": utc(found.start),
             "end": utc(found.end),
             # unsigned: times may lie further apart than a signed number can tell

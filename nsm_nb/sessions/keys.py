@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from nsm_nb.sessions.endpoints import icmp_ports, ip_protocol
 if TYPE_CHECKING:
     from nsm_nb.kernels.conversations import Packets
 
-__all__ = ["keys_of", "missing", "order_of", "plain", "shared_address_dtype"]
+__all__ = ["Keys", "keys_of", "missing", "order_of", "plain", "shared_address_dtype"]
 
 
 def order_of(packets: pd.DataFrame) -> np.ndarray | None:
@@ -42,8 +42,35 @@ def missing(column: pd.Series) -> np.ndarray:
     return array._mask if isinstance(array, pd.arrays.IntegerArray) else column.isna().to_numpy()
 
 
-def keys_of(packets: pd.DataFrame) -> Packets:
-    """Return what packets are folded by, as arrays; what stands for ports of ICMP and of later fragments included."""
+class Keys(NamedTuple):
+    """What packets are folded by, and what it was made of.
+
+    Attributes
+    ----------
+    packets
+        For the kernel: its `src` and `dst` are other numbers for each VLAN, VNI and ICMP identifier.
+    src, dst : int32 arrays
+        Codes of the addresses.
+    realm : int64 array
+        VLAN + 1 (0 for none) above 32 bits, VNI + 1 (0 for none) below; empty where no packet has either.
+    """
+
+    packets: Packets
+    src: np.ndarray
+    dst: np.ndarray
+    realm: np.ndarray
+
+
+def keys_of(packets: pd.DataFrame, *, by_vlan: bool = True) -> Keys:
+    """Return what packets are folded by, as arrays; what stands for ports of ICMP and of later fragments included.
+
+    Parameters
+    ----------
+    packets
+        A table of PACKETS.
+    by_vlan
+        Whether the same ends in another VLAN or VNI are others.
+    """
     from nsm_nb.kernels.conversations import Packets
 
     src, dst = packets["src_ip"], packets["dst_ip"]
@@ -51,12 +78,19 @@ def keys_of(packets: pd.DataFrame) -> Packets:
         from nsm_nb.schema import addresses
 
         src, dst = (pd.Series(each) for each in addresses(src, dst))
+    known = len(src.cat.categories)
+    src_code, dst_code = src.cat.codes.to_numpy(np.int32), dst.cat.codes.to_numpy(np.int32)
+    realm = _realms(packets) if by_vlan else np.empty(0, np.int64)
+    ends = src_code, dst_code
+    if len(realm):
+        ends = _apart(*ends, pd.factorize(realm)[0], known)
+        known = max(known, int(max(each.max() for each in ends)) + 1)
     proto = packets["proto"].astype("category")
     columns = {name: plain(packets[name]) for name in ("octets", "payload", "tcp_flags", "seq", "ack", "window")}
     keys = Packets(
         no_ip=missing(packets["octets"]),
-        src=src.cat.codes.to_numpy(np.int32),
-        dst=dst.cat.codes.to_numpy(np.int32),
+        src=ends[0],
+        dst=ends[1],
         sport=plain(packets["src_port"]).astype(np.uint16, copy=True),
         dport=plain(packets["dst_port"]).astype(np.uint16, copy=True),
         kind=_kinds(proto),
@@ -66,16 +100,63 @@ def keys_of(packets: pd.DataFrame) -> Packets:
         **columns,
     )
     rows = np.flatnonzero(~missing(packets["icmp_type"]))
+    identifier = np.empty(0, np.int64)
     if len(rows):
         keys.sport[rows], keys.dport[rows], keys.one_way[rows] = icmp_ports(
             proto.iloc[rows].reset_index(drop=True),
             *(packets[name].iloc[rows].fillna(0).to_numpy(np.uint8) for name in ("icmp_type", "icmp_code")),
         )
-    _follow_fragments(packets, keys)
-    return keys
+        if "icmp_id" in packets and not missing(packets["icmp_id"]).all():
+            identifier = np.where(missing(packets["icmp_id"]), 0, plain(packets["icmp_id"]).astype(np.int64) + 1)
+    _follow_fragments(packets, keys, identifier)
+    if len(identifier):
+        ends = _apart(keys.src, keys.dst, identifier, known)
+        keys = keys._replace(src=ends[0], dst=ends[1])
+    return Keys(keys, src_code, dst_code, realm)
 
 
-def _follow_fragments(packets: pd.DataFrame, keys: Packets) -> None:
+def _realms(packets: pd.DataFrame) -> np.ndarray:
+    """Return VLAN and VNI of each packet in one number; empty where no packet has either."""
+    realm = np.empty(0, np.int64)
+    for name, bit in (("vlan", 32), ("vni", 0)):
+        if name not in packets or missing(packets[name]).all():
+            continue
+        value = plain(packets[name]).astype(np.int64)
+        none = missing(packets[name])
+        if name == "vlan":
+            none = none | (value == 0)  # identifier 0 is a priority without a VLAN (IEEE 802.1Q 9.6)
+        if none.all():
+            continue
+        part = np.where(none, 0, value + 1) << bit
+        realm = realm | part if len(realm) else part
+    return realm
+
+
+def _apart(src: np.ndarray, dst: np.ndarray, part: np.ndarray, known: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return int32 numbers of the ends that differ where `part` does; as they were where it is 0, -1 stays -1.
+
+    Parameters
+    ----------
+    src, dst
+        Numbers below `known`, negative where missing.
+    part : int64 array
+        0 or more.
+    known
+        How many numbers of ends there are.
+    """
+    if (int(part.max()) + 1) * known < 1 << 31:
+        shift = part * known
+        return tuple(np.where(each < 0, -1, each + shift).astype(np.int32) for each in (src, dst))  # type: ignore[return-value]
+    rows = np.flatnonzero(part)
+    pairs = np.concatenate([each[rows].astype(np.int64) * (int(part.max()) + 1) + part[rows] for each in (src, dst)])
+    numbers = (pd.factorize(pairs)[0] + known).astype(np.int32)
+    result = src.copy(), dst.copy()
+    for each, new in zip(result, np.split(numbers, 2), strict=True):
+        each[rows] = np.where(each[rows] < 0, -1, new)
+    return result
+
+
+def _follow_fragments(packets: pd.DataFrame, keys: Packets, identifier: np.ndarray) -> None:
     """Give later fragments what stands for ports in the first fragment of their datagram (RFC 791 2.3)."""
     rows = np.flatnonzero(~missing(packets["fragment"]))
     if not len(rows):
@@ -96,7 +177,7 @@ def _follow_fragments(packets: pd.DataFrame, keys: Packets) -> None:
     source = source.groupby(by).ffill().fillna(source.groupby(by).bfill())
     known = source.notna().to_numpy()
     here, there = rows[known], source[known].to_numpy().astype(np.int64)
-    for each in (keys.sport, keys.dport, keys.one_way):
+    for each in (keys.sport, keys.dport, keys.one_way, *([identifier] if len(identifier) else [])):
         each[here] = each[there]
 
 

@@ -364,6 +364,8 @@ class Frame:
             if len(data) >= 2:
                 self.row["icmp_type"], self.row["icmp_code"] = data[:2]
             head = 8 if len(data) >= 8 else None
+            if head and data[0] in ((0, 8, *range(13, 19)) if name == "icmp" else (128, 129, 144, 145)):
+                self.row["icmp_id"] = int.from_bytes(data[4:6], "big")
         if head is not None and wire >= head:
             self.row["payload"] = wire - head
         elif proto not in (132, 136):
@@ -384,12 +386,15 @@ class Frame:
         if not found or found[1] is None:
             return None
         name, kind, skip = found
+        flags, number = data[0], int.from_bytes(data[4:7], "big")
         data, wire = data[skip:], wire - skip
         if not (sound_ethernet(data) if kind == "ethernet" else sound_ip(data, wire)):
             return None
         if name == "teredo" and not (data[0] >> 4 == 6 and any(map(teredos, (data[8:24], data[24:40])))):
             return None
         self.layers.append(name)
+        if name in ("vxlan", "geneve"):
+            self.first["vni"] = number if name == "geneve" or flags & 8 else None
         return (self.ethernet, data, wire) if kind == "ethernet" else (self.typed, data, wire, kind)
 
 

@@ -175,7 +175,7 @@ def stacks(draw):
 
 COLUMNS = [
     "vlan", "src_mac", "dst_mac", "src_ip", "dst_ip", "outer_src_ip", "outer_dst_ip", "ttl", "octets", "ip_id", "fragment",
-    "src_port", "dst_port", "seq", "ack", "window", "tcp_flags", "icmp_type", "icmp_code", "payload",
+    "src_port", "dst_port", "seq", "ack", "window", "tcp_flags", "icmp_type", "icmp_code", "icmp_id", "payload", "vni",
 ]  # fmt: skip
 
 
@@ -256,6 +256,20 @@ def test_what_a_tunnel_carries_is_told_and_its_own_ends_are_kept(tmp_path, tunne
         assert row["octets"] == len(inner)
         assert row["layers"].endswith(":ipv6:udp" if six else ":ip:udp")
     assert outside == ("192.0.2.1", "192.0.2.2")
+    assert (row["vni"] if "vxlan" in tunnel or "geneve" in tunnel else 42) == 42
+    assert pd.isna(row["vni"]) == (not ("vxlan" in tunnel or "geneve" in tunnel))
+
+
+def test_the_network_of_the_innermost_tunnel_is_told(tmp_path):
+    inner = writing.ethernet(writing.ip(writing.udp(b"x", 1, 2), "10.0.0.1", "10.0.0.2", 17))
+    within = writing.ip(writing.udp(writing.vxlan(inner, number=0xFFFFFF), 9, 4789), "10.1.0.1", "10.1.0.2", 17)
+    frame = writing.ethernet(
+        writing.ip(writing.udp(writing.geneve(writing.ethernet(within)), 9, 6081), "1.0.0.1", "1.0.0.2", 17)
+    )
+
+    told = read(tmp_path / "x.pcap", [(frame,), (inner,), *[(frame,)] * 99])
+
+    assert told["vni"].fillna(0).tolist() == [0xFFFFFF, 0, *[0xFFFFFF] * 99]
 
 
 @pytest.mark.parametrize("link", LINKS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import nsm_nb as nsm
 from nsm_nb.errors import MissingColumn
-from nsm_nb.schema import PACKETS, SESSIONS
+from nsm_nb.schema import PACKETS, SESSIONS, caveats_of
 from tests import writing
 
 SECOND = 1_000_000_000
@@ -180,9 +180,9 @@ def test_the_openers_initial_number_comes_with_the_pieces_where_its_syn_was_seen
 
     assert sessions["isn"].fillna(-1).tolist() == [10, -1]
     assert sessions["bits"].dtype == "Int16"
-    assert list(sessions.columns[:-2]) == list(SESSIONS.columns)
+    assert list(sessions.columns[:-3]) == list(SESSIONS.columns)
     assert list(assembled(HANDSHAKE)[0].columns) == list(SESSIONS.columns)
-    assert {"isn", "bits"} <= set(nsm.sessions.assemble(PACKETS.empty(), pieces=True)[0])
+    assert {"isn", "bits", "vni"} <= set(nsm.sessions.assemble(PACKETS.empty(), pieces=True)[0])
 
 
 def test_a_port_used_again_after_a_close_is_another_session(assembled):
@@ -306,6 +306,101 @@ def test_icmp_request_and_reply_are_one_session_and_an_unreachable_is_another(as
     assert sessions["src_packets"].tolist() == [2, 1]
     assert sessions["dst_packets"].tolist() == [1, 0]
     assert sessions["src_port"].isna().all()
+
+
+def test_echoes_of_another_identifier_are_another_session(assembled):
+    def echo(second, src, dst, kind, number):
+        message = bytes([kind, 0, 0, 0, 0, number]) + bytes(10)
+        return second * SECOND, writing.ethernet(writing.ip(message, src, dst, 1))
+
+    asked = [(0, A, B, 8, 1), (1, B, A, 0, 1), (2, A, B, 8, 2), (3, B, A, 0, 2), (4, A, B, 13, 1), (5, B, A, 14, 1)]
+    sessions, packets = assembled([echo(*each) for each in asked])
+
+    assert sessions["state"].tolist() == ["ECO", "ECO", "TST"]
+    assert (sessions["src_packets"] + sessions["dst_packets"]).tolist() == [2, 2, 2]
+    assert sessions["src_ip"].tolist() == [A] * 3
+    assert pd.factorize(packets["session"])[0].tolist() == [0, 0, 1, 1, 2, 2]
+    assert sessions["community_id"].nunique() == 2  # which knows no identifier
+
+
+def tagged(frames, *vlans, number=None):
+    """The frames with VLAN tags, and in VXLAN of a number."""
+    result = []
+    for time, frame in frames:
+        if number is not None:
+            outer = writing.udp(writing.vxlan(frame, number=number), 9, 4789)
+            frame = writing.ethernet(writing.ip(outer, "192.0.2.1", "192.0.2.2", 17))
+        tags = b"".join(b"\x81\0" + vlan.to_bytes(2, "big") for vlan in vlans)
+        result.append((time, frame[:12] + tags + frame[12:]))
+    return result
+
+
+@pytest.mark.parametrize("how", [{"vlans": (2,)}, {"vlans": (0xE002,)}, {"number": 2}, {"vlans": (7,), "number": 2}])
+def test_the_same_ends_in_another_vlan_or_vni_are_another_session(assembled, how):
+    def within(change):
+        vlans = tuple(each + change for each in how.get("vlans", ()))
+        return tagged([*HANDSHAKE, REQUEST], *vlans, number=how["number"] + change if "number" in how else None)
+
+    sessions, packets = assembled([*within(0), *within(1), *HANDSHAKE])
+
+    assert sessions["src_packets"].tolist() == [3, 3, 2]
+    assert sessions["history"].tolist() == ["ShAD", "ShAD", "ShA"]
+    assert sessions["session"].is_unique
+    assert packets["session"].nunique() == 3
+    assert set(sessions["session"]) > set(assembled(HANDSHAKE)[0]["session"])  # its number is what it is without tags
+    assert sessions["session"].tolist()[:2] == [assembled(within(each))[0]["session"][0] for each in (0, 1)]
+    assert sessions["community_id"].nunique() == 1
+    assert not caveats_of(sessions)
+    assert len(assembled([*within(0), *within(1)], by_vlan=False)[0]) == 1
+
+
+def test_vlan_0_is_no_vlan(assembled):
+    sessions, _ = assembled([HANDSHAKE[0], *tagged(HANDSHAKE[1:2], 0), HANDSHAKE[2]])
+
+    assert sessions["history"].tolist() == ["ShA"]
+
+
+def test_a_tag_for_each_direction_is_told(assembled):
+    there, here = [*HANDSHAKE[::2], REQUEST], [HANDSHAKE[1], ANSWER]
+    mirrored = [*tagged(there, 10), *tagged(here, 20)]
+
+    sessions, _ = assembled(mirrored)
+    (caveat,) = caveats_of(sessions)
+
+    assert len(sessions) == 2
+    assert caveat.kind == "vlan"
+    assert "1 conversation was" in caveat.detail
+    assert "by_vlan=False" in caveat.detail
+    assert assembled(mirrored, by_vlan=False)[0]["history"].tolist() == ["ShADd"]
+    assert not caveats_of(assembled(tagged([*there, *here], 10))[0])
+    assert not caveats_of(assembled([*tagged(there, 10), *tagged(there, 20)])[0])
+    late = [(time + 10 * SECOND, frame) for time, frame in here]
+    assert not caveats_of(assembled([*tagged(there, 10), *tagged(late, 20)])[0])
+
+
+def test_fragments_of_one_identification_in_two_vlans_are_kept_apart(assembled):
+    whole = writing.udp(bytes(32), 7, 9)
+    first, later = (
+        writing.ip(part, A, B, 17, place=place, number=5) for part, place in ((whole[:16], 0x2000), (whole[16:], 2))
+    )
+    frames = [(place * SECOND, writing.ethernet(part)) for place, part in enumerate((first, later))]
+
+    sessions, _ = assembled([*tagged(frames, 10), *tagged(frames[1:], 20)])
+
+    assert sessions["src_packets"].tolist() == [2, 1]
+    assert sessions["src_port"].fillna(0).tolist() == [7, 0]
+
+
+def test_many_networks_and_many_identifiers_are_kept_apart(assembled):
+    from nsm_nb.sessions.keys import _apart
+
+    src, dst = np.array([5, 0, -1, 5, 0], np.int32), np.array([0, 5, 0, 0, 5], np.int32)
+    for part in ([1, 1, 1, 2, 0], [2**30, 2**30, 2**30, 2**29, 0]):  # the second does not fit numbers of 32 bits
+        one, other = _apart(src, dst, np.array(part, np.int64), 6)
+        assert one.dtype == other.dtype == np.int32
+        assert (one[2], one[4], other[4]) == (-1, 0, 5)
+        assert one[0] == other[1] and other[0] == one[1] == other[2]
+        assert len({one[0], other[0], one[3], other[3], 0, 5}) == 6
 
 
 def test_later_fragments_go_with_the_first_of_their_datagram(assembled):
