@@ -181,6 +181,9 @@ def _learn_options(records: Records, session: np.ndarray, told: dict[str, list[n
 
 
 def _interval(records: Records) -> np.ndarray | None:
+    size, population = records.whole(309), records.whole(310)
+    if size is not None and population is not None:  # n of N are taken (RFC 5477 8.2)
+        return np.where(size > 0, population // np.maximum(size, 1), -1)
     interval = records.first((34, 50, 305))
     space = records.whole(306)
     if interval is not None and space is not None and records.has(305):
