@@ -489,7 +489,7 @@ def test_records_of_any_layout_are_read_back_and_cuts_lose_only_what_is_behind(t
     folder = tmp_path_factory.mktemp("layouts")
 
     def seen(table):
-        ports = (table[name].fillna(-1).astype(int) for name in ("src_port", "dst_port"))
+        ports = (table[name].astype("Int64").fillna(-1) for name in ("src_port", "dst_port"))
         return list(zip(table["src_packets"], table["src_octets"], table["src_ip"].astype(str), *ports, strict=True))
 
     table = read_file(folder, *payloads)
