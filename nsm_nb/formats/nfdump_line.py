@@ -55,8 +55,8 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     with Fingerprint(path, digest) as fingerprint:
         values = Values(tabular.read(path, label, layout, _WANTED), label)
     values.join("time", "date", "clock")
-    values.split("src", "src_port")
-    values.split("dst", "dst_port")
+    values.split("src", "src_port", _apart)
+    values.split("dst", "dst_port", _apart)
     proto = values.protocols("Proto")
     start = nanoseconds(values.times("time", path=path))
     seconds = columns.numbers(values.raw("Duration"), _seconds)
@@ -79,6 +79,16 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
         src=values.texts("src"), dst=values.texts("dst"), src_port=values.ports("src_port", proto),
         dst_port=other_ports(values.raw("dst_port")), src_packets=counts["ipkt"], src_octets=counts["ibyt"], **others,
     )  # fmt: skip
+
+
+def _apart(text: bytes) -> tuple[bytes, bytes]:
+    """Return an address and its port, which of ICMP is type and code."""
+    if text.count(b":") < 2:  # 10.0.0.1:80, 10.0.0.1:8.0
+        front, _, port = text.partition(b":")
+        return front, port
+    front, colon, last = text.rpartition(b":")  # 2001:db8::1.443, 2001:db8::1.128.0
+    last, _, port = last.partition(b".")
+    return front + colon + last, port
 
 
 def _seconds(text: bytes) -> float | None:

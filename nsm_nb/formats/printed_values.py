@@ -151,26 +151,15 @@ class Values:
 
         self._set(name, pc.binary_join_element_wise(*(self.raw(each) for each in parts), pa.scalar(b" ", pa.binary())))
 
-    def split(self, name: str, port: str) -> None:
-        """Take the port off the end of a column of addresses: behind the last ``:``, behind a point where that is IPv6's."""
+    def split(self, name: str, port: str, apart: Callable[[bytes], tuple[bytes, bytes]]) -> None:
+        """Take the ports off a column of addresses; `apart` is called once for each text, and gives an address and a port."""
         import pyarrow as pa
-
-        ends: dict[bytes, bytes] = {}
-
-        def address(text: bytes) -> bytes:
-            if text.count(b":") < 2:  # 10.0.0.1:80, and of ICMP 10.0.0.1:8.0
-                front, _, ends[text] = text.partition(b":")
-                return front
-            front, colon, last = text.rpartition(b":")  # 2001:db8::1.443, 2001:db8::1.128.0
-            last, _, ends[text] = last.partition(b".")
-            return front + colon + last
 
         coded = self.raw(name).combine_chunks().dictionary_encode()
         coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
-        known = coded.dictionary.to_pylist()
-        fronts = [address(each) for each in known]
-        self._set(name, pa.array(fronts, pa.binary()).take(coded.indices))
-        self._set(port, pa.array([ends[each] for each in known], pa.binary()).take(coded.indices))
+        parts = [apart(each) for each in coded.dictionary.to_pylist()]
+        for place, column in enumerate((name, port)):
+            self._set(column, pa.array([each[place] for each in parts], pa.binary()).take(coded.indices))
 
     def add(self, fields: pa.Table, rows: np.ndarray, there: np.ndarray) -> None:
         """Add the columns of another listing: of each record those in a row of it, null where there is none."""

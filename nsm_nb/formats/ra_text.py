@@ -30,41 +30,49 @@ _TIME = (
     r"|\d{1,10}\.\d{1,9}\*?"
 )
 # IPv6 has a colon; the port behind it a point
-_ADDRESS = r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|[0-9a-fA-F]*:[0-9a-fA-F:]*\*?|[^\s.]+(?:\.\d{1,3}){0,3}\*?"
+_ADDRESS = r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|[0-9a-fA-F]*:[0-9a-fA-F:]*\*?"
 _PORT = r"0x[0-9a-fA-F]+|[\w*-]+"
-_KINDS = {
-    "starttime": _TIME, "lasttime": _TIME, "dur": r"[\d.]+\*?", "proto": r"[\w*-][\w*.-]+", "dir": r"[<>?|o-]{2,3}|who|\|",
-    "state": r"\S+",
-}  # fmt: skip
+_WHEN = r"(?:\d{1,2} [A-Z][a-z]{2} \d{2} )?\d[\d/]*[.:/][\d.:/]*\*?(?: \d{1,2}:[\d.:]+\*?)?"
+_KINDS = {"starttime": _WHEN, "lasttime": _WHEN, "dir": r"[<>?|o-]{2,3}|who"}
 # of version 2, and of lines that were cut out of a listing: (packets and bytes) state
 _DEFAULT = ("starttime", "flgs", "proto", "srcaddr", "sport", "dir", "dstaddr", "dport")
 
 
 def _pattern(names: Sequence[str]) -> str:
-    """Return what a line of these columns looks like."""
+    """Return what a line of these columns looks like; an address has its port behind it, see `_apart`."""
     parts, before = [], ""
     for name in names:
         if name == "flgs":  # letters with blanks between them, or nothing
-            parts.append(r"(?P<flgs>(?:\s+\S{1,9}){0,5}?)")
-        elif name in ("sport", "dport") and before in ("srcaddr", "daddr", "dstaddr"):
-            parts.append(rf"(?:\.(?P<{name}>{_PORT}))?")
-        elif name in ("srcaddr", "dstaddr"):
-            parts.append(rf"\s+(?P<{name}>{_ADDRESS})")
-        elif name in ra_columns.COLUMNS:
-            parts.append(rf"\s+(?P<{name}>{_KINDS.get(name, _NUMBER)})")
+            parts.append(r"(?P<flgs>(?:\S+\s+)*?)")
+        elif name in ("sport", "dport") and before.endswith("addr"):
+            continue
         else:
-            parts.append(r"\s+\S+")
+            kind = _KINDS.get(name, r"\S+")
+            parts.append(rf"(?P<{name}>{kind})\s+" if name in ra_columns.COLUMNS else r"\S+\s+")
         before = name
     if tuple(names) == _DEFAULT:
         parts.append(
-            r"(?:\s+(?P<srcpkts>\d+)\s+(?P<dstpkts>\d+)\s+(?P<srcbytes>\d+)\s+(?P<dstbytes>\d+)"
-            r"|\s+(?P<totpkts>\d+)\s+(?P<totbytes>\d+))?\s+(?P<state>[A-Za-z_*]{1,20})"
+            r"(?:(?P<srcpkts>\d+)\s+(?P<dstpkts>\d+)\s+(?P<srcbytes>\d+)\s+(?P<dstbytes>\d+)\s+"
+            r"|(?P<totpkts>\d+)\s+(?P<totbytes>\d+)\s+)?(?P<state>[A-Za-z_*]{1,20})\s*"
         )
-    return "^" + "".join(parts).replace(r"\s+", r"\s*", 1) + r"\s*$"
+    # the last value has no blank behind it where the line is torn
+    return r"^\s*" + re.sub(r"\\s\+$", r"\\s*", "".join(parts)) + "$"
 
 
-_NUMBER = r"[\w.:*-]+"
-_ALONE = re.compile(_pattern(_DEFAULT).encode())
+def _apart(text: bytes) -> tuple[bytes, bytes]:
+    """Return an address and its port: behind the fourth point of IPv4, the only one of IPv6."""
+    if b":" in text:
+        front, _, port = text.partition(b".")
+        return front, port
+    parts = text.split(b".")
+    return (b".".join(parts[:4]), parts[4]) if len(parts) == 5 else (text, b"")
+
+
+_END = rf"(?:{_ADDRESS})(?:\.(?:{_PORT}))?"
+_ALONE = re.compile(
+    rf"^\s*(?:{_TIME})(?:\s+\S{{1,9}}){{0,5}}?\s+[\w*][\w*.-]+\s+{_END}\s+(?:[<>?|o-]{{2,3}}|who)\s+{_END}(?:\s+\d+){{0,4}}"
+    r"\s+[A-Za-z_*]{1,20}\s*$".encode()
+)
 
 
 def recognises(head: bytes) -> bool:
@@ -98,4 +106,7 @@ def sessions(
     )
     with Fingerprint(path, digest) as fingerprint:
         values = Values(tabular.read(path, label, layout, ra_columns.COLUMNS), label)
+    for side in ("src", "dst"):
+        if not values.has(f"{side[0]}port"):
+            values.split(f"{side}addr", f"{side[0]}port", _apart)
     return ra_columns.table(values, path=path, digest=fingerprint.digits(), source=NAME, near=near)

@@ -253,15 +253,15 @@ def _write(place, content):
     return place
 
 
-@pytest.mark.slow(6)
-def test_a_million_lines_are_read_in_seconds(tmp_path, truth):
+@pytest.mark.slow(1)
+def test_two_hundred_thousand_lines_are_read_in_a_second(tmp_path, truth):
     from time import process_time
 
     with gzip.open(truth / "nfdump-fprobe-v5.csv.gz") as file:
         head, body = file.read().split(b"\n", 1)
-    place = _write(tmp_path / "x.csv", head + b"\n" + body * (500_000 // 2360))
+    place = _write(tmp_path / "x.csv", head + b"\n" + body * (200_000 // 2360))
     before = process_time()
     found = nfdump_csv.sessions(place, label="x")
-    assert len(found) == 2360 * (500_000 // 2360)
+    assert len(found) == 2360 * (200_000 // 2360)
     assert np.unique(found["session"]).size == len(found)
-    assert process_time() - before < 8  # measured 4.2 s of the processor for a million
+    assert process_time() - before < 4  # measured 4.2 s of the processor for a million

@@ -145,9 +145,9 @@ def test_cut_near_its_end_a_listing_tells_nothing_that_is_not_so(sample, tables)
     _cut(sample, [size - 1, size - 9], tables[sample.name])
 
 
-@pytest.mark.slow(8)
+@pytest.mark.slow(1)
 def test_cut_anywhere_a_listing_tells_nothing_that_is_not_so(sample, tables):
-    _cut(sample, range(sample.stat().st_size - 2, 0, -max(sample.stat().st_size // 12, 5)), tables[sample.name])
+    _cut(sample, range(sample.stat().st_size - 2, 0, -max(sample.stat().st_size // 4, 5)), tables[sample.name])
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name != "conn.json"])
@@ -215,19 +215,18 @@ def test_events_of_netflow_in_eve_are_flows_of_one_direction(tmp_path):
     assert any("2 events of type netflow" in each.detail for each in caveats_of(both))
 
 
-@pytest.mark.slow(4)
+@pytest.mark.slow(1)
 @pytest.mark.parametrize("name", ["nfdump-1.7.csv", "conn.log", "ra.csv", "flow-print-3.txt"])
-def test_a_hundred_thousand_lines_take_no_second(tmp_path, name):
+def test_tens_of_thousands_of_lines_take_no_second(tmp_path, name):
     from time import process_time
 
     lines = SAMPLES[name][1].splitlines(keepends=True)
     records = [line for line in lines if "10.1.1.177" in line]
-    place = _write(tmp_path / name, "".join([*lines, *(records * (100_000 // len(records)))]))
-    nsm.read_sessions(place, label="x")
+    place = _write(tmp_path / name, "".join([*lines, *(records * (40_000 // len(records)))]))
     before = process_time()
     found = nsm.read_sessions(place, label="x")
-    assert len(found) > 100_000
-    assert process_time() - before < 2  # measured 0.3 to 0.6 s of the processor
+    assert len(found) >= 40_000
+    assert process_time() - before < 1.5  # measured 0.1 to 0.3 s of the processor
 
 
 def _write(place, text):

@@ -42,7 +42,7 @@ def logs(shared):
     return [path for path in sorted(found) if b"resp_" in path.read_bytes()[:2000]]
 
 
-@pytest.mark.slow(8)
+@pytest.mark.slow(3)
 def test_every_log_at_hand_is_what_a_slow_reading_gives(shared):
     read = logs(shared)
     assert len(read) >= 24
