@@ -10,6 +10,7 @@ import shutil
 import struct
 import subprocess
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -17,8 +18,9 @@ from hypothesis import strategies as st
 
 from nsm_nb.errors import NsmError
 from nsm_nb.formats import argus
-from nsm_nb.formats.argus_records import FAR, flow_of, pieces
+from nsm_nb.kernels.argus import rows_for, walk_argus
 from nsm_nb.schema import SESSIONS, caveats_of
+from tests.formats.argus_slowly import FAR, flow_of, pieces
 
 SECOND = 1_795_487_401
 
@@ -136,6 +138,46 @@ def test_each_record_of_the_bundled_file_is_what_ra_says(evidence, truth):
         if row["Proto"] in ("tcp", "udp"):
             assert [str(flow.src_port), str(flow.dst_port)] == [row["Sport"], row["Dport"]]
         assert [f"{each / 1e9:.6f}" for each in (flow.start, flow.end)] == [row["StartTime"], row["LastTime"]]
+
+
+def fast(data):
+    """Return what the kernel reads, in the words of the slow twin."""
+    rows, counted = rows_for(len(data)), np.zeros(6, np.int64)
+    count, end = walk_argus(np.frombuffer(bytearray(data), np.uint8), 0, len(data), rows, counted)
+    found = []
+    for row in range(count):
+        wide = rows.tag[row] == 6
+        numbers = [int(each) & (2**64 - 1) for each in rows.address[row]]
+        ends = [(numbers[at] << 64 | numbers[at + 1]).to_bytes(16 if wide else 4) for at in (0, 2)]
+        payload = tuple(rows.payload[row].tolist())
+        found.append((
+            int(rows.record[row]), int(rows.cause[row]), int(rows.proto[row]), *ends, *rows.port[row].tolist(),
+            *rows.time[row].tolist(), tuple(rows.count[row].tolist()), None if payload[0] < 0 else payload,
+            int(rows.status[row]), int(rows.link[row]), int(rows.sensor[row]), int(rows.vlan[row]),
+        ))  # fmt: skip
+    return found, end
+
+
+def slow(data):
+    """Return what the slow twin reads."""
+    found, end = [], 0
+    for number, piece in enumerate(pieces(data, len(data)), 1):
+        end = piece.end
+        flow = flow_of(data, piece) if piece.kind == FAR else None
+        if flow is not None and flow.proto != -2 and max(*flow.counts, *(flow.payload or (0,))) <= 2**53:
+            found.append((number, *flow[:-2], int.from_bytes(flow.sensor or b"\0"), flow.vlan))
+    return found, end
+
+
+def test_the_kernel_reads_what_the_slow_way_reads(evidence):
+    data = (evidence / "argus" / "argus5.argus").read_bytes()
+    rng = np.random.default_rng(5)
+    assert fast(data) == slow(data)
+    for _ in range(60):
+        damaged = bytearray(data[: rng.integers(4_000, 12_000)])
+        for at in rng.integers(128, len(damaged), 12):
+            damaged[at] = rng.integers(0, 256)
+        assert fast(bytes(damaged)) == slow(bytes(damaged))
 
 
 def test_sessions_of_the_bundled_file_have_ras_sums_and_states(evidence, truth):

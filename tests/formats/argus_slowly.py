@@ -1,4 +1,4 @@
-"""Argus' records, taken apart: a head, then data of several types, each with its own length. Bytes in, numbers out.
+"""Argus' records, taken apart the slow way: the twin of `nsm_nb.kernels.argus`.
 
 Source: argus-clients, include/argus_def.h and argus_out.h (3.0.8 and 5.0); measured on files of both, against ra.
 """
