@@ -48,6 +48,9 @@ def flows(
 ) -> pd.DataFrame:
     """Return the rows, with all that was noticed; addresses that are none are told. Other parameters as `flow_table`."""
     record, first = values.found.record, values.found.start
+    if "src_flags" in others:  # of what is not TCP they say nothing
+        tcp = np.array([*(each == "tcp" for each in proto.categories), False])[proto.codes]
+        others["src_flags"] = others["src_flags"].where(pd.Series(tcp), pd.NA)
     table = flow_table(
         src=src, dst=dst, proto=proto, start=start, end=end, label=values.label, source=source, digest=digest,
         record=record, **{name: each.array if isinstance(each, pd.Series) else each for name, each in others.items()},

@@ -174,7 +174,7 @@ def test_formats_0_and_1_are_hexadecimal(tmp_path):
         found = nsm.read_sessions(_write(tmp_path / "x", SAMPLES[f"flow-print-{number}.txt"][1].encode()))
         assert found["src_port"].tolist()[0] == 0x8CE
         assert found["state"].tolist()[1] == "URP"
-    assert found["src_flags"].tolist() == [0x1B, 0]
+    assert found["src_flags"].tolist() == [0x1B, pd.NA]
     assert found["duration"].tolist() == pytest.approx([0.18, 0.0])
 
 
