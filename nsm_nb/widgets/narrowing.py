@@ -10,13 +10,31 @@ import pandas as pd
 
 from nsm_nb.query import compile as understood
 
-__all__ = ["HOWS", "How", "narrowed", "term_of_layers", "term_of_row"]
+__all__ = ["HOWS", "How", "narrowed", "quoted", "term_of_layers", "term_of_row"]
 
 How = Literal["include", "exclude", "only"]
 HOWS: tuple[How, ...] = ("include", "exclude", "only")
 
-_WORD = re.compile(r"[A-Za-z0-9_.:/-]+")
-_RESERVED = frozenset(["and", "or", "not", "src", "dst", "host", "net", "port", "portrange", "proto", "ip", "ip6"])
+_WORD = re.compile(r"[A-Za-z0-9_.:/,-]+")
+_RESERVED = frozenset(
+    [
+        "and",
+        "or",
+        "not",
+        "src",
+        "dst",
+        "host",
+        "net",
+        "port",
+        "portrange",
+        "proto",
+        "ip",
+        "ip6",
+        "alert",
+        "sid",
+        "matches",
+    ]
+)
 _ALONE = frozenset(["tcp", "udp", "icmp", "icmp6", "arp", "igmp", "gre", "esp", "ah", "sctp", "ospf"])
 _LAYERS = {"ip": "ip", "ipv6": "ip6", "icmpv6": "icmp6"}
 
@@ -49,7 +67,8 @@ def narrowed(line: str, term: str, how: How) -> str:
     return f"{line} and {added}"
 
 
-def _quoted(value: object) -> str:
+def quoted(value: object) -> str:
+    """Return a value as a query line takes it: as it is, or in quotes."""
     text = str(value)
     if _WORD.fullmatch(text) and text.lower() not in _RESERVED:
         return text
@@ -58,7 +77,7 @@ def _quoted(value: object) -> str:
 
 
 def _proto(value: Any) -> str:
-    return str(value) if str(value) in _ALONE else f"proto = {_quoted(value)}"
+    return str(value) if str(value) in _ALONE else f"proto = {quoted(value)}"
 
 
 def term_of_row(row: Mapping[str, Any]) -> str | None:
@@ -113,7 +132,7 @@ def term_of_layers(path: str) -> str | None:
         elif name in _ALONE:
             words = [name]
         elif words:
-            words = [words[0], f"application = {_quoted(layer)}"]
+            words = [words[0], f"application = {quoted(layer)}"]
         elif family and layer.isdecimal():
             words = [f"proto {layer}"]
     if family and words and words[0] not in ("icmp", "icmp6", "igmp"):

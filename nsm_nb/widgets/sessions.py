@@ -11,25 +11,29 @@ import numpy as np
 import pandas as pd
 import traitlets
 
+from nsm_nb import sessions as session_room
 from nsm_nb.errors import QueryError
 from nsm_nb.full_content import wireshark
-from nsm_nb.sessions.queries import query as narrowed
-from nsm_nb.text import printable
-from nsm_nb.widgets.cells import Field, octets, show, time
-from nsm_nb.widgets.entry import Entry
+from nsm_nb.query import compile as understood
+from nsm_nb.text import csv_table, printable
+from nsm_nb.widgets.builder import Builder
+from nsm_nb.widgets.cells import Field, octets, time
 from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.grid import Grid
 from nsm_nb.widgets.handout import Handout
 from nsm_nb.widgets.lines import Lines, line
+from nsm_nb.widgets.session_look import PIVOTS, measure_lines, pivot, session_lines
 from nsm_nb.widgets.statistics import overlapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nsm_nb.case import Case
+    from nsm_nb.query import Query
 
-__all__ = ["Sessions", "alert_counts", "session_lines"]
+__all__ = ["Sessions"]
 
+_PACKETS = 500  # shown at once, and how many there are is told
 _DOWNLOAD = 100_000_000  # bytes that are handed to the browser through the kernel's channel
 _COLUMNS = (
     "session", "start", "duration", "proto", "src_ip", Field("src_port", title="sport"), "dst_ip",
@@ -37,12 +41,6 @@ _COLUMNS = (
     "dst_octets", "state", "application", Field("src_packets", title="src pkts"), Field("dst_packets", title="dst pkts"),
     "closed", "source",
 )  # fmt: skip
-
-
-def alert_counts(sessions: pd.DataFrame, joins: pd.DataFrame) -> pd.DataFrame:
-    """Return the sessions with a column `alerts`: how many alerts are about each; missing where none is."""
-    counts = joins["session"].dropna().value_counts()
-    return sessions.assign(alerts=sessions["session"].map(counts).astype("Int64"))
 
 
 def _style(row: Mapping) -> dict[str, str]:
@@ -54,65 +52,6 @@ def _style(row: Mapping) -> dict[str, str]:
     if not pd.isna(row["alerts"]):
         look["alerts"] = "strong"
     return look
-
-
-def _end(row: pd.Series, side: str) -> str:
-    address, port = row[f"{side}_ip"], row[f"{side}_port"]
-    shown = "?" if pd.isna(address) else str(address)
-    if pd.isna(port):
-        return shown
-    return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
-
-
-def _amount(row: pd.Series, side: str) -> str:
-    packets, size, payload = (row[f"{side}_{name}"] for name in ("packets", "octets", "payload"))
-    parts = []
-    if not pd.isna(packets):
-        parts.append(f"{packets:,} packets")
-    if not pd.isna(size):
-        parts.append(f"{octets(size)} ({size:,} octets)")
-    if not pd.isna(payload):
-        parts.append(f"{payload:,} bytes of payload")
-    return ", ".join(parts) or "nothing known"
-
-
-def session_lines(row: pd.Series, alerts: pd.DataFrame, joins: pd.DataFrame) -> list[dict]:
-    """Return what is known of a session, both directions apart, and the alerts about it, as lines."""
-    known = not pd.isna(row["direction_known"]) and bool(row["direction_known"])
-    facts = [
-        f"{name} {show(row[column])[0]}"
-        for column, name in (("state", "state"), ("closed", "closed"), ("history", "history"),
-                             ("application", "application"), ("community_id", "community id"), ("vlan", "vlan"))
-        if not pd.isna(row[column]) and str(row[column])
-    ]  # fmt: skip
-    span = f"{time(row['start'])} UTC"
-    if not pd.isna(row["duration"]):
-        span = f"{time(row['start'])} to {time(row['end'])} UTC, {row['duration']:.6f} s"
-    where = f"{row['evidence']} ({row['source']})" + ("" if pd.isna(row["record"]) else f", record {row['record']}")
-    lines = [
-        line((f"session {row['session']}  {row['proto']}", "strong"), f"  {span}"),
-        line(("SRC ", "src strong"), (_end(row, "src"), "src code"), f"  sent {_amount(row, 'src')}", style="side-src"),
-        line(("DST ", "dst strong"), (_end(row, "dst"), "dst code"), f"  sent {_amount(row, 'dst')}", style="side-dst"),
-        line(", ".join(facts)),
-        line((f"from {where}", "muted")),
-    ]  # fmt: skip
-    if not known:
-        lines.append(line(("its opening was not seen: which side is src is a guess", "doubt")))
-    how = joins.set_index("alert") if len(joins) else pd.DataFrame(columns=["confidence", "how"])
-    for each in alerts.itertuples():
-        join = how.loc[each.alert] if each.alert in how.index else None
-        joined = "" if join is None else f"  joined {join['confidence']}: {join['how']}"
-        priority = 5 if pd.isna(each.priority) else min(max(int(each.priority), 1), 5)
-        lines.append(
-            line(
-                (f" {each.priority} ", f"priority-{priority}"),
-                f" {time(each.time)} {show(each.message)[0]}",
-                (joined, "muted"),
-            )
-        )
-    if not len(alerts):
-        lines.append(line(("no alert is about it", "muted")))
-    return lines
 
 
 class Sessions(Frame):
@@ -134,10 +73,6 @@ class Sessions(Frame):
     def __init__(self, case: Case, *, query: str | None = None, **traits: Any):
         self.case = case
         self._on_open: list[Callable[[int], object]] = []
-        self._entry = Entry(
-            label="query", code=True, placeholder="src 10.0.0.0/8 and dst port 445    (Enter; an empty line shows all)"
-        )
-        self._entry.layout.flex = "1 1 auto"
         self._in_window = ipywidgets.Checkbox(description="only the brushed window", value=True, indent=False)
         self._open = ipywidgets.Button(description="transcript", tooltip="Choose it for the transcript (Enter)")
         self._carve = ipywidgets.Button(description="carve", tooltip="Write its packets to a capture of their own")
@@ -145,22 +80,34 @@ class Sessions(Frame):
             [("wireshark", "Wireshark", "Open its packets in Wireshark; where there is no screen, save them")],
             self.guard(lambda what: self._hand_on()), lambda copied: None, disabled=True,
         )  # fmt: skip
+        self._pivots = [ipywidgets.Button(description=name, tooltip=means) for name, means in PIVOTS.items()]
+        self._packets = ipywidgets.Button(description="packets", tooltip="Show its packets as tcpdump does, below")
+        self._alerts = ipywidgets.Button(description="alerts", tooltip="Choose its first alert for the queue")
+        self._export = Handout(
+            [("csv", "export", "Save the sessions that are shown, in their order, as CSV")],
+            self.guard(lambda what: self._save()), lambda copied: None,
+        )  # fmt: skip
         self._all = case.sessions
+        self._table = case.alerted_sessions
+        self.builder = Builder(case, self.guard, self._ask, self._count, (self._in_window, self._export))
+        self._entry = self.builder.entry
         self.grid = Grid(
-            alert_counts(self._all.head(0), case.joins), columns=_COLUMNS, style=_style, identity="session", height=380,
+            self._table.head(0), columns=_COLUMNS, style=_style, identity="session", height=380,
             label="sessions", empty="no sessions here: the query or the window hides them; where the case has none, "
             "put captures or flow exports among its evidence, then run case.refresh()",
         )  # fmt: skip
         self.detail = Lines(boxed=True, height=220, label="the chosen session")
-        head = ipywidgets.HBox([self._entry, self._in_window, self._open, self._carve, self._hand])
-        head.add_class("nsm-bar")
-        super().__init__("Sessions", head, self.grid, self.detail, **traits)
-        self._table = alert_counts(self._all, case.joins)
+        bar = ipywidgets.HBox([self._open, self._packets, self._alerts, *self._pivots, self._carve, self._hand])
+        bar.add_class("nsm-bar")
+        super().__init__("Sessions", self.builder, self.grid, bar, self.detail, **traits)
         self.grid.observe(self.guard(lambda change: self._choose()), "active")
         self.grid.on_activate(self.guard(lambda position: self.to_transcript()))
-        self._entry.on_submit(self.guard(self._ask))
         self._in_window.observe(self.guard(lambda change: self._run()), "value")
         self._open.on_click(self.guard(lambda button: self.to_transcript()))
+        self._packets.on_click(self.guard(lambda button: self._show_packets()))
+        self._alerts.on_click(self.guard(lambda button: self._to_alert()))
+        for each in self._pivots:
+            each.on_click(self.guard(lambda button: self._pivot(button.description)))
         self._carve.on_click(self.guard(lambda button: self._carve_chosen()))
         self.guard(self._ask)(case.selection.query if query is None else query)
         self.guard(self._go_to)(case.selection.session)
@@ -173,9 +120,7 @@ class Sessions(Frame):
 
     def refresh(self) -> None:
         """Show the sessions that the case has now, and what it has chosen: window, query and session."""
-        if self.case.sessions is not self._all:
-            self._all = self.case.sessions
-            self._table = alert_counts(self._all, self.case.joins)
+        self._all, self._table = self.case.sessions, self.case.alerted_sessions
         self.guard(self._ask)(self.case.selection.query)
         self.guard(self._go_to)(self.case.selection.session)
 
@@ -207,13 +152,28 @@ class Sessions(Frame):
         if query != self.case.selection.query:
             self.case.selection.query = query
 
+    def _understood(self, query: str) -> Query:
+        return understood(query, home=self.case.settings.home_networks)
+
+    def _count(self, query: str) -> int:
+        return int(np.count_nonzero(self._understood(query).mask(self._table)))
+
+    def _pivot(self, name: str) -> None:
+        row = self.selected
+        asked = "" if row is None else pivot(row, name)
+        if not asked:
+            self.status = "choose a session first" if row is None else "this session does not tell what that takes"
+            return
+        self._in_window.value = False  # it asks beside the window, too
+        self.guard(self._ask)(asked)
+
     def _run(self, query: str | None = None) -> None:
         query = self.query if query is None else query
         started = perf_counter()
         found = self._table
         window = self.case.selection.window if self._in_window.value else None
         if query.strip():
-            found = narrowed(found, query)
+            found = self._understood(query).rows(found)
         found = overlapping(found, window).reset_index(drop=True)
         self.query = query
         self.grid.table = found
@@ -244,11 +204,55 @@ class Sessions(Frame):
 
     def _show_detail(self) -> None:
         row = self.selected
-        self._open.disabled = self._carve.disabled = self._hand.disabled = row is None
+        for each in (self._open, self._carve, self._hand, self._packets, self._alerts, *self._pivots):
+            each.disabled = row is None
         if row is None:
             self.detail.say(line(("choose a session: both its directions and its alerts come here", "muted")))
             return
-        self.detail.say(*session_lines(row, self.case.alerts_of(int(row["session"])), self.case.joins))
+        number = int(row["session"])
+        self.detail.say(*session_lines(row, self.case.alerts_of(number), self.case.joins), *self._measured(number))
+
+    def _measured(self, number: int) -> list[dict]:
+        measures = getattr(session_room, "measures", None)
+        packets = self.case.packets_of(number)
+        if measures is None or not len(packets):
+            return []
+        return measure_lines(measures(packets).iloc[0])
+
+    def _show_packets(self) -> None:
+        if self.selected is None:
+            return
+        packets = self.case.packets_of(int(self.selected["session"]))
+        if not len(packets):
+            self.status = (
+                f"no capture of the case holds its packets: it was read from {self.selected['source']} records"
+            )
+            return
+        shown = packets.head(_PACKETS)
+        told = self.case.view(shown).splitlines()
+        self.detail.say(*(each for each in told if not each[:1].isspace()))  # a line a packet, without the octets
+        self.status = f"{len(shown):,} of its {len(packets):,} packets are shown"
+
+    def _to_alert(self) -> None:
+        if self.selected is None:
+            return
+        alerts = self.case.alerts_of(int(self.selected["session"]))
+        if not len(alerts):
+            self.status = "no alert is about it"
+            return
+        self.case.selection.alert = str(alerts["alert"].iloc[0])
+        self.status = f"the first of its {len(alerts):,} alerts is chosen: it is in the notebook 30-alerts"
+
+    def _save(self) -> None:
+        table = self.grid.view()
+        data = csv_table(table).to_csv(index=False).encode("utf-8", "backslashreplace")
+        if len(data) > _DOWNLOAD:
+            self.status = (
+                f"{len(table):,} sessions are too large to hand to the browser ({octets(len(data))}): narrow them"
+            )
+            return
+        self._export.save("sessions.csv", data, kind="text/csv")
+        self.status = f"{len(table):,} sessions are handed to the browser as CSV"
 
     def _carve_chosen(self) -> None:
         numbers = [int(self.grid.table["session"].iloc[each]) for each in self.grid.chosen]
@@ -273,7 +277,7 @@ class Sessions(Frame):
 def _code(query: str, window: tuple | None) -> str:
     lines = ["sessions = case.sessions"]
     if query.strip():
-        lines = [f"sessions = nsm.sessions.query(case.sessions, {query!r})"]
+        lines = [f"sessions = case.query({query!r})"]
     if window is not None:
         lines.append("start, end = case.selection.window")
         lines.append("sessions = sessions[(sessions.start < end) & (sessions.end >= start)]")

@@ -1,8 +1,10 @@
+import io
+
 import pandas as pd
 import pytest
 
 from nsm_nb.widgets import Sessions
-from nsm_nb.widgets.sessions import session_lines
+from nsm_nb.widgets.session_look import measure_lines, session_lines
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def test_a_query_line_narrows_them_and_is_kept(sessions, case):
 
     assert sessions.table["session"].tolist() == [shell(case)]
     assert case.selection.query == "dst port 31337" and "query dst port 31337" in sessions.note
-    assert sessions.code == "sessions = nsm.sessions.query(case.sessions, 'dst port 31337')"
+    assert sessions.code == "sessions = case.query('dst port 31337')"
 
 
 def test_a_wrong_word_is_marked_under_its_place_and_the_rows_stay(sessions, case):
@@ -148,3 +150,72 @@ def test_evidence_that_came_later_is_there_after_a_refresh(empty_case, evidence)
     sessions.refresh()
 
     assert len(sessions.table) == len(empty_case.sessions) > 1000
+
+
+def test_the_line_asks_for_alerts_and_for_the_home_networks(sessions, case):
+    sessions._entry.submit("alert ~ backdoor and dst $HOME")
+
+    assert sessions.table["session"].tolist() == [shell(case)]
+    assert sessions.table.equals(case.query("alert ~ backdoor and dst $HOME").reset_index(drop=True))
+
+
+@pytest.mark.parametrize("name", ["around src", "around dst", "same pair", "same service"])
+def test_a_pivot_asks_for_sessions_near_the_chosen_one(sessions, case, name):
+    sessions._entry.submit("dst port 31337")
+    sessions.grid.active = 0
+    row = sessions.selected
+
+    next(each for each in sessions._pivots if each.description == name).click()
+
+    assert sessions.error == "" and shell(case) in sessions.table["session"].tolist()
+    assert sessions.selected["session"] == shell(case)  # the cursor stays where it was
+    found = sessions.table
+    if name.startswith("around"):
+        host = row[f"{name[-3:]}_ip"]
+        assert ((found["src_ip"] == host) | (found["dst_ip"] == host)).all() and len(found) > 1
+        assert (found["start"] <= row["end"] + pd.Timedelta("30min")).all()
+    elif name == "same pair":
+        assert {*found["src_ip"], *found["dst_ip"]} == {row["src_ip"], row["dst_ip"]}
+    else:
+        assert set(found["dst_port"]) == {31337}
+
+
+def test_packets_of_the_chosen_session_are_shown(sessions, case):
+    sessions._entry.submit("dst port 31337")
+    sessions.grid.active = 0
+
+    sessions._packets.click()
+
+    packets = case.packets_of(shell(case))
+    assert len(sessions.detail.lines) == len(packets)
+    assert all("IPv4" in each for each in sessions.detail.text().splitlines())
+    assert sessions.status == f"{len(packets):,} of its {len(packets):,} packets are shown"
+
+
+def test_its_first_alert_is_chosen_for_the_queue(sessions, case):
+    sessions._entry.submit("dst port 31337")
+    sessions.grid.active = 0
+
+    sessions._alerts.click()
+
+    assert case.selection.alert == case.alerts_of(shell(case))["alert"].iloc[0]
+
+
+def test_what_is_shown_is_exported_in_its_order(sessions, monkeypatch):
+    sent = []
+    monkeypatch.setattr(sessions._export, "send", lambda content, buffers=None: sent.append((content, buffers)))
+    sessions._entry.submit("alert and tcp")
+    sessions.grid.sort = ("src_octets", "descending")
+
+    sessions._export.press("csv")
+
+    told = pd.read_csv(io.BytesIO(sent[0][1][0]))
+    assert told["session"].tolist() == sessions.grid.view()["session"].tolist()
+    assert told["src_octets"].is_monotonic_decreasing and len(told) == len(sessions.table) > 10
+
+
+def test_what_was_measured_is_told_where_it_is_known():
+    lines = measure_lines(pd.Series({"session": 5, "handshake_rtt": 0.0125, "src_retransmitted": 0, "src_ttl": None}))
+
+    assert [span[0] for span in lines[0]["spans"]] == ["measured  ", "handshake rtt 0.0125"]
+    assert measure_lines(pd.Series({"session": 5, "missing": 0})) == []
