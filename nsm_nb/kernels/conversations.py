@@ -18,15 +18,19 @@ from numba import njit
 from nsm_nb.kernels.arrays import read_only
 
 __all__ = [
-    "ESTABLISHED", "FIN_DST", "FIN_SRC", "FLIPPED", "HISTORY", "KNOWN", "REFUSED", "RST_DST", "RST_SRC", "SYN", "SYN_ACK",
+    "BITS", "ESTABLISHED", "FIN_ACKED", "FIN_DST", "FIN_SRC", "FLIPPED", "HISTORY", "KNOWN",
+    "REFUSED", "RST_DST", "RST_SRC", "SYN", "SYN_ACK",
     "Conversations", "Packets", "converse",
 ]  # fmt: skip
 
 TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 3.1
 
 # What is known of a conversation, one bit each
-SYN, SYN_ACK, ESTABLISHED, FIN_SRC, FIN_DST, RST_SRC, RST_DST, KNOWN, FLIPPED, REFUSED = (1 << bit for bit in range(10))
-_LOWER_OPENED = 1 << 10  # and whether the opener is the endpoint of the lower number
+SYN, SYN_ACK, ESTABLISHED, FIN_SRC, FIN_DST, RST_SRC, RST_DST, KNOWN, FLIPPED, REFUSED, FIN_ACKED = (
+    1 << bit for bit in range(11)
+)
+BITS = 11
+_LOWER_OPENED = 1 << BITS  # and whether the opener is the endpoint of the lower number
 
 HISTORY = 56  # letters: six of each side once, two of each side at 1, 10, 100 ... 10**9, and ^
 _RST_WINDOW = 1 << 20  # a reset further from the expected number does not belong (RFC 9293 3.5.2, window unscaled)
@@ -437,6 +441,8 @@ def _follow(book, history, page, bits, side, flag, seq, ack, window, size):
             _write(book, history, page, 119, side)
     if flag & TH_ACK:
         book[page, acked] = ack
+        if bits & (FIN_DST if side == 0 else FIN_SRC) and _apart(ack, book[page, np.uintp(_NEXT + 1 - side)]) >= 0:
+            bits |= FIN_ACKED
     if not flag & TH_RST:
         until = (seq + size + (1 if flag & TH_SYN else 0) + (1 if flag & TH_FIN else 0)) & 0xFFFFFFFF
         if known < 0 or _apart(until, known) > 0:

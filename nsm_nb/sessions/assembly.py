@@ -14,7 +14,7 @@ from nsm_nb.sessions.identity import stable_numbers
 from nsm_nb.sessions.idle import IDLE, seconds_of, timeouts
 from nsm_nb.sessions.keys import Keys, keys_of, missing, order_of, plain, shared_address_dtype
 from nsm_nb.sessions.ports import port_names
-from nsm_nb.sessions.states import Icmp, closings, of_protocols, states
+from nsm_nb.sessions.states import Icmp, argus2_states, closings, of_protocols, states
 from nsm_nb.sessions.tags import one_way_by_vlan
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def assemble(
     icmp_idle: str | float | None = None,
     other_idle: str | float | None = None,
     sensor: str | None = None,
+    argus2: bool = False,
     by_vlan: bool = True,
     pieces: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -53,12 +54,16 @@ def assemble(
         The same for one protocol, in seconds or as text such as ``"1h"``; `icmp_idle` holds for ICMPv6 too.
     sensor
         The name of the sensor, where it is known.
+    argus2
+        Whether `state` has the words of Argus 2, which the article shows: EST for TCP's CON, TIM where silence of Argus's
+        timeout (TCP 60 s, others 30 s) ended a session that had not ended otherwise.
     by_vlan
         Whether the same addresses and ports in another VLAN or VNI are another session. Where a mirror port tags each
         direction with a VLAN of its own, False makes them one again.
     pieces
-        Whether the sessions have three columns more, by which those of several captures can be joined (`stitch`): `isn`,
-        the opener's initial sequence number, missing where no SYN of it was seen; `bits`, what the kernel knows; `vni`.
+        Whether the sessions have four columns more, by which those of several captures can be joined (`stitch`): `isn`,
+        the initial sequence number of the opener, missing where no SYN of it was seen; `bits`, what the kernel knows; `vni`,
+        `icmp_id`.
 
     Returns
     -------
@@ -93,16 +98,26 @@ def assemble(
     idle.update({name: seconds_of(each, f"{name}_idle") for name, each in said.items() if each is not None})
     if len(packets) == 0:
         none = SESSIONS.empty()
-        more = {"isn": pd.array([], "Int64"), "bits": pd.array([], "Int16"), "vni": pd.array([], "UInt32")}
+        more = {
+            "isn": pd.array([], "Int64"),
+            "bits": pd.array([], "Int16"),
+            "vni": pd.array([], "UInt32"),
+            "icmp_id": pd.array([], "UInt16"),
+        }
         return none.assign(**more) if pieces else none, packets
     order = order_of(packets)
     ordered = packets if order is None else packets.take(order)
     keys = keys_of(ordered, by_vlan=by_vlan)
     found = converse(keys.packets, timeouts(idle))
     sessions = _session_table(ordered, keys, found, sensor)
+    if argus2:
+        timed = (found.start != _NOT_A_TIME) & (found.end != _NOT_A_TIME)
+        idle_for = np.where(timed, (keys.packets.time.max() - found.end) // 1_000_000_000, 0)
+        sessions["state"] = argus2_states(sessions["state"].array, sessions["proto"], idle_for)
     if pieces:
         sessions["isn"] = pd.arrays.IntegerArray(np.maximum(found.isn, 0), found.isn < 0)
-        sessions["vni"] = ordered["vni"].array.take(found.first)
+        for name in ("vni", "icmp_id"):
+            sessions[name] = ordered[name].array.take(found.first)
         sessions["bits"] = pd.arrays.IntegerArray(found.bits, np.zeros(len(found.bits), bool))
 
     number, to_dst = found.session, found.to_dst

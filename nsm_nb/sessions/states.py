@@ -7,7 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-__all__ = ["Icmp", "closings", "of_protocols", "states"]
+from nsm_nb.errors import MissingColumn
+from nsm_nb.schema import SESSIONS
+
+__all__ = ["Icmp", "argus2_states", "argus_letters", "closings", "of_protocols", "states"]
 
 # ICMP messages as Argus names them in its state column (argus 3, ra(1)).
 _ICMP_STATES = {
@@ -68,6 +71,68 @@ def states(proto: pd.Series, bits: np.ndarray, one_side: np.ndarray, icmp: Icmp 
     return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str")).remove_unused_categories()
 
 
+def argus2_states(state: pd.Categorical, proto: pd.Series, idle: np.ndarray) -> pd.Categorical:
+    """Return the states as Argus 2 printed them, in the article: EST for TCP's CON, and TIM where silence ended a session.
+
+    Parameters
+    ----------
+    state
+        As `states` gives them.
+    proto
+        Protocol names, categorical.
+    idle : int64 array
+        Whole seconds from its last packet to the last of the evidence.
+
+    Notes
+    -----
+    *Source*: seconds of silence of argus 3.0.8's defaults, those of its sensor (TCP 60, other IP 30); ICMP keeps its names.
+    """
+    state = pd.Categorical(state)
+    tcp = of_protocols(proto, "tcp")
+    names = np.array([*state.categories, "EST", "TIM"], object)
+    codes = state.codes.astype(np.int16)
+    known = list(state.categories)
+    running = np.isin(codes, [known.index(each) for each in ("CON", "INT", "ACC", "REQ") if each in known])
+    if "CON" in known:
+        codes[tcp & (codes == known.index("CON"))] = len(names) - 2
+    codes[running & (idle > np.where(tcp, 60, 30))] = len(names) - 1
+    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str")).remove_unused_categories()
+
+
+def argus_letters(sessions: pd.DataFrame) -> pd.Series:
+    """Return the letters that ``ra -z`` shows of TCP sessions: s SYN, S SYN-ACK, E established, f FIN, F FIN acked, R reset.
+
+    Parameters
+    ----------
+    sessions
+        As `assemble(packets, pieces=True)` gives them.
+
+    Notes
+    -----
+    *Source*: ra(1) of Argus 3, measured on captures; C (closed) it never shows beside f.
+    """
+    from nsm_nb.kernels import conversations as kernel
+
+    SESSIONS.require(sessions, "proto")
+    if "bits" not in sessions:
+        raise MissingColumn("sessions have no column 'bits'; make them with assemble(packets, pieces=True)")
+    every = np.arange(1 << kernel.BITS)
+    texts = np.full(len(every), "", object)
+    opened = every & (kernel.SYN | kernel.SYN_ACK) > 0
+    for holds, letter in (
+        (every & kernel.SYN > 0, "s"),
+        (every & kernel.SYN_ACK > 0, "S"),
+        (~opened | (every & kernel.ESTABLISHED > 0), "E"),
+        (every & (kernel.FIN_SRC | kernel.FIN_DST) > 0, "f"),
+        (every & kernel.FIN_ACKED > 0, "F"),
+        (every & (kernel.RST_SRC | kernel.RST_DST) > 0, "R"),
+    ):
+        texts = texts + np.where(holds, letter, "")
+    bits = sessions["bits"].to_numpy(np.int64, na_value=0)
+    tcp = (sessions["proto"] == "tcp").to_numpy(bool) & sessions["bits"].notna().to_numpy()
+    return pd.Series(texts[bits], index=sessions.index, dtype="str").where(tcp)
+
+
 def _icmp_state(proto: str | None, kind: int, code: int) -> str:
     state = _ICMP_STATES.get((str(proto), kind), "INT")
     if state == "UR":
@@ -112,7 +177,9 @@ def closings(proto: pd.Series, bits: np.ndarray, idle: np.ndarray) -> pd.Categor
 
 def _first_that_holds(*answers: tuple[int, int], otherwise: int) -> np.ndarray:
     """Return, for each combination of the kernel's bits, the number beside the first of `answers` that has a bit in common."""
-    every = np.arange(1 << 10)
+    from nsm_nb.kernels.conversations import BITS
+
+    every = np.arange(1 << BITS)
     return np.select([every & bit > 0 for bit, _ in answers], [number for _, number in answers], otherwise).astype(
         np.int16
     )

@@ -185,6 +185,23 @@ def test_the_openers_initial_number_comes_with_the_pieces_where_its_syn_was_seen
     assert {"isn", "bits", "vni"} <= set(nsm.sessions.assemble(PACKETS.empty(), pieces=True)[0])
 
 
+def test_an_open_session_is_established_in_the_words_of_argus_2_until_it_was_silent_for_a_minute(assembled):
+    soon, late = (segment(second, A, B, SYN, sport=41000) for second in (30, 90))
+
+    assert assembled([*HANDSHAKE, soon], argus2=True)[0]["state"].tolist() == ["EST", "REQ"]
+    assert assembled([*HANDSHAKE, late], argus2=True)[0]["state"].tolist() == ["TIM", "REQ"]
+
+
+def test_letters_need_what_the_kernel_knows(assembled):
+    closing = [*HANDSHAKE, forth(1, FIN | ACK, seq=11, ack=51)]
+
+    assert nsm.sessions.argus_letters(assembled(closing, pieces=True)[0]).tolist() == ["sSEf"]
+    acked = [*closing, back(1.1, ACK, seq=51, ack=12)]
+    assert nsm.sessions.argus_letters(assembled(acked, pieces=True)[0]).tolist() == ["sSEfF"]
+    with pytest.raises(MissingColumn, match="pieces=True"):
+        nsm.sessions.argus_letters(assembled(closing)[0])
+
+
 def test_a_port_used_again_after_a_close_is_another_session(assembled):
     closing = [
         forth(1, FIN | ACK, seq=11, ack=51),

@@ -40,6 +40,88 @@ def test_every_session_of_the_bundled_case_has_arguss_packets_octets_and_state(e
     assert ours["state"].astype(str).tolist() == theirs["State"].tolist()
 
 
+def argus_rows(path):
+    """Return the records of a listing of ra, those of TCP, UDP and ICMP: proto, ends, direction, packets and state of each."""
+    words = [line.split() for line in path.read_text().splitlines()]
+    place = [next((number for number, word in enumerate(line) if word in ("tcp", "udp", "icmp")), 0) for line in words]
+    return [
+        (proto, src if proto != "icmp" else src.rpartition(".")[0], arrow, dst if proto != "icmp" else dst.rpartition(".")[0],
+         int(packets), state)
+        for line, first in zip(words, place, strict=True) if first
+        for proto, src, arrow, dst, packets, _, state in [line[first:]]
+    ]  # fmt: skip
+
+
+def arrow(session):
+    """Return the direction as Argus prints it (ra(1)): ? where no opening was seen, an end only from who sent."""
+    middle = "?" if session["proto"] == "tcp" and "h" not in session["history"].lower().replace("s", "h") else "-"
+    opened = session["proto"] == "tcp" and middle == "-"
+    both = session["src_packets"] > 0 and session["dst_packets"] > 0 and not opened
+    return ("<" if both else "") + middle + ">"
+
+
+@pytest.fixture(scope="module")
+def shapes(shared):
+    """Sessions of the fixture's shapes as rows like those of ra."""
+    sessions, _ = nsm.sessions.assemble(nsm.read_packets(shared / "fixtures" / "seed.pcap"), pieces=True)
+    ported = sessions["src_port"].notna()
+    ends = [
+        sessions[f"{side}_ip"]
+        .astype(str)
+        .where(~ported, sessions[f"{side}_ip"].astype(str) + "." + sessions[f"{side}_port"].astype(str))
+        for side in ("src", "dst")
+    ]
+    return sessions.assign(
+        src=ends[0], dst=ends[1], arrow=[arrow(row) for _, row in sessions.iterrows()],
+        packets=sessions["src_packets"] + sessions["dst_packets"], letters=nsm.sessions.argus_letters(sessions),
+    )  # fmt: skip
+
+
+def told_together(rows):
+    """Return ra's records by their ends: packets summed, the last state; the state is all records' in every case here.
+
+    Argus reports on what goes on for more than five seconds, and on each echo, by a record of its own.
+    """
+    together = {}
+    for proto, src, direction, dst, packets, state in rows:
+        key = proto, src, direction, dst, state
+        together[key] = together.get(key, 0) + packets
+    return together
+
+
+def test_state_and_direction_of_the_shapes_are_arguss(shapes, shared):
+    theirs = told_together(argus_rows(shared / "fixtures" / "ra_n.txt"))
+    ours = shapes[["proto", "src", "arrow", "dst", "state", "packets"]].astype({"packets": int})
+
+    assert {tuple(row[:5]): row[5] for row in ours.itertuples(index=False)} == theirs
+    assert len(ours) == len(theirs) == 44
+
+
+def test_letters_of_the_shapes_are_arguss(shapes, shared):
+    theirs = told_together(argus_rows(shared / "fixtures" / "ra_z.txt"))
+    ours = shapes.loc[shapes["proto"] == "tcp", ["proto", "src", "arrow", "dst", "letters", "packets"]]
+
+    assert {tuple(row[:5]): int(row[5]) for row in ours.itertuples(index=False)} == theirs
+    assert shapes.loc[shapes["proto"] != "tcp", "letters"].isna().all()
+
+
+def test_closed_tells_apart_what_argus_does_not(shapes):
+    closed = shapes[shapes["proto"] == "tcp"].groupby("letters")["closed"].agg(lambda each: set(each.astype(str)))
+
+    assert {"both", "dst only"} == closed["sSEfF"]
+    assert {"reset by src", "reset by dst"} == closed["sSER"]
+    assert all("idle" in each for each in closed["sSE"])
+
+
+def test_states_of_argus_2_are_the_articles(shared):
+    sessions, _ = nsm.sessions.assemble(nsm.read_packets(shared / "fixtures" / "seed.pcap"), argus2=True)
+    first = sessions.iloc[0]
+
+    assert (first["proto"], first["dst_port"], first["state"]) == ("udp", 53, "TIM")
+    assert set(sessions.loc[sessions["proto"] == "tcp", "state"]) == {"FIN", "RST", "TIM"}
+    assert sessions["state"].iloc[-1] == "CON"  # UDP, answered just now
+
+
 # Baselines that are no reading of the whole trace: a packet filter was set, or an analyser was switched off.
 NOT_WHOLE = {"core.pcap.dynamic-filter", "scripts.base.frameworks.netcontrol.packetfilter", "core.skip_analyzer"}
 
