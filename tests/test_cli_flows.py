@@ -52,6 +52,7 @@ def until(condition):
     assert condition()
 
 
+@pytest.mark.slow
 def test_a_capture_is_exported_collected_rotated_and_read(collector, evidence, capsys):
     running, port, folder = collector
     words = ["export-netflow", str(evidence / "staged.pcap"), "--rate", "100000", "--to", f"127.0.0.1:{port}"]

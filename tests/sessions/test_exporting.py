@@ -123,7 +123,9 @@ def test_records_of_version_5_are_the_packets_of_each_direction(staged):
     assert sum(told.left.values()) == int(staged["octets"].isna().sum()) + len(slow_flows(staged)) - len(slow)
 
 
-@pytest.mark.parametrize(("name", "version"), [("a.pcap", 5), ("a.pcap", 9), ("a.pcap", 10)])
+@pytest.mark.parametrize(
+    ("name", "version"), [("a.pcap", 5), ("a.pcap", 9), ("a.pcap", 10), ("a.bin", 5), ("a.bin", 9), ("a.bin", 10)]
+)
 def test_what_is_written_is_read_as_the_flows_it_was_made_of(staged, tmp_path, name, version):
     told = export(staged, tmp_path / name, version=version, **WHOLE)
 
@@ -222,7 +224,7 @@ def test_both_directions_in_one_record_are_named_after_who_opened(tmp_path):
     assert (flows.end - flows.start).tolist() == [500, 250, 0]
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(
     times=st.lists(st.floats(0, 5 * 86_400, allow_nan=False), min_size=1, max_size=30),
     active=st.integers(1, 100_000),
@@ -496,6 +498,7 @@ def test_records_are_those_that_softflowd_makes_of_the_same_capture(tmp_path, sh
                 assert spans[key][0] <= row.start <= row.end <= spans[key][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [5, 9, 10])
 def test_tshark_reads_the_records_and_finds_nothing_wrong(tmp_path, staged, tshark, version):
     some = staged.iloc[::7]
