@@ -115,7 +115,7 @@ def flow_table(
         "src_port": _ports(src_port, portless),
         "dst_ip": dst_ip,
         "dst_port": _ports(dst_port, portless),
-        "state": _icmp_states(names, _icmp_numbers(src_port, dst_port) if icmp is None else icmp),
+        "state": _icmp_states(names, src_port, dst_port, icmp),
         "direction_known": pd.arrays.BooleanArray(known, np.zeros(count, bool)),
         "evidence": columns.same(label, count),
         "record": masked(number, dtype=np.int64),
@@ -140,12 +140,12 @@ def masked(values: Numbers, absent: np.ndarray | None = None, *, dtype: type) ->
     """Return whole numbers as a column; missing where `absent`, or where they are so already."""
     if isinstance(values, pd.arrays.IntegerArray):
         missing = np.asarray(values.isna())
-        numbers: np.ndarray = values._data.astype(dtype)
         absent = missing if absent is None else absent | missing
-    else:
-        numbers = np.asarray(values).astype(dtype)
+        values = values._data
     if absent is None:
+        numbers: np.ndarray = np.asarray(values).astype(dtype, copy=False)
         return pd.arrays.IntegerArray(numbers, np.zeros(len(numbers), bool))
+    numbers = np.asarray(values).astype(dtype)
     numbers[absent] = 0
     return pd.arrays.IntegerArray(numbers, absent.copy())
 
@@ -180,13 +180,15 @@ def _far(end: np.ndarray, received: np.ndarray | None) -> int:
     if received is None:
         return 0
     known = (end != NOT_A_TIME) & (received != NOT_A_TIME)
-    # each bounded, so that the difference of times that nobody means does not overflow
-    apart = np.abs(end // 2 - received // 2) > _FAR // 2
+    # halves, so that the difference of times that nobody means does not overflow
+    apart = np.abs((end >> 1) - (received >> 1)) > _FAR // 2
     return int((apart & known).sum())
 
 
 def _utc(nanoseconds: np.ndarray) -> pd.Series:
-    return pd.Series(np.ascontiguousarray(nanoseconds, np.int64).view("datetime64[ns]")).dt.tz_localize("UTC")
+    stamps = np.ascontiguousarray(nanoseconds, np.int64).view("datetime64[ns]")
+    # as .dt.tz_localize("UTC"), which copies and looks at each
+    return pd.Series(pd.arrays.DatetimeArray._simple_new(stamps, dtype=pd.DatetimeTZDtype("ns", "UTC")), copy=False)
 
 
 def _seconds(start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -220,29 +222,43 @@ def _ports(values: Numbers | None, portless: np.ndarray) -> pd.arrays.IntegerArr
     return None if values is None else masked(values, portless, dtype=np.uint16)
 
 
-def _icmp_numbers(src_port: Numbers | None, dst_port: Numbers | None) -> Numbers | None:
-    """Return type and code: fprobe puts the type into the source port and the code into the other (measured); others none."""
-    if src_port is None or dst_port is None:
-        return dst_port
-    kind, told = masked(src_port, dtype=np.int64), masked(dst_port, dtype=np.int64)
-    apart = (kind._data > 0) & (kind._data < 256) & (told._data < 256)
-    return pd.arrays.IntegerArray(np.where(apart, kind._data << 8 | told._data, told._data), np.asarray(told.isna()))
-
-
-def _icmp_states(names: pd.Categorical, told: Numbers | None) -> pd.Categorical | None:
+def _icmp_states(
+    names: pd.Categorical, src_port: Numbers | None, dst_port: Numbers | None, icmp: Numbers | None
+) -> pd.Categorical | None:
     kinds = {place: name for place, name in enumerate(names.categories) if name in ("icmp", "icmp6")}
-    if told is None or not kinds:
+    if not kinds or (icmp is None and dst_port is None):
         return None
     rows = np.flatnonzero(np.isin(names.codes, list(kinds)))
-    whole = masked(told, dtype=np.int64)
-    rows = rows[~np.asarray(whole.isna())[rows]]
-    asked = names.codes[rows].astype(np.int64) << 16 | (whole._data[rows] & 0xFFFF)
+    told, absent = _icmp_numbers(
+        *(None if each is None else masked(each[rows], dtype=np.int64) for each in (src_port, dst_port, icmp))
+    )
+    rows = rows[~absent]
+    asked = names.codes[rows].astype(np.int64) << 16 | (told[~absent] & 0xFFFF)
     each, which = np.unique(asked, return_inverse=True)
     states = [icmp_state(kinds[number >> 16], *icmp_of(number & 0xFFFF)) for number in each.tolist()]
     texts = sorted(set(states))
     codes = np.full(len(names), -1, np.int16)
     codes[rows] = np.array([texts.index(state) for state in states], np.int16)[which]
     return pd.Categorical.from_codes(codes, categories=pd.Index(texts, dtype="str"))
+
+
+def _icmp_numbers(
+    src_port: pd.arrays.IntegerArray | None,
+    dst_port: pd.arrays.IntegerArray | None,
+    icmp: pd.arrays.IntegerArray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return type * 256 + code, and True where that is missing; what a record says of ICMP itself comes before ports."""
+    if dst_port is None:
+        return icmp._data, np.asarray(icmp.isna())  # type: ignore[union-attr]  # one of the two is given
+    told, absent = dst_port._data, np.asarray(dst_port.isna())
+    if src_port is not None:
+        # fprobe puts the type into the source port and the code into the other (measured); others leave it at 0
+        kind = src_port._data
+        told = np.where((kind > 0) & (kind < 256) & (told < 256), kind << 8 | told, told)
+    if icmp is None:
+        return told, absent
+    own = ~np.asarray(icmp.isna())
+    return np.where(own, icmp._data, told), absent & ~own
 
 
 def _addresses(
@@ -257,9 +273,8 @@ def _addresses(
     sides = [_numbers(side) for side in (src, dst)]
     if any(side is None for side in sides):
         return addresses(src, dst)
-    found, codes = numbered([side for side in sides if side is not None])
-    known = int(found.count[0])
-    high, low, tag = (each[:known] for each in (found.high, found.low, found.tag))
+    (high, low, tag), codes = numbered([side for side in sides if side is not None])
+    known = len(low)
     order = address_order(high, low, tag)
     rank = np.empty(known + 1, np.int32)
     rank[order] = np.arange(known, dtype=np.int32)

@@ -52,9 +52,13 @@ def sequence(numbers: np.ndarray, counts: np.ndarray, moved: np.ndarray) -> Sequ
         some = run[counts[run] > 0]  # templates alone count for nothing in IPFIX, and repeat the number
         if not len(some):
             continue
-        told = np.unique(np.stack([_unwrapped(numbers[some]), counts[some]]), axis=1)
-        again += len(some) - told.shape[1]
-        gap = int((told[0] + told[1]).max() - told[0].min() - told[1].sum())
+        number, count = _unwrapped(numbers[some]), counts[some]
+        order = np.lexsort((count, number))
+        number, count = number[order], count[order]
+        first = np.ones(len(some), bool)
+        first[1:] = (np.diff(number) != 0) | (np.diff(count) != 0)
+        again += len(some) - int(first.sum())
+        gap = int((number + count).max() - number[0] - count[first].sum())
         counts_flows &= gap >= 0
         lost += max(gap, 0)
     return Sequence(lost if counts_flows else 0, again, len(cuts) + 1, counts_flows)

@@ -67,10 +67,6 @@ def table(
         for name in _WHOLE
         if name in flows
     }
-    if "icmp" in numbers and "dst_port" in numbers:
-        # layouts with an element of their own stand beside those with the port
-        told, port = numbers["icmp"], masked(numbers["dst_port"], dtype=np.int64)
-        numbers["icmp"] = told.fillna(port) if not isinstance(told, np.ndarray) else told
     return flow_table(
         src=_addresses(flows, "src"),
         dst=_addresses(flows, "dst"),
