@@ -6,6 +6,7 @@ import logging
 import struct
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 __all__ = ["main"]
 
@@ -45,6 +46,19 @@ def main() -> None:
             faults(packets, path)
             nsm.transcripts.transcript(packets)
     sealed(np.zeros(1, np.uint8), np.zeros(1, np.uint8))
+    _flow_files(np)
+
+
+def _flow_files(np: ModuleType) -> None:
+    """Compile what reads the files of nfcapd and Argus."""
+    from nsm_nb.kernels import argus, lzo, nfcapd
+
+    empty, numbers = np.zeros(8, np.uint8), np.zeros(6, np.int64)
+    lzo.unpack_lzo(empty, empty.copy())
+    nfcapd.walk_records(empty, 0, 0, nfcapd.maps(), nfcapd.rows_for(0), nfcapd.walk_for(1))
+    rows = argus.rows_for(0)
+    argus.walk_argus(empty, 0, 0, rows, numbers)
+    argus.join(rows, numbers[:0], numbers[:0] > 0, 0)
 
 
 if __name__ == "__main__":

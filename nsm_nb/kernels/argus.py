@@ -21,12 +21,12 @@ MANAGEMENT, OTHER, UNKNOWN, POOR, RECORDS, STOPPED = range(6)  # of what is coun
 _LEAST = 44  # bytes of the shortest record that tells of a flow: its head, 16 of a flow, 12 of time, 8 of counts
 _FAR, _MAR = 1, 8  # upper half of a record's first byte: flows, management
 _START = 0x10  # cause of the first record of a flow; others go on
-_TRANSPORT, _FLOW, _TIME, _METER, _VLAN, _ENCAPS, _NETWORK = 0x01, 0x02, 0x03, 0x10, 0x14, 0x20, 0x30
+_TRANSPORT, _FLOW, _TIME, _METER, _ENCAPS, _NETWORK, _VLAN = 0x01, 0x02, 0x03, 0x10, 0x20, 0x30, 0x40
 _IMMEDIATE = 0x80  # of a type: four bytes in all
 _TUPLE, _ARP_FLOW, _REVERSE = 0x01, 0x06, 0x40  # kinds of flows
 _IPV4, _IPV6 = 1, 2
 _NANOSECONDS = 0x19  # ARGUS_TYPE_UTC_NANOSECONDS; else microseconds
-_ETHER, _VLAN_TAG = 0x02, 0x08  # ARGUS_ENCAPS_*
+_ETHER, _TAGGED = 0x02, 0x06  # encapsulations, as argus 3.0.8 writes them for Ethernet with no tag and with one
 _SYN, _CLOSED, _RESET = 0x1, 0x18, 0x3000  # ARGUS_SAW_SYN, ARGUS_FIN | ARGUS_FIN_ACK, ARGUS_RESET
 _IDLE = 60 * 10**9  # ns; ARGUS_TCPTIMEOUT: the longest that Argus keeps a flow that is silent
 _MOST = 2**53  # a count beyond is none
@@ -130,13 +130,15 @@ def _flow(buffer, at, size, rows, row):
             seen = be32(buffer, np.uintp(place + 4))
             if length >= 12:
                 seen |= be32(buffer, np.uintp(place + 8))
-            rows.link[row] = 14 if seen == _ETHER else 18 if seen == _ETHER | _VLAN_TAG else -1
+            rows.link[row] = 14 if seen == _ETHER else 18 if seen == _TAGGED else -1
         elif kind == _TRANSPORT and form & 1 and length >= 8:
             rows.sensor[row] = be32(buffer, np.uintp(place + 4))
         elif kind == _VLAN and length >= 8:
             tag = be16(buffer, np.uintp(place + 4)) & 0x0FFF
             rows.vlan[row] = tag if tag else be16(buffer, np.uintp(place + 6)) & 0x0FFF
         place += length
+    if rows.link[row] == 18 and rows.vlan[row] < 0:
+        rows.link[row] = -1  # the bit is not for a tag then
     if not (keyed and timed and metered):
         return POOR
     if reverse and rows.proto[row] == ARP:  # an answer that nobody was seen to ask for

@@ -14,7 +14,7 @@ __all__ = ["FAR", "MAR", "START", "Flow", "Piece", "flow_of", "pieces"]
 FAR, MAR = 1, 8  # upper half of a record's first byte: flows, management; events and others are passed over
 START = 0x10  # cause of the first record of a flow; others go on
 _TRANSPORT, _FLOW, _TIME, _METER, _ENCAPS, _NETWORK = 0x01, 0x02, 0x03, 0x10, 0x20, 0x30
-_VLAN = 0x14
+_VLAN = 0x40
 _IMMEDIATE = 0x80  # of a type: four bytes in all
 _TUPLE, _ARP = 0x01, 0x06  # kinds of flows
 _REVERSE = 0x40
@@ -37,7 +37,7 @@ _METERS = {
 }
 _METERS_APP = {kind: code.replace("4", "6").replace("2", "3") for kind, code in _METERS.items()}
 _FRAME, _TAGGED = 14, 18  # bytes of the link layer of a packet
-_ETHER, _VLAN_TAG = 0x02, 0x08  # ARGUS_ENCAPS_*
+_ETHER, _TAG = 0x02, 0x06
 _METER_FORMS = {kind: struct.Struct(">" + code) for kind, code in _METERS.items()}
 _METER_APP_FORMS = {kind: struct.Struct(">" + code) for kind, code in _METERS_APP.items()}
 
@@ -120,6 +120,8 @@ def flow_of(data: bytes, piece: Piece) -> Flow | None:
     if key is None or time is None or meter is None:
         return None
     counts, payload = meter
+    if link == _TAGGED and vlan < 0:
+        link = -1
     if key[0] == -1 and reverse:  # an answer that nobody was seen to ask for
         counts = (*counts[2:], *counts[:2])
     return Flow(piece.cause, *key, *time, counts, payload, status, link, sensor, vlan)
@@ -178,4 +180,4 @@ def _link(seen: int) -> int:
     """Return the bytes of the link layer by the encapsulations that were seen."""
     if seen == _ETHER:
         return _FRAME
-    return _TAGGED if seen == _ETHER | _VLAN_TAG else -1
+    return _TAGGED if seen == _TAG else -1

@@ -259,6 +259,16 @@ def test_bytes_above_the_transport_layer_are_payload_where_argus_counted_them(tm
     assert (table["src_payload"][0], table["dst_payload"][0]) == (12, 0)
 
 
+def test_a_tag_is_a_vlan_of_its_own_and_four_bytes(tmp_path):
+    # measured: argus 3.0.8 on frames with 802.1Q
+    tag, ether = dsr(0x40, 0, 3, struct.pack(">2H", 7, 7)), dsr(0x20, 0, 0, struct.pack(">2I", 6, 6))
+    tagged = far(key(proto=17), time(), meter(3, 258, 3, 258), tag, ether)
+    table = read(tmp_path, mar(), tagged, far(key(proto=17), time(2, 3), meter(3, 246, 3, 246), ETHER, cause=0x20))
+
+    assert table["vlan"].tolist() == [7, pd.NA]
+    assert table["src_octets"].tolist() == [204, 204]
+
+
 def test_an_unknown_link_layer_leaves_octets_missing(tmp_path):
     table = read(
         tmp_path, mar(), far(key(), time(), meter(2, 100, 1, 60), dsr(0x20, 0, 0, struct.pack(">2I", 0x40, 0x40)))
@@ -308,6 +318,7 @@ def test_the_table_conforms(evidence):
     assert dict(table.dtypes) == dict(SESSIONS.conform(table).dtypes)
 
 
+@pytest.mark.slow(2)
 @settings(max_examples=60)
 @given(data=st.data())
 def test_no_damage_raises_anything_but_ours(tmp_path_factory, data):
