@@ -24,7 +24,8 @@ NAME = "ra-text"
 TITLE = "sessions of Argus, printed by ra"
 EXTENSIONS = (".txt",)
 YEARLESS = True
-_HEADER = r"^(?:\xef\xbb\xbf)? *(?:StartTime|SrcId|LastTime) [^\t,]*\bSrcAddr [^\t,]*\bDir [^\t,]*\bDstAddr\b"
+_FIRST = r"^(?:\xef\xbb\xbf)? *(?:StartTime|SrcId|LastTime) "
+_HEADER = _FIRST + r"[^\t,]*\bSrcAddr [^\t,]*\bDir [^\t,]*\bDstAddr\b"  # for RE2, which does not go back
 _TIME = (
     r"(?:\d{1,2} [A-Z][a-z]{2} \d{2} |\d{1,4}/\d{1,2}(?:/\d{1,4})?[. ])?\d{1,2}:\d{2}:\d{2}(?:\.\d{0,9})?\*?"
     r"|\d{1,10}\.\d{1,9}\*?"
@@ -77,7 +78,8 @@ _ALONE = re.compile(
 
 def recognises(head: bytes) -> bool:
     """Return True where one of the first lines is ra's header, or the first two with text are lines of its own."""
-    if tabular.header_of(head, _HEADER):
+    names = ra_columns.names_of(tabular.header_of(head, _FIRST), b"")
+    if {"srcaddr", "dir", "dstaddr"} <= {*names}:
         return True
     lines = [line for line in head[:4096].split(b"\n", 8)[:8] if line.strip() and len(line) < 400][:2]
     return bool(lines) and all(_ALONE.match(line) for line in lines)

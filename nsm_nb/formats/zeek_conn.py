@@ -67,8 +67,11 @@ def recognises(head: bytes) -> bool:
 
 def _cut(head: bytes) -> bool:
     """Return True where a log was cut by zeek-cut, its names kept in the first line."""
-    names = {*whole_text(tabular.header_of(head, _CUT)).split("\t")}
-    return {"id.orig_h", "id.resp_h"} <= names and bool(names & _OF_CONN)
+    for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 8)[:8]:
+        if line.strip() and not line.startswith(b"#"):
+            names = {*whole_text(line.rstrip(b"\r")[:4096]).split("\t")}
+            return {"id.orig_h", "id.resp_h"} <= names and bool(names & _OF_CONN)
+    return False
 
 
 def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str | None = None) -> pd.DataFrame:
