@@ -8,5 +8,10 @@ from nsm_nb.sessions.listings import text
 from nsm_nb.sessions.pairing import pair
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.queries import query, with_alerts
+from nsm_nb.sessions.states import argus_letters
+from nsm_nb.sessions.stitching import stitch
 
-__all__ = ["IDLE", "assemble", "export", "label", "labels", "pair", "port_names", "query", "text", "with_alerts"]
+__all__ = [
+    "IDLE", "argus_letters", "assemble", "export", "label", "labels", "pair", "port_names", "query", "stitch", "text",
+    "with_alerts",
+]  # fmt: skip
