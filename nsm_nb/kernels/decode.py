@@ -267,7 +267,7 @@ def _decode(buffer, base, first, last, c, names, room_for):
     addresses, macs, chains, outer = names.addresses, names.macs, names.chains, names.outer
     room, mac_room = len(addresses.high) - _PER_ROW, len(macs.high) - _PER_ROW
     chain_room = len(chains.high) - DEEPEST
-    few_room = min(len(outer.row), len(names.vni.row), len(names.icmp_id.row))
+    outer_room, vni_room, id_room = len(outer.row), len(names.vni.row), len(names.icmp_id.row)
     # the numbers of values met last, by some of their bits: spares most of the looks into the large tables
     s, recent_value, recent_number, recent_mac, recent_mac_number = room_for
     tcp_chain = udp_chain = np.int32(-1)
@@ -299,7 +299,7 @@ def _decode(buffer, base, first, last, c, names, room_for):
             elif proto == 17 and total >= 28:
                 plain = not (may_be_tunnel(sport) or may_be_tunnel(dport))
         if not plain:
-            if max(outer.count[0], names.vni.count[0], names.icmp_id.count[0]) >= few_room:
+            if outer.count[0] >= outer_room or names.vni.count[0] >= vni_room or names.icmp_id.count[0] >= id_room:
                 return row
             look(buffer, s, at, size, length, c.link[r])
             _write(c, r, s, names, places)

@@ -260,6 +260,18 @@ def test_what_a_tunnel_carries_is_told_and_its_own_ends_are_kept(tmp_path, tunne
     assert pd.isna(row["vni"]) == (not ("vxlan" in tunnel or "geneve" in tunnel))
 
 
+def test_more_identifiers_than_tunnels_and_the_other_way_round_are_all_there(tmp_path):
+    echo = writing.ethernet(writing.ip(b"\x08\0\0\0\0\7" + bytes(4), "10.0.0.1", "10.0.0.2", 1))
+    inner = writing.ethernet(writing.ip(writing.udp(b"x", 1, 2), "10.0.0.1", "10.0.0.2", 17))
+    tunnel = writing.ethernet(writing.ip(writing.udp(writing.vxlan(inner), 9, 4789), "1.0.0.1", "1.0.0.2", 17))
+
+    for echoes, tunnels in ((300, 1), (1, 300), (100, 100)):
+        told = read(tmp_path / "x.pcap", [*[(echo,)] * echoes, *[(tunnel,)] * tunnels])
+
+        assert (told["icmp_id"] == 7).sum() == echoes
+        assert (told["vni"] == 42).sum() == tunnels
+
+
 def test_the_network_of_the_innermost_tunnel_is_told(tmp_path):
     inner = writing.ethernet(writing.ip(writing.udp(b"x", 1, 2), "10.0.0.1", "10.0.0.2", 17))
     within = writing.ip(writing.udp(writing.vxlan(inner, number=0xFFFFFF), 9, 4789), "10.1.0.1", "10.1.0.2", 17)
