@@ -552,7 +552,11 @@ class Holdings:
 
     def _read(self, file: File, options: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         module = formats.reader(str(file.format))
-        asked = {"alerts": options, "packets": {"recover": True} if self._settings.recover else {}}
+        asked = {
+            "alerts": options,
+            "packets": {"recover": True} if self._settings.recover else {},
+            "sessions": {"near": options["near"]} if "near" in options else {},
+        }
         tables = {
             name: getattr(module, name)(file.path, label=file.label, **asked.get(name, {})) for name in _tables_of(file)
         }

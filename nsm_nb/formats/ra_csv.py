@@ -14,11 +14,12 @@ from nsm_nb.formats.lines import Fingerprint, as_utf8
 from nsm_nb.formats.printed_values import Values
 from nsm_nb.formats.source import read_head
 
-__all__ = ["EXTENSIONS", "NAME", "TITLE", "recognises", "sessions"]
+__all__ = ["EXTENSIONS", "NAME", "TITLE", "YEARLESS", "recognises", "sessions"]
 
 NAME = "ra-csv"
 TITLE = "sessions of Argus, printed by ra as CSV"
 EXTENSIONS = (".csv", ".binetflow")
+YEARLESS = True
 _DELIMITERS = (b",", b"\t", b"|", b";")
 _HEADER = r"^(?:\xef\xbb\xbf)?\"?(?:StartTime|SrcId|LastTime|Rank)\"?[,\t|;]"
 _NEEDED = {"proto", "srcaddr", "dir", "dstaddr"}

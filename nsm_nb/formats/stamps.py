@@ -99,7 +99,8 @@ def printed_times(
 
 _YEARLESS = re.compile(
     rb'^\s?"?\d{1,2}/\d{1,2}-\d{1,2}:\d\d:\d\d|"timestamp"\s{0,4}:\s{0,4}"\d{1,2}/\d{1,2}-|'
-    rb"^\s?(?:<\d{1,3}>)?[A-Z][a-z]{2}\s{1,2}\d{1,2}\s\d{1,2}:\d\d:\d\d",
+    rb"^\s?(?:<\d{1,3}>)?[A-Z][a-z]{2}\s{1,2}\d{1,2}\s\d{1,2}:\d\d:\d\d|"
+    rb"^\s{0,2}\d{4}\.\d\d:\d\d:\d\d\.\d{3}\b|^\s{0,9}(?:\d\d/\d\d\.)?\d\d:\d\d:\d\d\.\d",  # flow-print, ra
     re.MULTILINE,
 )
 

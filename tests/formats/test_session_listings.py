@@ -215,6 +215,19 @@ def test_events_of_netflow_in_eve_are_flows_of_one_direction(tmp_path):
     assert any("2 events of type netflow" in each.detail for each in caveats_of(both))
 
 
+@pytest.mark.parametrize("name", ["flow-print-5.txt", "flow-print-1.txt", "ra.txt"])
+def test_in_a_case_the_year_and_the_date_come_from_its_capture(shared, tmp_path, name):
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "case.toml").write_text('name = "x"\n')
+    (tmp_path / "evidence" / "seed.pcap").symlink_to(shared / "fixtures" / "seed.pcap")
+    _write(tmp_path / "evidence" / name, SAMPLES[name][1])
+    case = nsm.open_case(tmp_path)
+    listed = case.sessions
+    assert set(listed["start"].dt.date.astype(str)) == {"2003-11-13"}
+    if name != "ra.txt":  # which tells no end; the others tell what the capture holds: there is nothing left of them
+        assert set(listed["source"]) == {"pcap"}
+
+
 @pytest.mark.slow(1)
 @pytest.mark.parametrize("name", ["nfdump-1.7.csv", "conn.log", "ra.csv", "flow-print-3.txt"])
 def test_tens_of_thousands_of_lines_take_no_second(tmp_path, name):
