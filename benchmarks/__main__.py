@@ -17,6 +17,7 @@ from benchmarks import (
     collecting,
     conversations,
     filtering,
+    flows,
     logs,
     measuring,
     queries,
@@ -45,6 +46,7 @@ PARTS = {
     "queries": queries.measure_queries,
     "filters": filtering.measure_filters,
     "logs": logs.measure_logs,
+    "flows": flows.measure_flows,
     "collect": collecting.measure_collecting,
 }
 
