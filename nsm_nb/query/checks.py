@@ -253,6 +253,7 @@ def text(needle: str, *, whole: bool) -> Check:
     """Return the check whether a column's texts are this text, or hold it, in any case of letters."""
     # What can't be in a text (a lone surrogate) is looked for as its escape, as all rooms show it.
     needle = _storable(needle)
+    cased = needle.lower() != needle.upper()
 
     def find(texts: Texts) -> Texts:
         import pyarrow as pa
@@ -260,7 +261,7 @@ def text(needle: str, *, whole: bool) -> Check:
 
         if whole:
             return pc.equal(pc.utf8_lower(texts), pc.utf8_lower(pa.scalar(needle, texts.type)))
-        return pc.match_substring(texts, needle, ignore_case=True)
+        return pc.match_substring(texts, needle, ignore_case=cased)  # several times as fast where case is nothing to it
 
     return _of_texts(find)
 

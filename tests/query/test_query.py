@@ -637,14 +637,15 @@ def test_what_is_long_but_not_deep_is_understood(sessions):
     ["src", "dst", "host", "net", "port", "portrange", "and", "or", "not", "(", ")", "!", "&&", "||", "~", "=", "!=",
      "<", ">=", "!~", "tcp", "proto", "octets", "time", "state", "duration", "direction_known", "src_ip", "10.0.0.1",
      "10.0.0.0/8", "::/0", "80", "1-5", "1..5", "1e6", "5m", "-1", "02:31", "02:31-02:33", "2026-11-24", "FIN", '"a b"',
-     "'", '"', "yes", "\ud800", "\x00", "nan", "inf"]
+     "'", '"', "yes", "\ud800", "\x00", "nan", "inf", "alert", "sid", "matches", "today", "lastday", "firstday..today",
+     "lasthour", "$HOME", "service", "vlan", "vni", "10.0.0.0/8,", ",", "::1,10.0.0.1", "^a(b", "[", "(?=x)", "\\", "time"]
 )).map(" ".join)))  # fmt: skip
 def test_garbage_is_an_error_of_the_query_or_an_answer(line):
     table = SESSIONS.conform(
         pd.DataFrame(
             {"src_ip": ["10.0.0.1", None], "proto": ["tcp", None], "state": ["FIN", None], "start": [BASE, None]}
         )
-    )
+    ).assign(alerts=pd.array([1, None], "Int64"), alert_messages=["smb\nx", None], alert_sids=["5\n6", None])
     try:
         assert compile(line).mask(table).shape == (2,)
     except QueryError as problem:
