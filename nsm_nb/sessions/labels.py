@@ -30,7 +30,7 @@ from nsm_nb.errors import MissingTool, NsmError
 from nsm_nb.full_content.contained import Limits, run
 from nsm_nb.schema import SESSIONS, TIME, addresses
 from nsm_nb.sessions.endpoints import ip_protocol
-from nsm_nb.sessions.ports import PORTS
+from nsm_nb.sessions.ports import PORTS, port_names
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ _ASKED = (
     "client_fingerprint", "server_fingerprint", "user_agent", "content_type",
 )  # fmt: skip
 _TEXTS = ("ndpi", "category", "server_name", "client_fingerprint", "server_fingerprint", "user_agent", "content_type")
+_DETAILS = ("category", "server_name", "client_fingerprint")  # that a session is given besides its application
 _COLUMNS = ("start", "end", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "ndpi", "confidence", *_TEXTS[1:])
 # nDPI's names of what other sources (Suricata, Zeek, our ports) call otherwise.
 _WORDS = {
@@ -64,7 +65,7 @@ _SLACK = 1  # milliseconds: nfstream cuts off what is below
 
 
 def label(sessions: pd.DataFrame, capture: str | os.PathLike, *, progress: Progress | None = None) -> pd.DataFrame:
-    """Return the sessions with `application` as nDPI reads it from a capture's content.
+    """Return the sessions with `application` as nDPI reads it from a capture's content, and with what says so.
 
     TCP, UDP and SCTP sessions are matched with nDPI's flows by both endpoints, either way round, and by time. Where it
     saw no more than a port, or nothing that it knows, `application` stays what it was: the port's name, or what another
@@ -79,6 +80,13 @@ def label(sessions: pd.DataFrame, capture: str | os.PathLike, *, progress: Progr
     progress
         Told the capture, the bytes done and the bytes in all, about five times a second.
 
+    Returns
+    -------
+    DataFrame
+        The sessions in their order, and more columns: `labelled_by`, which is ``content`` where nDPI's dissectors agreed,
+        ``port`` where the name is that of the port, ``sensor`` where something else said it, and missing where there is no
+        name; and where the content told, `category`, `server_name`, `client_fingerprint` as in `labels`.
+
     Raises
     ------
     MissingTool
@@ -90,14 +98,25 @@ def label(sessions: pd.DataFrame, capture: str | os.PathLike, *, progress: Progr
     """
     SESSIONS.require(sessions, "start", "end", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "application")
     table = labels(capture, progress=progress)
-    found = _matched(sessions, table[table["application"].notna()])
+    table = table[table["application"].notna()]
+    found = _matched(sessions, table)
+    said = found >= 0
     old = sessions["application"].astype("category")
     names = old.cat.categories.union(pd.Index(table["application"].dropna().unique(), dtype=object), sort=False)
     codes = old.cat.set_categories(names).cat.codes.to_numpy(np.int32, copy=True)
-    said = found.notna().to_numpy()
-    codes[said] = names.get_indexer(found[said])
+    codes[said] = names.get_indexer(table["application"].astype(object).iloc[found[said]])
     result = sessions.copy(deep=False)
     result["application"] = pd.Categorical.from_codes(codes, categories=names).remove_unused_categories()
+    by_port = pd.Series(port_names(sessions["proto"], sessions["dst_port"])).astype(object).to_numpy()
+    by_port = (old.astype(object).to_numpy() == by_port) & old.notna().to_numpy()
+    who = np.select([said, by_port, old.notna().to_numpy()], [0, 1, 2], -1)
+    result["labelled_by"] = pd.Categorical.from_codes(
+        who, categories=pd.Index(["content", "port", "sensor"], dtype="str")
+    )
+    for name in _DETAILS:
+        cells = np.full(len(sessions), None, dtype=object)
+        cells[said] = table[name].astype(object).iloc[found[said]].to_numpy()
+        result[name] = pd.Series(cells, index=sessions.index).astype("str")
     return result
 
 
@@ -226,17 +245,16 @@ def application(name: str) -> str:
     return _WORDS.get(word, word)
 
 
-def _matched(sessions: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
-    """Return the application that the table has for each session, in the order of the rows; missing where it has none."""
+def _matched(sessions: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
+    """Return the row of the table that each session is in, in the order of the sessions; -1 where it is in none."""
     src, dst, flow_src, flow_dst = addresses(sessions["src_ip"], sessions["dst_ip"], table["src_ip"], table["dst_ip"])
     here, there = _keys(sessions, src, dst), _keys(table, flow_src, flow_dst)
-    there["application"] = table["application"].astype(object).to_numpy()[there["row"]]
     key = pd.concat([here, there]).groupby(["proto", "one", "other"], sort=False).ngroup().to_numpy()
     here["key"], there["key"] = key[: len(here)], key[len(here) :]
     here["start"] -= _SLACK
     here["end"] += _SLACK
-    flows = there.rename(columns={"start": "first", "end": "last"})[["key", "first", "last", "application"]]
-    result = pd.Series(np.full(len(sessions), None, dtype=object))
+    flows = there.rename(columns={"start": "first", "end": "last", "row": "flow"})[["key", "first", "last", "flow"]]
+    result = np.full(len(sessions), -1, np.int64)
     # the first flow that ends after the session starts; where it starts too late, the last that starts before its end
     for left, right, direction in (("end", "first", "backward"), ("start", "last", "forward")):
         pairs = pd.merge_asof(
@@ -248,7 +266,7 @@ def _matched(sessions: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
             direction=direction,
         )  # type: ignore[call-overload]
         pairs = pairs[(pairs["first"] <= pairs["end"]) & (pairs["last"] >= pairs["start"])]
-        result.iloc[pairs["row"].to_numpy()] = pairs["application"].to_numpy()
+        result[pairs["row"].to_numpy()] = pairs["flow"].to_numpy(np.int64)
     return result
 
 

@@ -75,7 +75,9 @@ def test_applications_are_those_that_suricata_saw(evidence, labelled):
 def test_only_the_application_changes_and_the_table_given_stays(sessions, labelled):
     before = sessions.copy(deep=True)
 
-    pd.testing.assert_frame_equal(labelled.drop(columns="application"), sessions.drop(columns="application"))
+    more = ["labelled_by", "category", "server_name", "client_fingerprint"]
+    assert list(labelled.columns) == [*sessions.columns, *more]
+    pd.testing.assert_frame_equal(labelled.drop(columns=["application", *more]), sessions.drop(columns="application"))
     pd.testing.assert_frame_equal(sessions, before)
     assert SESSIONS.conform(labelled)["application"].dtype == "category"
     assert (sessions["application"] == "https").sum() == 24
@@ -91,6 +93,25 @@ def test_what_content_does_not_tell_keeps_the_name_of_its_port(sessions, labelle
         labelled.loc[silent, "application"].astype(str).tolist()
         == sessions.loc[silent, "application"].astype(str).tolist()
     )
+
+
+@needs_nfstream
+def test_a_label_says_who_told_it(sessions, labelled, evidence):
+    told = labelled["labelled_by"]
+    by_content = labelled[told == "content"]
+
+    assert set(told.dropna()) == {"content", "port"}
+    assert (told.isna() == labelled["application"].isna()).all()
+    assert by_content["category"].notna().all() and labelled.loc[told == "port", "category"].isna().all()
+    tls = labelled[labelled["application"] == "tls"]
+    assert set(tls["labelled_by"]) == {"content"} and "secure.example" in set(tls["server_name"])
+    assert tls["client_fingerprint"].str.startswith("t13d").all()
+    assert set(labelled.loc[labelled["application"] == "https", "labelled_by"]) == {"port"}
+    # what another sensor said and the content does not contradict is neither
+    said = sessions.assign(
+        application=sessions["application"].astype(object).where(sessions["proto"] != "icmp", "ping")
+    )
+    assert set(label(said, evidence / "staged.pcap").query("application == 'ping'")["labelled_by"]) == {"sensor"}
 
 
 @needs_nfstream
@@ -212,6 +233,11 @@ def slow_matches(sessions, flows):
     return found
 
 
+def names(asked, flows):
+    """Return the application of the flow that each session is in; None where it is in none."""
+    return [None if row < 0 else flows["application"].iloc[row] for row in module._matched(asked, flows)]
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_sessions_are_matched_as_the_slow_way_does(seed):
     chance = np.random.default_rng(seed)
@@ -232,7 +258,7 @@ def test_sessions_are_matched_as_the_slow_way_does(seed):
         asked.append((*end(), *end(), start, start + int(chance.integers(0, 30)), None))
     flows, asked = rows(*flows), rows(*asked)
 
-    assert module._matched(asked, flows).where(pd.notna, None).tolist() == slow_matches(asked, flows)
+    assert names(asked, flows) == slow_matches(asked, flows)
 
 
 def test_a_match_needs_both_ends_and_the_time():
@@ -246,6 +272,6 @@ def test_a_match_needs_both_ends_and_the_time():
         ("10.0.0.1", 80, "10.0.0.2", 5000, 0, 1000, None),  # ports exchanged
     )
 
-    assert module._matched(asked, flows).where(pd.notna, None).tolist() == ["http", "tls", None, None]
-    assert module._matched(asked.assign(proto="tcp"), flows).isna().all()
-    assert module._matched(asked.assign(src_port=pd.NA), flows).isna().all()
+    assert names(asked, flows) == ["http", "tls", None, None]
+    assert (module._matched(asked.assign(proto="tcp"), flows) == -1).all()
+    assert (module._matched(asked.assign(src_port=pd.NA), flows) == -1).all()
