@@ -107,7 +107,9 @@ def keys_of(packets: pd.DataFrame, *, by_vlan: bool = True) -> Keys:
             *(packets[name].iloc[rows].fillna(0).to_numpy(np.uint8) for name in ("icmp_type", "icmp_code")),
         )
         if "icmp_id" in packets and not missing(packets["icmp_id"]).all():
-            identifier = np.where(missing(packets["icmp_id"]), 0, plain(packets["icmp_id"]).astype(np.int64) + 1)
+            named = np.flatnonzero(~missing(packets["icmp_id"]))
+            identifier = np.zeros(len(packets), np.int64)
+            identifier[named] = plain(packets["icmp_id"])[named].astype(np.int64) + 1
     _follow_fragments(packets, keys, identifier)
     if len(identifier):
         ends = _apart(keys.src, keys.dst, identifier, known)
@@ -144,10 +146,13 @@ def _apart(src: np.ndarray, dst: np.ndarray, part: np.ndarray, known: int) -> tu
     known
         How many numbers of ends there are.
     """
-    if (int(part.max()) + 1) * known < 1 << 31:
-        shift = part * known
-        return tuple(np.where(each < 0, -1, each + shift).astype(np.int32) for each in (src, dst))  # type: ignore[return-value]
     rows = np.flatnonzero(part)
+    if (int(part.max()) + 1) * known < 1 << 31:
+        result = src.copy(), dst.copy()
+        shift = (part[rows] * known).astype(np.int32)
+        for each in result:
+            each[rows] = np.where(each[rows] < 0, -1, each[rows] + shift)
+        return result
     pairs = np.concatenate([each[rows].astype(np.int64) * (int(part.max()) + 1) + part[rows] for each in (src, dst)])
     numbers = (pd.factorize(pairs)[0] + known).astype(np.int32)
     result = src.copy(), dst.copy()
