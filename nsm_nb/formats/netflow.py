@@ -18,7 +18,7 @@ import pandas as pd
 
 from nsm_nb.formats import pcap
 from nsm_nb.formats.lines import Fingerprint
-from nsm_nb.formats.netflow_fixed import HEADERS, RECORD_SIZES
+from nsm_nb.formats.netflow_fixed import HEADERS, RECORD_SIZES, SHORT
 from nsm_nb.schema import Caveat, caveats_of, with_caveats
 from nsm_nb.text import printable
 
@@ -58,7 +58,8 @@ def is_export(payload: bytes) -> bool:
     version, count = (int.from_bytes(payload[at : at + 2]) for at in (0, 2))
     if version in RECORD_SIZES:
         header, record = HEADERS[version].itemsize, RECORD_SIZES[version]
-        return count > 0 and size == header + count * record
+        short = version == 1 and size == header + count * SHORT
+        return count > 0 and (short or size == header + count * record)
     if version == 9:
         at, largest = 20, 1  # flow set 0 holds templates, 1 options templates (RFC 3954 5)
     elif version == 10 and count == size:
@@ -83,7 +84,10 @@ def _exports(found: Datagrams) -> np.ndarray:
     )
     for number, record in RECORD_SIZES.items():
         header = HEADERS[number].itemsize
-        exports[known] |= (version == number) & (count > 0) & (found.sent[known] == header + count * record)
+        fits = found.sent[known] == header + count * record
+        if number == 1:
+            fits |= found.sent[known] == header + count * SHORT
+        exports[known] |= (version == number) & (count > 0) & fits
     for row in known[(version == 9) | (version == 10)].tolist():
         start, size = int(found.start[row]), int(found.size[row])
         exports[row] = size == found.sent[row] and is_export(found.buffer[start : start + size].tobytes())

@@ -20,7 +20,7 @@ import pandas as pd
 from nsm_nb.formats.datagrams import Datagrams
 from nsm_nb.formats.lines import Fingerprint
 from nsm_nb.formats.netflow import is_export
-from nsm_nb.formats.netflow_fixed import HEADERS, RECORD_SIZES
+from nsm_nb.formats.netflow_fixed import HEADERS, RECORD_SIZES, SHORT
 from nsm_nb.formats.source import HEAD, Source
 from nsm_nb.schema import Caveat, caveats_of, with_caveats
 from nsm_nb.text import printable
@@ -136,6 +136,11 @@ def _spans(data: bytes | bytearray) -> tuple[list[_Span], int]:
 def _length(data: bytes | bytearray, at: int) -> int:
     """Return how many bytes a bare datagram has; 0 where none begins here."""
     version, count = struct.unpack_from(">HH", data, at)
+    if version == 1 and count:
+        short = HEADERS[1].itemsize + count * SHORT
+        # the short form, where it ends with the file or before another of its kind
+        if at + short == len(data) or data[at + short : at + short + 2] == b"\0\1":
+            return short
     if version in RECORD_SIZES and count:
         return HEADERS[version].itemsize + count * RECORD_SIZES[version]
     if version == 10 and count >= 16:

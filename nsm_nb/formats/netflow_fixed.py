@@ -11,7 +11,7 @@ import numpy as np
 
 from nsm_nb.kernels.flow_records import fixed_records
 
-__all__ = ["HEADERS", "RECORD_SIZES", "Fixed", "fixed_flows"]
+__all__ = ["HEADERS", "RECORD_SIZES", "SHORT", "Fixed", "fixed_flows", "record_sizes"]
 
 _HEADER = [("version", ">u2"), ("count", ">u2"), ("uptime", ">u4"), ("seconds", ">u4"), ("nanoseconds", ">u4")]
 HEADERS = {
@@ -20,6 +20,7 @@ HEADERS = {
     7: np.dtype([*_HEADER, ("sequence", ">u4"), ("reserved", ">u4")]),
 }
 RECORD_SIZES = {1: 52, 5: 48, 7: 52}
+SHORT = 48  # bytes of a record of version 1 that ends before its last field
 _FLAGS_AT = {1: 40, 5: 37, 7: 37}
 _MOST_RECORDS = 30  # a datagram holds no more (of version 1, 24; of version 7, 28)
 _MODE = 0xC000  # of the sampling field, the upper two bits; the others are the interval
@@ -38,7 +39,32 @@ class Fixed(NamedTuple):
     cut: int  # datagrams that end inside their header
 
 
-def fixed_flows(buffer: np.ndarray, start: np.ndarray, size: np.ndarray, versions: np.ndarray, version: int) -> Fixed:
+def record_sizes(version: int, count: np.ndarray, sent: np.ndarray) -> np.ndarray:
+    """Return how many bytes a record of each datagram has.
+
+    Those of version 1 have 52; softflowd 1.1.0 leaves the last four of them out (measured), which its datagrams' lengths tell.
+
+    Parameters
+    ----------
+    version
+        1, 5 or 7.
+    count, sent : int64 arrays
+        Records that each datagram claims, and its bytes.
+    """
+    sizes = np.full(len(count), RECORD_SIZES[version])
+    if version == 1:
+        sizes[sent == HEADERS[1].itemsize + count * SHORT] = SHORT
+    return sizes
+
+
+def fixed_flows(
+    buffer: np.ndarray,
+    start: np.ndarray,
+    size: np.ndarray,
+    versions: np.ndarray,
+    version: int,
+    sent: np.ndarray | None = None,
+) -> Fixed:
     """Return the flow records of one version in export datagrams.
 
     Parameters
@@ -50,18 +76,21 @@ def fixed_flows(buffer: np.ndarray, start: np.ndarray, size: np.ndarray, version
         The version of each.
     version
         1, 5 or 7.
+    sent : int64 array
+        How many bytes each had when it was sent; as many as there are where not given.
     """
-    header, length = HEADERS[version], RECORD_SIZES[version]
+    header = HEADERS[version]
     mine = versions == version
     rows = np.flatnonzero(mine & (size >= header.itemsize))
     cut = int(mine.sum()) - len(rows)
     headers = buffer[start[rows, None] + np.arange(header.itemsize)].reshape(-1).view(header)
     claimed = headers["count"].astype(np.int64)
+    length = record_sizes(version, claimed, (size if sent is None else sent)[rows])
     room, odd = np.divmod(size[rows] - header.itemsize, length)
     # a datagram holds 30 records at most; where more are claimed only a length that agrees makes it credible
     credible = (claimed <= _MOST_RECORDS) | ((claimed == room) & (odd == 0))
     false = rows[~credible]
-    rows, headers, claimed, room = (each[credible] for each in (rows, headers, claimed, room))
+    rows, headers, claimed, room, length = (each[credible] for each in (rows, headers, claimed, room, length))
     held = np.minimum(claimed, room)
     count = int(held.sum())
     exported = headers["seconds"].astype(np.int64) * 10**9 + headers["nanoseconds"].astype(np.int64) // 10**6 * 10**6

@@ -65,7 +65,7 @@ def read_exports(windows: Iterable[Datagrams], exporter: np.ndarray, addresses: 
             found.versions[int(version)] = found.versions.get(int(version), 0) + int(count)
         for version in RECORD_SIZES:
             if (versions == version).any():
-                read = fixed_flows(each.buffer, each.start, each.size, versions, version)
+                read = fixed_flows(each.buffer, each.start, each.size, versions, version, each.sent)
                 _take_fixed(found, read, each.rows, exporter, version, parts, heads)
         view = memoryview(each.buffer)  # type: ignore[arg-type]
         for place in np.flatnonzero((versions == 9) | (versions == 10)).tolist():

@@ -29,8 +29,10 @@ def fixed_records(buffer, first, held, size, flags_at, exported, uptime, four, t
     buffer : uint8 array
     first, held : int64 arrays
         Where the first record of each datagram stands, and how many there are, all of them within the buffer.
-    size, flags_at : int
-        Bytes of a record, and where its TCP flags stand.
+    size : int64 array
+        Bytes of a record of each datagram.
+    flags_at : int
+        Where the TCP flags of a record stand.
     exported : int64 array
         When each datagram was exported, in nanoseconds since 1970.
     uptime : uint32 array
@@ -60,7 +62,7 @@ def fixed_records(buffer, first, held, size, flags_at, exported, uptime, four, t
             # the difference to the header's uptime, taken in 32 bits, is right across the wrap after 49.7 days
             wide[2, row] = now - np.int64(np.int32(np.uint32(up - _four(buffer, at + 24)))) * 1_000_000
             wide[3, row] = now - np.int64(np.int32(np.uint32(up - _four(buffer, at + 28)))) * 1_000_000
-            at += size
+            at += size[number]
             row += np.uintp(1)
 
 

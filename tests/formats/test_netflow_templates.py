@@ -553,3 +553,13 @@ def test_versions_1_and_7_are_read(tmp_path, version):
         53,
         9.0,
     )
+
+
+def test_short_records_of_version_1_are_known_by_the_length_of_their_datagram(tmp_path):
+    head = struct.pack(">HHIII", 1, 2, 10_000_000, NOW, 0)
+    body = struct.pack(">IIIHHIIIIHH", 1, 2, 0, 0, 0, 3, 180, 9_990_000, 9_999_000, 1024, 53) + b"\0\0\x11\0\x1b"
+    payload = head + 2 * body.ljust(48, b"\0")  # as softflowd writes them
+    for table in (read(tmp_path, payload), read_file(tmp_path, payload, payload)):
+        assert set(table["src_ip"].astype(str)) == {"0.0.0.1"}
+        assert set(table["src_packets"]) == {3}
+    assert len(table) == 4
