@@ -180,9 +180,9 @@ def test_the_openers_initial_number_comes_with_the_pieces_where_its_syn_was_seen
 
     assert sessions["isn"].fillna(-1).tolist() == [10, -1]
     assert sessions["bits"].dtype == "Int16"
-    assert list(sessions.columns[:-3]) == list(SESSIONS.columns)
+    assert list(sessions.columns[:-4]) == list(SESSIONS.columns)
     assert list(assembled(HANDSHAKE)[0].columns) == list(SESSIONS.columns)
-    assert {"isn", "bits", "vni"} <= set(nsm.sessions.assemble(PACKETS.empty(), pieces=True)[0])
+    assert {"isn", "bits", "vni", "icmp_id"} <= set(nsm.sessions.assemble(PACKETS.empty(), pieces=True)[0])
 
 
 def test_an_open_session_is_established_in_the_words_of_argus_2_until_it_was_silent_for_a_minute(assembled):
