@@ -472,7 +472,7 @@ def written(pairs, numbers):
     return body
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(st.lists(st.tuples(layouts(), st.integers(0, 5)), min_size=1, max_size=3), st.randoms(), st.data())
 def test_records_of_any_layout_are_read_back_and_cuts_lose_only_what_is_behind(tmp_path_factory, made, random, data):
     payloads, expected = [], []
@@ -505,7 +505,7 @@ def test_records_of_any_layout_are_read_back_and_cuts_lose_only_what_is_behind(t
     assert len(rest) >= before
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(
     st.binary(min_size=1, max_size=300),
     st.sampled_from([b"", b"\x00\x0a", b"\x00\x09", b"\x00\x05", b"\x00\x00\x00\x30\x00\x09"]),
