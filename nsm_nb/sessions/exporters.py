@@ -5,6 +5,7 @@ Whoever may send can claim any address: there is room for so many exporters, and
 
 from __future__ import annotations
 
+import struct
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -13,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.formats.netflow import is_export
-from nsm_nb.formats.netflow_v5 import HEADER, sequence
+from nsm_nb.formats.netflow_lost import missing
+from nsm_nb.formats.netflow_reading import HEAD
 from nsm_nb.sessions.record_counts import Templates
 
 __all__ = ["Exporter", "Exporters", "Totals"]
@@ -25,6 +27,9 @@ _OFTEN = 8  # datagrams that make an exporter known; those that sent fewer make 
 _ROOM = 1024  # exporters of either kind
 _REFUSED = 256  # senders of what is no export that are told one by one
 _TITLES = {1: "v1", 5: "v5", 7: "v7", 9: "v9", 10: "IPFIX"}
+_FIXED = struct.Struct(">HHIIII")  # the header of versions 5 and 7 up to the sequence number
+_HEAD = struct.Struct("=11q?")  # a row of HEAD
+assert _HEAD.size == HEAD.itemsize
 Key = tuple[bytes, int, int, int]
 
 
@@ -51,8 +56,9 @@ class Exporter:
 
     key: Key
     totals: Totals = field(default_factory=Totals)
+    unit: str = "flows"  # what its sequence numbers count
     untold: bool = False  # its sequence numbers count something else
-    _pending: bytearray = field(default_factory=bytearray)  # HEADERs
+    _pending: bytearray = field(default_factory=bytearray)  # HEADs
     _templates: Templates | None = None
     _looked: tuple[int, int] = (0, 0)  # bytes that are pending, and what is missing among them
 
@@ -63,10 +69,11 @@ class Exporter:
         if version in (1, 5, 7):
             totals.flows += int.from_bytes(payload[2:4])
             if version != 1:  # version 1 has no sequence numbers; the header of 7 is that of 5 up to the engine
-                self._pending += payload[: HEADER.itemsize]
+                _, count, uptime, seconds, rest, number = _FIXED.unpack_from(payload)
+                self._add(version, seconds * 1_000_000_000 + rest, uptime, number, count, count, count)
         else:
             self._heard_sets(payload, ipfix=version == 10)
-        if len(self._pending) >= _WINDOW * HEADER.itemsize:
+        if len(self._pending) >= _WINDOW * HEAD.itemsize:
             self.settle(keep=True)
 
     def _heard_sets(self, payload: bytes, *, ipfix: bool) -> None:
@@ -75,22 +82,24 @@ class Exporter:
         found = self._templates.count(payload, ipfix=ipfix)
         self.totals.flows += found.flows
         self.totals.unknown += found.unknown
-        header = np.zeros(1, HEADER)
-        if ipfix:
-            if found.unknown:  # how many records it holds is not known, so the count goes on behind it
-                self.settle()
-                return
-            seconds, number = int.from_bytes(payload[4:8]), int.from_bytes(payload[8:12])
-            # it tells no time of its start; its numbers count data records, those of options too (RFC 7011 3.1)
-            header[0] = (10, found.flows + found.options, seconds * 1000 % 2**32, seconds, 0, number, 0, 0, 0)
-        else:  # numbers count datagrams (RFC 3954 5.1)
-            uptime, seconds, number = (int.from_bytes(payload[at : at + 4]) for at in (4, 8, 12))
-            header[0] = (9, 1, uptime, seconds, 0, number, 0, 0, 0)
-        self._pending += header.tobytes()
+        if found.unknown and ipfix:  # how many records it holds is not known, so the count goes on behind it
+            self.settle()
+            return
+        if ipfix:  # it tells no uptime
+            uptime, (seconds, number) = 0, struct.unpack_from(">II", payload, 4)
+        else:
+            uptime, seconds, number = struct.unpack_from(">III", payload, 4)
+        records = found.flows + found.options
+        self._add(
+            self.key[2], seconds * 1_000_000_000, uptime, number, int.from_bytes(payload[2:4]), records, found.flows
+        )
+
+    def _add(self, version: int, exported: int, uptime: int, number: int, count: int, records: int, flows: int) -> None:
+        self._pending += _HEAD.pack(0, version, 0, 0, exported, uptime, number, count, records, flows, 0, True)
 
     def settle(self, *, keep: bool = False) -> None:
         """Look at the sequence numbers since the last time; with `keep`, the latest stay, as older ones may come yet."""
-        headers = np.frombuffer(bytes(self._pending), HEADER)
+        headers = np.frombuffer(bytes(self._pending), HEAD)
         if not len(headers):
             return
         end = len(headers)
@@ -99,7 +108,7 @@ class Exporter:
             if not end and len(headers) < _LATEST:
                 return
             end = end or len(headers)
-        told = sequence(headers[:end])
+        told, self.unit, _ = missing(headers[:end])
         if told.counts_flows:
             self.totals.lost += told.lost
         else:
@@ -112,10 +121,10 @@ class Exporter:
     @property
     def lost(self) -> int:
         """What is missing so far, also among the latest."""
-        if len(self._pending) < 2 * HEADER.itemsize:
+        if len(self._pending) < 2 * HEAD.itemsize:
             return self.totals.lost
         if self._looked[0] != len(self._pending):
-            told = sequence(np.frombuffer(bytes(self._pending), HEADER))
+            told, self.unit, _ = missing(np.frombuffer(bytes(self._pending), HEAD))
             self._looked = len(self._pending), told.lost
         return self.totals.lost + self._looked[1]
 
@@ -134,11 +143,12 @@ def _cut(headers: np.ndarray) -> int:
     """Return the count of headers before a place which no later one belongs before; 0 where there is none."""
     if len(headers) <= _LATE:
         return 0
-    steps = (headers["sequence"].astype(np.uint32) - np.uint32(headers["sequence"][0])).view(np.int32)
+    steps = (headers["sequence"] - headers["sequence"][0]).astype(np.uint32).view(np.int32)
     highest = np.maximum.accumulate(steps)
     lowest = np.minimum.accumulate(steps[::-1])[::-1]
     # the last of those before must be their highest, because it stands for them from then on
     good = np.flatnonzero((highest[:-1] <= lowest[1:]) & (steps[:-1] == highest[:-1]))
+    good = good[headers["records"][good] > 0]  # templates alone do not count in IPFIX
     good = good[good < len(headers) - _LATE]
     return int(good[-1]) + 1 if len(good) else 0
 
@@ -222,7 +232,7 @@ class Exporters:
                 "datagrams": one.totals.datagrams,
                 "flows": one.totals.flows,
                 "lost": pd.NA if one.untold or one.key[2] == 1 else one.lost,
-                "lost_are": "datagrams" if one.key[2] == 9 else "records" if one.key[2] == 10 else "flows",
+                "lost_are": one.unit,
                 "twice": one.totals.again,
                 "restarts": one.totals.restarts,
             }

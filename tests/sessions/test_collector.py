@@ -548,6 +548,7 @@ def test_what_softflowd_sends_is_kept_as_nfcapd_keeps_it(tmp_path, evidence, ver
 
     theirs = as_nfdump_reads(tmp_path / "theirs")
     totals = found[0].exporters.totals()
+    assert not found[0].exporters.table()["lost"].isna().any()
     assert (totals.lost, totals.unknown, found[0].exporters.refused, found[0].dropped) == (0, 0, 0, 0)
     assert totals.flows == len(theirs) > 2000
     (path,) = (tmp_path / "ours").iterdir()
