@@ -517,7 +517,7 @@ def test_an_intrusion_behind_datagrams_of_netflow_is_read(tmp_path):
     case = nsm.create_case(tmp_path / "case", evidence=[tmp_path / "a.pcap"])
 
     assert len(case.packets) == 908
-    assert (case.sessions["source"] == "netflow").sum() == 900
+    assert (case.sessions["source"] == "netflow").sum() == 1  # 900 records, all of the same ends at the same time
     (number,) = case.sessions.loc[(case.sessions["source"] == "pcap") & (case.sessions["dst_port"] == 80), "session"]
     assert case.transcript(number).data("src") == b"GET / HTTP/1.1\r\n\r\n"
     row = case.evidence.iloc[0]
