@@ -53,12 +53,13 @@ print(json.dumps({"packets": len(packets), "peak": peak() - before}))
 
 
 def measure_sessions(this: Run) -> Iterator[Result]:
-    """Yield the time of folding the packets of the large capture into sessions."""
-    packets = nsm.read_packets(captures.large(this.folder, this.scale))
-    count = len(nsm.sessions.assemble(packets)[0])
-    seconds, share = times(lambda: nsm.sessions.assemble(packets), this.runs)
-    how = f"sessions.assemble of {len(packets):,} decoded packets to {count:,} sessions"
-    yield of_samples("assemble, large.pcap", seconds, "s", how, asked="< 1", share=share)
+    """Yield the time of folding the packets of either capture into sessions."""
+    for make, asked in ((captures.large, "< 1"), (captures.small, "< 0.5")):
+        packets = nsm.read_packets(make(this.folder, this.scale))
+        count = len(nsm.sessions.assemble(packets)[0])
+        seconds, share = times(lambda: nsm.sessions.assemble(packets), this.runs)  # noqa: B023
+        how = f"sessions.assemble of {len(packets):,} decoded packets to {count:,} sessions"
+        yield of_samples(f"assemble, {make.__name__}.pcap", seconds, "s", how, asked=asked, share=share)
 
 
 def case_of(this: Run) -> Path:
