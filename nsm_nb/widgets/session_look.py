@@ -109,9 +109,9 @@ def pivot(row: pd.Series, name: str) -> str:
 
 
 def measure_lines(measured: pd.Series) -> list[dict]:
-    """Return what was measured of a session's packets, as one line; none where nothing is known."""
+    """Return what was measured of a session's packets, as one line; fractions are seconds, and what is 0 is not told."""
     parts = [
-        f"{str(name).replace('_', ' ')} {show(value)[0]}"
+        f"{str(name).replace('_', ' ')} {f'{value:.6f} s' if isinstance(value, float) else show(value)[0]}"
         for name, value in measured.items()
         if name != "session" and not pd.isna(value) and value != 0
     ]

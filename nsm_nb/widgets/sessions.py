@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from nsm_nb import sessions as session_room
 from nsm_nb.errors import QueryError
 from nsm_nb.full_content import wireshark
 from nsm_nb.query import compile as understood
+from nsm_nb.sessions import measures
 from nsm_nb.text import csv_table, printable
 from nsm_nb.widgets.builder import Builder
 from nsm_nb.widgets.cells import Field, octets, time
@@ -213,11 +213,11 @@ class Sessions(Frame):
         self.detail.say(*session_lines(row, self.case.alerts_of(number), self.case.joins), *self._measured(number))
 
     def _measured(self, number: int) -> list[dict]:
-        measures = getattr(session_room, "measures", None)
         packets = self.case.packets_of(number)
-        if measures is None or not len(packets):
+        if not len(packets):
             return []
-        return measure_lines(measures(packets).iloc[0])
+        measured = measures(packets)
+        return measure_lines(measured.astype(object).iloc[0]) if len(measured) else []
 
     def _show_packets(self) -> None:
         if self.selected is None:

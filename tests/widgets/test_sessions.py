@@ -65,6 +65,7 @@ def test_the_chosen_session_is_kept_in_the_case_and_told_both_ways(sessions, cas
     assert "SRC 203.0.113.66:59208" in shown and "826 bytes of payload" in shown
     assert "DST 172.16.10.80:31337" in shown and "3,012 bytes of payload" in shown
     assert "NSM-LAB BACKDOOR" in shown and "joined" in shown
+    assert "measured  rtt syn ack 0.000026 s" in shown and "src ttl low 63," in shown
 
 
 def test_what_was_chosen_elsewhere_is_chosen_here(case):
@@ -215,7 +216,9 @@ def test_what_is_shown_is_exported_in_its_order(sessions, monkeypatch):
 
 
 def test_what_was_measured_is_told_where_it_is_known():
-    lines = measure_lines(pd.Series({"session": 5, "handshake_rtt": 0.0125, "src_retransmitted": 0, "src_ttl": None}))
+    lines = measure_lines(
+        pd.Series({"session": 5, "rtt_ack": 0.0125, "src_retransmitted": 0, "src_ttl": None}, dtype=object)
+    )
 
-    assert [span[0] for span in lines[0]["spans"]] == ["measured  ", "handshake rtt 0.0125"]
+    assert [span[0] for span in lines[0]["spans"]] == ["measured  ", "rtt ack 0.012500 s"]
     assert measure_lines(pd.Series({"session": 5, "missing": 0})) == []
