@@ -82,3 +82,5 @@ def measure_flows(this: Run) -> Iterator[Result]:
     yield of_samples("NetFlow v5 records to FLOWS (5 M)", walls, "s", how, asked="< 1.5", share=share)
     walls, share = times(lambda: nsm.read_sessions(path, label=path.name), this.runs)
     yield of_samples("the same with read_sessions, SHA-256 included", walls, "s", "as above", share=share)
+    walls, share = times(lambda: nsm.sessions.pair(netflow.sessions(path, label=path.name, digest=digest)), this.runs)
+    yield of_samples("read and paired", walls, "s", f"sessions.pair of them; {how}", asked="< 3", share=share)
