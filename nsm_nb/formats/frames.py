@@ -192,7 +192,8 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
 
 def _few(few: kernel.Few, count: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
     # where no row has a value, the zeros are memory that is never touched
-    values, absent = np.zeros(count, dtype), np.ones(count, bool)
+    values: np.ndarray = np.zeros(count, dtype)
+    absent = np.ones(count, bool)
     rows = few.row[: few.count[0]]
     values[rows], absent[rows] = few.value[: len(rows)], False
     return values, absent
