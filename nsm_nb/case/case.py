@@ -267,6 +267,11 @@ class Case(Judging):
         return self._kept("hosts", lambda: statistics.hosts(self.packets, self.sessions, names=self.names, home=home))
 
     @property
+    def measures(self) -> pd.DataFrame:
+        """How well each session of the captures went: round trips, what was sent again; see `nsm_nb.sessions.measures`."""
+        return self._kept("measures", lambda: session_room.measures(self.packets))
+
+    @property
     def objects(self) -> pd.DataFrame:
         """The files that sessions carried, with hashes; computed when first asked for, see `nsm_nb.transcripts.objects`."""
         return self._kept("objects", lambda: objects_of(self))

@@ -75,3 +75,14 @@ def test_no_packets_have_no_measures():
     from nsm_nb.schema import PACKETS
 
     assert len(nsm.sessions.measures(PACKETS.empty())) == 0
+
+
+def test_a_case_measures_its_sessions(bundled):
+    case = nsm.open_case(bundled)
+    measures = case.measures.set_index("session")
+    sessions = case.sessions[case.sessions["source"] == "pcap"].set_index("session")
+
+    assert set(measures.index) == set(sessions.index)
+    closed = sessions.index[sessions["history"].str.startswith("ShA").fillna(False)]
+    assert measures.loc[closed, "rtt_syn_ack"].notna().all()
+    assert (measures.loc[closed, "rtt_ack"] >= measures.loc[closed, "rtt_syn_ack"]).all()
