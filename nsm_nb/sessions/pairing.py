@@ -259,15 +259,15 @@ def _endings(flows: pd.DataFrame, records: Records, found: Conversed, proto: pd.
     state = states(proto, bits, one_side)
     icmp = np.flatnonzero(of_protocols(proto, "icmp", "icmp6"))
     if len(icmp) or dumb.any():
-        text = pd.Series(state).astype(object)
-        text[dumb] = None
-        # of question and answer, what was asked
-        said = flows["state"].astype(object).to_numpy()[found.first[icmp]]
-        answered = ~one_side[icmp]
         questions = {answer: question for question, answer in _ANSWERS.items()}
-        said[answered] = [questions.get(str(each), each) for each in said[answered]]
-        text.iloc[icmp] = said
-        state = text.astype("category").array
+        column = flows["state"].astype("category")
+        told = [str(name) for name in column.cat.categories]
+        asked = [questions.get(name, name) for name in told]  # of question and answer, what was asked
+        names = list(dict.fromkeys([*state.categories, *told, *asked]))
+        lookup = np.array([[*map(names.index, some), -1] for some in (told, asked)])
+        codes = np.where(dumb, -1, state.codes)
+        codes[icmp] = lookup[(~one_side[icmp]).astype(np.int64), column.cat.codes.to_numpy()[found.first[icmp]]]
+        state = pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str")).remove_unused_categories()
     last = found.end.max(initial=0)
     idle = np.where(found.end > 0, (last - np.maximum(found.end, 0)) // 10**9, 0)
     closed = pd.Series(closings(proto, bits, idle))
