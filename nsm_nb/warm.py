@@ -35,7 +35,9 @@ def main() -> None:
     pcapng += block(6, struct.pack("<IIIII", 0, 0, 1_000_000, len(datagram), len(datagram)) + padded)
     snoop = b"snoop\0\0\0" + struct.pack(">II", 2, 4)
     snoop += struct.pack(">IIIIII", len(datagram), len(datagram), 24 + len(padded), 0, 1, 0) + padded
-    logging.getLogger("nsm_nb").setLevel(logging.ERROR)  # the damage below is ours
+    log = logging.getLogger("nsm_nb")
+    level = log.level
+    log.setLevel(logging.ERROR)  # the damage below is ours
     with tempfile.TemporaryDirectory() as folder:
         for name, data in (("warm.pcap", pcap), ("warm.pcapng", pcapng), ("warm.snoop", snoop)):
             path = Path(folder) / name
@@ -45,6 +47,7 @@ def main() -> None:
             _, packets = nsm.sessions.assemble(nsm.read_packets(path))
             faults(packets, path)
             nsm.transcripts.transcript(packets)
+    log.setLevel(level)
     sealed(np.zeros(1, np.uint8), np.zeros(1, np.uint8))
     _flow_files(np)
 
