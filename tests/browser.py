@@ -141,7 +141,7 @@ class Notebook:
             answer = self.run(f"print(bool({expression}))").strip()
             if answer == "True":
                 return
-            time.sleep(0.1)
+            self.page.wait_for_timeout(400)
         raise AssertionError(f"{expression} did not become true within {seconds} s; the kernel said {answer!r}")
 
     def theme(self, name: str) -> None:
