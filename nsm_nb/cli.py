@@ -267,13 +267,17 @@ def parser() -> argparse.ArgumentParser:
                         "  nsm-nb export-netflow staged.pcap --to flows.bin --version 9    # the datagrams alone\n"
                         "  nsm-nb export-netflow my-case --to 127.0.0.1:9995 --version 10 --biflow    # sends",
                         case=False)  # fmt: skip
-    exporting.add_argument("case", nargs="+", metavar="CASE_OR_FILE", help="a case, captures, a pattern of them, or flows")
+    exporting.add_argument(
+        "case", nargs="+", metavar="CASE_OR_FILE", help="a case, captures, a pattern of them, or flows"
+    )
     exporting.add_argument("--to", required=True, metavar="FILE_OR_ADDRESS", help="a file: a capture of the datagrams, or the "
                            "datagrams alone where it ends in .bin; or ADDRESS:PORT, to send them there over UDP")  # fmt: skip
     exporting.add_argument("--version", type=int, choices=(5, 9, 10), default=5, help="10 is IPFIX (default: 5)")
     exporting.add_argument("--active", type=_seconds, default=60, help="a flow that goes on is told in pieces of 60s, 30m "
                            "(default: 60s)")  # fmt: skip
-    exporting.add_argument("--idle", type=_seconds, default=15, help="a flow ends after a silence of 15s, 1h (default: 15s)")
+    exporting.add_argument(
+        "--idle", type=_seconds, default=15, help="a flow ends after a silence of 15s, 1h (default: 15s)"
+    )
     exporting.add_argument("--biflow", action="store_true", help="both directions in one record (IPFIX; RFC 5103)")
     exporting.add_argument("--rate", type=_count, default=20_000, help="send so many flows a second (default: 20000)")
     exporting.add_argument(
@@ -784,7 +788,10 @@ def _collect(chosen: argparse.Namespace) -> int:
     if len(table):
         sys.stdout.write(_as_text(table))
     for sender, count in found.exporters.refused_from():
-        print(f"  {count:,} datagrams of {sender} were refused: no NetFlow, lengths that lie, or not asked for", file=sys.stderr)
+        print(
+            f"  {count:,} datagrams of {sender} were refused: no NetFlow, lengths that lie, or not asked for",
+            file=sys.stderr,
+        )
     return 1 if found.unkept else 0
 
 
@@ -803,7 +810,10 @@ def _export_netflow(chosen: argparse.Namespace) -> None:
         progress=_Made() if sys.stderr.isatty() else None,
     )  # fmt: skip
     name = "IPFIX" if chosen.version == 10 else f"NetFlow version {chosen.version}"
-    print(f"{found.flows:,} flows of {found.octets:,} octets are in {found.datagrams:,} datagrams of {name}", file=sys.stderr)
+    print(
+        f"{found.flows:,} flows of {found.octets:,} octets are in {found.datagrams:,} datagrams of {name}",
+        file=sys.stderr,
+    )
     for words, count in found.left.items():
         print(f"  {count:,} {words}", file=sys.stderr)
     if isinstance(to, Path):
@@ -815,7 +825,9 @@ class _Made:
 
     def __call__(self, done: int, total: int) -> None:
         """Rewrite the line; end it where all is done."""
-        print(f"\r\x1b[K{done:,} of {total:,} flows", end="\r\x1b[K" if done >= total else "", file=sys.stderr, flush=True)
+        print(
+            f"\r\x1b[K{done:,} of {total:,} flows", end="\r\x1b[K" if done >= total else "", file=sys.stderr, flush=True
+        )
 
 
 def _port(text: str) -> int:

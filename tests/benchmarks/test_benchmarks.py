@@ -51,7 +51,15 @@ def test_dpkt_gives_the_fields_that_we_give(evidence):
     ours = nsm.read_packets(evidence / "staged.pcap")
 
     assert len(theirs) == len(ours)
-    assert set(reading.FIELDS) == set(ours) - {"evidence", "session", "to_dst", "outer_src_ip", "outer_dst_ip", "vni", "icmp_id"}
+    assert set(reading.FIELDS) == set(ours) - {
+        "evidence",
+        "session",
+        "to_dst",
+        "outer_src_ip",
+        "outer_dst_ip",
+        "vni",
+        "icmp_id",
+    }
     for name in ("frame", "captured", "offset", "src_mac", "dst_mac"):
         assert theirs[name].tolist() == ours[name].tolist(), name
     whole = ours["fragment"].isna().to_numpy() & ours["proto"].isin(["tcp", "udp", "icmp"]).to_numpy()
