@@ -68,7 +68,7 @@ class Folder:
         except BlockingIOError:
             os.close(self._lock)
             raise NsmError(f"another collector fills {printable(path)}; choose another folder") from None
-        except BaseException:
+        except BaseException:  # also where somebody stops it: nobody else would let go of the folder
             os.close(self._lock)
             raise
         self._expire()

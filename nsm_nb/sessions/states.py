@@ -8,22 +8,10 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.errors import MissingColumn
+from nsm_nb.formats.icmp_messages import icmp_state
 from nsm_nb.schema import SESSIONS
 
 __all__ = ["Icmp", "argus2_states", "argus_letters", "closings", "of_protocols", "states"]
-
-# ICMP messages as Argus names them in its state column (argus 3, ra(1)).
-_ICMP_STATES = {
-    ("icmp", 0): "ECR", ("icmp", 3): "UR", ("icmp", 4): "SRC", ("icmp", 5): "RED", ("icmp", 8): "ECO", ("icmp", 9): "RTA",
-    ("icmp", 10): "RTS", ("icmp", 11): "TXD", ("icmp", 12): "PAR", ("icmp", 13): "TST", ("icmp", 14): "TSR",
-    ("icmp", 15): "IRQ", ("icmp", 16): "IRR", ("icmp", 17): "MAS", ("icmp", 18): "MSR",
-    ("icmp6", 1): "UR", ("icmp6", 2): "PTB", ("icmp6", 3): "TXD", ("icmp6", 4): "PAR", ("icmp6", 128): "ECO",
-    ("icmp6", 129): "ECR", ("icmp6", 130): "MRQ", ("icmp6", 131): "MHR", ("icmp6", 132): "MHR", ("icmp6", 133): "NRS",
-    ("icmp6", 134): "NRA", ("icmp6", 135): "NNS", ("icmp6", 136): "NNA", ("icmp6", 137): "RED", ("icmp6", 143): "MHR",
-}  # fmt: skip
-_UNREACHABLE = {0: "URN", 1: "URH", 2: "URP", 3: "URP", 4: "URF", 5: "URS", 6: "URNU", 7: "URHU", 8: "URISO", 9: "URNPRO",
-                10: "URHPRO", 11: "URNTOS", 12: "URHTOS", 13: "URFIL", 14: "URPRE", 15: "URCUT"}  # fmt: skip
-_UNREACHABLE6 = {0: "URN", 1: "URFIL", 3: "URH", 4: "URP"}
 
 
 class Icmp(NamedTuple):
@@ -65,7 +53,7 @@ def states(proto: pd.Series, bits: np.ndarray, one_side: np.ndarray, icmp: Icmp 
         asked = (proto.cat.codes.to_numpy()[icmp.rows].astype(int) + 1) << 16 | kind << 8 | code
         each, which = np.unique(asked, return_inverse=True)
         protos = [None, *proto.cat.categories]
-        told = [_icmp_state(protos[number >> 16], number >> 8 & 255, number & 255) for number in each.tolist()]
+        told = [icmp_state(protos[number >> 16], number >> 8 & 255, number & 255) for number in each.tolist()]
         names += sorted(set(told) - set(names))
         codes[icmp.rows] = np.array([names.index(state) for state in told])[which]
     return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str")).remove_unused_categories()
@@ -131,13 +119,6 @@ def argus_letters(sessions: pd.DataFrame) -> pd.Series:
     bits = sessions["bits"].to_numpy(np.int64, na_value=0)
     tcp = (sessions["proto"] == "tcp").to_numpy(bool) & sessions["bits"].notna().to_numpy()
     return pd.Series(texts[bits], index=sessions.index, dtype="str").where(tcp)
-
-
-def _icmp_state(proto: str | None, kind: int, code: int) -> str:
-    state = _ICMP_STATES.get((str(proto), kind), "INT")
-    if state == "UR":
-        state = (_UNREACHABLE if proto == "icmp" else _UNREACHABLE6).get(code, "UR")
-    return state
 
 
 def closings(proto: pd.Series, bits: np.ndarray, idle: np.ndarray) -> pd.Categorical:

@@ -488,7 +488,9 @@ def slow(packets, idle):
         syn = proto == "tcp" and flags & (SYN | ACK) == SYN
         if not fresh and syn and seq != known["isn"]:
             over = len(known["fins"]) == 2 or known["reset"]
-            fresh = over or (known["syn"] and not known["answered"])
+            # the SYN of the other side answers: both open at once (RFC 9293 3.5, figure 7)
+            again = (src, sport) == known["opener"] and known["syn"] and not known["answered"]
+            fresh = over or again
         if fresh:
             of_tcp = not flags & ACK if flags & SYN else not sport < dport
             sender = of_tcp if proto == "tcp" else True
@@ -517,6 +519,12 @@ def slow(packets, idle):
         if flags & RST:
             known["reset"] |= len(known["fins"]) < 2  # numbers here are so small that every reset belongs
     return numbers
+
+
+def test_two_syns_that_cross_are_one_session():
+    crossing = [(0, HOSTS[0], HOSTS[1], 1, 2, "tcp", SYN, 1, 0), (0, HOSTS[1], HOSTS[0], 2, 1, "tcp", SYN, 0, 0)]
+
+    assert len(nsm.sessions.assemble(table_of(crossing))[0]) == 1
 
 
 @given(st.lists(PACKET, min_size=1, max_size=40))

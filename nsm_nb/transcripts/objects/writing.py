@@ -178,7 +178,7 @@ def _deliver(path: Path, write: Any) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(path)
-        except BaseException:
+        except BaseException:  # also where somebody stops it: nothing half-made stays
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as problem:
