@@ -42,8 +42,8 @@ def stitch(tables: Sequence[pd.DataFrame], *, idle: Mapping[str, float] | None =
     DataFrame
         SESSIONS in order of start, with `isn`, `bits`, `vni`, `icmp_id` and `parts`. `history` has of retransmissions and
         zero windows (t, w) the first of each side: more of them are counts, which the parts do not tell; segments that
-        repeat what another capture holds can't be seen. Where a port is used anew without a close, and the SYN ends one
-        capture and its answer begins the next, the two connections stay one.
+        repeat what another capture holds can't be seen. Where a port is used anew, and one capture holds the SYN but not its
+        answer, or only a part of the close before it, the two connections can stay one.
         Idle seconds in `closed` are counted to the end of the last session.
 
     Raises
