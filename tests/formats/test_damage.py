@@ -7,7 +7,7 @@ from time import process_time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import nsm_nb as nsm
@@ -102,6 +102,7 @@ def test_a_file_of_zeros_behind_its_frames_gives_these_frames(read, container):
 
 
 @given(st.sampled_from(["pcap", "pcap, big, nanoseconds", "Kuznetzov's pcap"]), st.integers(3, 20), st.integers(0, 999))
+@example("Kuznetzov's pcap", 7, 148)
 def test_frames_that_a_false_length_swallowed_come_back(tmp_path_factory, container, place, more):
     frames = many(60)
     data, edges = bytearray(CONTAINERS[container](frames)), bounds(container, frames)
@@ -114,6 +115,10 @@ def test_frames_that_a_false_length_swallowed_come_back(tmp_path_factory, contai
 
     table = nsm.read_packets(path, recover=True)
 
+    if edges[place] + more + 200 in [edge - (edges[place + 1] - edges[place]) for edge in edges]:
+        # the false length ends where a later frame begins: nothing is out of place, and what was swallowed can only be told of
+        assert any("one of the two lengths is false" in each for each in details(table, "length"))
+        return
     assert frame_bytes(table) == [frame for _, frame in frames]
     assert table["recovered"].tolist()[:place] == [False] * place
     assert any("other frames begin among them" in each for each in details(table, "length"))

@@ -193,7 +193,7 @@ def test_words_filter_the_rows(grid):
 
     grid.wait_for("0 < len(grid.places) < 2000")
     grid.page.get_by_text(" of 1,000,000 rows").wait_for()
-    assert cell(grid, 0, 7).text_content() == "445"
+    cell(grid, 0, 7).get_by_text("445", exact=True).wait_for()
 
 
 def test_the_code_button_shows_the_line(grid):

@@ -49,7 +49,7 @@ def test_a_query_is_built_and_a_session_opened_with_the_keyboard_alone(indexed, 
 
         page.get_by_role("grid", name="sessions").focus()
         pressed(page, "Home", "j", "Enter")
-        notebook.wait_for("sessions.selected is not None and '40-transcripts' in sessions.status")
+        notebook.wait_for("sessions.selected is not None and '40-transcripts' in sessions.status", seconds=30)
         page.get_by_text("DST ").first.wait_for()
         page.get_by_role("button", name="around src").focus()
         pressed(page, "Enter")
