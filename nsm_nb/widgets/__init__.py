@@ -14,6 +14,7 @@ from nsm_nb.widgets.packet import Packet
 from nsm_nb.widgets.report import Report
 from nsm_nb.widgets.sessions import Sessions
 from nsm_nb.widgets.statistics import Statistics
+from nsm_nb.widgets.threads import answer_in_order
 from nsm_nb.widgets.timeline import Timeline
 from nsm_nb.widgets.transcript import Transcript
 
@@ -21,3 +22,5 @@ __all__ = [
     "Alerts", "Console", "Evidence", "Field", "Frame", "Grid", "Packet", "Report", "Sessions", "Statistics", "Timeline",
     "Transcript", "console",
 ]  # fmt: skip
+
+answer_in_order()

@@ -30,16 +30,8 @@ function tellPlaces() {
   window.dispatchEvent(new Event("nsm-places"));
 }
 
-function inOrder(model) {
-  // JupyterLab has the kernel answer widgets on a thread of their own, but the first message of each on the main one: a
-  // click could overtake the row that was chosen before it. Without those threads messages are answered as they come.
-  const kernel = model.widget_manager?.kernel;
-  if (kernel?.commsOverSubshells && kernel.commsOverSubshells !== "disabled") kernel.commsOverSubshells = "disabled";
-}
-
 function listening(model) {
   // Listen to a model; the function that comes back ends all of it.
-  inOrder(model);
   const offs = [];
   const on = (name, handler) => {
     model.on(name, handler);

@@ -2,7 +2,6 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 62, RIGHT = 10, TOP = 4, BOTTOM = 34, LANE = 11;
-const REST = 40; // ms without another change
 const EDGE = 5; // px around an edge of the window where it is taken hold of
 const STEPS = [1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200,
   10800, 21600, 43200, 86400, 172800, 604800, 2592000, 7776000, 31536000, 157680000, 630720000, 3153600000]; // seconds between ticks
@@ -309,10 +308,8 @@ class TimelineView {
     const [low, high] = from <= to ? [from, to] : [to, from];
     const clip = (bin) => Math.min(this.count, Math.max(0, bin));
     this.model.set("window", clip(low) < clip(high) ? [String(this.at(clip(low))), String(this.at(clip(high)))] : null);
+    this.model.save_changes();
     this.drawWindow();
-    // the kernel is told where a movement rests: of changes that follow one another at once ipywidgets may keep the last back
-    clearTimeout(this.resting);
-    this.resting = setTimeout(() => this.model.save_changes(), REST);
   }
 
   zoomIn() {

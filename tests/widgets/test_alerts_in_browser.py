@@ -148,7 +148,7 @@ def test_a_comment_that_is_written_while_the_kernel_is_busy_is_whole_and_goes_wi
 
 
 def test_messages_of_all_widgets_are_answered_in_the_order_in_which_they_came(notebook):
-    # JupyterLab 4.4 and later has the first message of a widget answered beside the others: see shared.js, inOrder
+    # JupyterLab 4.4 and later has the first message of a widget answered beside the others: see widgets/threads.py
     notebook.run(
         """
 import threading
