@@ -34,4 +34,4 @@ def answer_in_order() -> None:
         return route(self, data, None)
 
     main_thread.in_order = True  # type: ignore[attr-defined]
-    BaseComm._reply_subshell_for = main_thread
+    BaseComm._reply_subshell_for = main_thread  # type: ignore[method-assign]
