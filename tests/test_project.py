@@ -35,7 +35,7 @@ ROOMS = [
     ["widgets"],
     ["training"],
     ["__init__"],
-    ["cli", "places", "lab", "warm", "__main__"],
+    ["cli", "lab", "warm", "__main__"],
 ]
 # Packages that have one home each: the modules (or rooms) that may import them.
 HOMES = {

@@ -170,7 +170,7 @@ def test_the_command_line_lists_writes_and_says_what_is_missing(case_of, capsys,
     assert "\x1b" not in listed.out
     assert "are in no session of the evidence" in listed.err
     assert (tmp_path / "out" / f"{sha(b'hello')}.bin").read_bytes() == b"hello"
-    assert "they need --write" in capsys.readouterr().err
+    assert "it needs --write" in capsys.readouterr().err
 
 
 def test_a_case_without_captures_has_no_objects(tmp_path):
