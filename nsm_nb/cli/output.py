@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,23 +92,26 @@ def write_file(path: Path, data: bytes) -> None:
     """Write a file whole, or not at all; what is no file (a pipe, a device) is written to and not replaced."""
     from nsm_nb.case.atomic import write_bytes
 
-    _write(path, [data], lambda place: write_bytes(place, data))
+    with _told(path):
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            write_bytes(Path(os.path.realpath(path)), data)
 
 
 def write_parts(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file of any size whole, or not at all, for its owner's eyes; a pipe or a device as `write_file` does."""
+    """Write a file of any size whole, or not at all, for its owner's eyes; a pipe or a device is written to."""
     from nsm_nb.full_content.writing import write_whole
 
-    _write(path, parts, lambda place: write_whole(place, parts))
+    with _told(path):
+        write_whole(Path(os.path.realpath(path)), parts)
 
 
-def _write(path: Path, parts: Iterable[bytes], whole: Callable[[Path], None]) -> None:
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tell what the system refuses in a sentence."""
     try:
-        if path.exists() and not path.is_file():
-            with path.open("wb") as file:
-                file.writelines(parts)
-        else:
-            whole(Path(os.path.realpath(path)))
+        yield
     except OSError as problem:
         raise NsmError(
             f"{printable(path)} can't be written: {printable(problem.strerror or problem)}; choose another place"

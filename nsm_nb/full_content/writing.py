@@ -83,11 +83,17 @@ def _block(kind: int, body: bytes) -> bytes:
 def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     """Write a file whole or not at all, for its owner's eyes: full content has passwords in it.
 
+    What is there and no file, a pipe or a device, is written to and not replaced.
+
     Raises
     ------
     OSError
         Where it can't be written; the old file is as it was.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("wb") as pipe:
+            pipe.writelines(parts)
+        return
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
         try:
             for part in parts:
