@@ -66,6 +66,21 @@ def test_a_policy_is_named_in_the_header(shell, capfd):
     assert "Overlaps:           linux" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--kind", "hex"], "--kind says what is searched for: it needs --find"),
+        (["--style", "hex", "--side", "dst"], "--side prints something else"),
+        (["--style", "plain", "--find", "uid"], "--find prints something else"),
+    ],
+)
+def test_an_option_that_would_mean_nothing_is_refused(shell, capfd, words, said):
+    assert main(["transcript", *shell, *words]) == 1
+
+    told = capfd.readouterr()
+    assert said in told.err and not told.out
+
+
 def test_help_has_examples(capsys):
     with pytest.raises(SystemExit):
         main(["transcript", "--help"])

@@ -1,0 +1,50 @@
+"""`nsm-nb alerts`, where they are handed on."""
+
+from __future__ import annotations
+
+import email
+from email.policy import default
+
+import pytest
+
+import nsm_nb as nsm
+from nsm_nb import cli
+
+
+def run(*arguments):
+    return cli.main([str(each) for each in arguments])
+
+
+def test_alerts_are_handed_on_to_stdout_and_to_a_file(judged, tmp_path, capsysbinary):
+    assert run("alerts", judged, "--export", "summary", "-q", "priority >= 1") == 0
+    assert capsysbinary.readouterr().out.startswith(b"-" * 72 + b"\nCount:1 Event#")
+    draft = tmp_path / "draft.eml"
+    assert run("alerts", judged, "--export", "eml", "--sanitised", "--to", "abuse@example.net", "-o", draft) == 0
+    mail = email.message_from_bytes(draft.read_bytes(), policy=default)
+    assert mail["To"] == "abuse@example.net" and "ip4-" in mail.get_content()
+    assert run("alerts", judged, "--export", "eml", "--to", "nobody", "-o", draft) == 1
+    assert email.message_from_bytes(draft.read_bytes(), policy=default)["To"] == "abuse@example.net"
+    evidence = next(iter(nsm.open_case(judged).paths.values()))
+    before = evidence.read_bytes()
+    assert run("alerts", judged, "--export", "csv", "-o", evidence) == 1
+    assert evidence.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--sanitised"], "--sanitised says how alerts are handed on: it needs --export"),
+        (["--export", "csv", "--to", "x@y.example"], "it needs --export eml"),
+        (
+            ["--to", "x@y.example", "--subject", "x"],
+            "--to and --subject say what stands at the head of a mail: they need",
+        ),
+        (["--export", "csv", "--groups"], "--export csv has a layout of its own"),
+        (["--export", "csv", "-f", "csv"], "--export csv has a layout of its own"),
+    ],
+)
+def test_an_option_that_would_mean_nothing_is_refused(judged, capsys, words, said):
+    assert run("alerts", judged, *words) == 1
+
+    told = capsys.readouterr()
+    assert said in told.err and not told.out
