@@ -90,7 +90,8 @@ def uncovered(records: pd.DataFrame, sessions: pd.DataFrame) -> np.ndarray:
     """Return a bool array, True for the records that none of the sessions is about.
 
     A session is about a record where their Community IDs are equal (for records without one: protocol and addresses, in
-    either direction) and their times touch, give or take five seconds. Records that name no ends, such as those of ARP, are
+    either direction) and their times touch, give or take five seconds. Of a record that tells no end the start has to touch;
+    one that tells no time at all is about none. Records that name no ends, such as those of ARP, are
     never sessions of a capture: they are told by it where it was taken at that time.
 
     Parameters
@@ -118,7 +119,7 @@ def uncovered(records: pd.DataFrame, sessions: pd.DataFrame) -> np.ndarray:
         covered[pairs.loc[pairs["until"] >= pairs["start"] - _SLACK, "row"].to_numpy()] = True
     taken = sessions[(sessions["source"] == "pcap").to_numpy(bool)]
     if len(taken):
-        inside = (records["start"] >= taken["start"].min() - _SLACK) & (records["end"] <= taken["end"].max() + _SLACK)
+        inside = (records["start"] >= taken["start"].min() - _SLACK) & (_ends(records) <= taken["end"].max() + _SLACK)
         covered |= _endless(records) & inside.to_numpy(bool)
     return ~covered
 
@@ -155,7 +156,12 @@ def _spans(table: pd.DataFrame, key: str) -> pd.DataFrame:
             "key": names.astype(object).to_numpy(),
             "row": np.arange(len(table)),
             "start": table["start"].to_numpy(),
-            "end": table["end"].to_numpy(),
+            "end": _ends(table).to_numpy(),
         }
     )
-    return spans[spans["key"].notna() & spans["start"].notna() & spans["end"].notna()]
+    return spans[spans["key"].notna() & spans["start"].notna()]
+
+
+def _ends(table: pd.DataFrame) -> pd.Series:
+    """Return when each ended; where that is not told, as in ra's default listing, it is known to have been there at its start."""
+    return table["end"].fillna(table["start"])

@@ -14,6 +14,7 @@ from nsm_nb.sessions.idle import IDLE, timeouts
 from nsm_nb.sessions.keys import missing, plain
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.states import closings, of_protocols, states
+from nsm_nb.sessions.status_records import joined
 
 if TYPE_CHECKING:
     from nsm_nb.kernels.pairing import Conversed, Records
@@ -40,6 +41,8 @@ def is_one_way(flows: pd.DataFrame) -> np.ndarray:
 
 def pair(flows: pd.DataFrame, *, idle: Mapping[str, float] | None = None) -> pd.DataFrame:
     """Return conversations: of one-way flows both directions and all pieces as one row, other rows as they are.
+
+    Of those, records of Argus that are parts of one session are joined (`nsm_nb.sessions.status_records`).
 
     Flows belong together where one exporter saw them (`sensor`; where that is missing, one evidence) in one VLAN, with the
     same ends and protocol in either direction, until nothing is heard for the protocol's timeout. A SYN after a close, or
@@ -84,8 +87,7 @@ def pair(flows: pd.DataFrame, *, idle: Mapping[str, float] | None = None) -> pd.
     one_way = is_one_way(flows)
     if one_way.all() and len(flows):
         return _paired(flows, idle)
-    whole = SESSIONS.conform(flows[~one_way] if one_way.any() else flows)
-    whole["pieces"] = pd.array(np.ones(len(whole), np.int64), "Int64")
+    whole = joined(flows[~one_way] if one_way.any() else flows, idle=idle)
     if not one_way.any():
         return whole
     found = _paired(flows[one_way].reset_index(drop=True), idle)
