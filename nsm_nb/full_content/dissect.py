@@ -2,7 +2,7 @@
 
 tshark takes attackers' bytes apart with a thousand dissectors written in C, so it runs contained: an argument list, never a
 shell; no name resolution (``-n``); a home and a configuration directory of its own (no user's Lua, plugins, profiles, keys);
-bodies stay compressed; limits on CPU time, memory, time and output (`nsm_nb.full_content.contained`). It reads a capture
+bodies stay compressed; limits on CPU time, memory, time and output (`nsm_nb.contained`). It reads a capture
 that holds the picked frames alone, on stdin: neither the name nor the rest of the evidence reaches it.
 
 pyshark reads tshark's XML into packets, layers and fields. It does not start tshark here, because its captures can't be
@@ -33,9 +33,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nsm_nb.contained import Limits, Outcome, run
 from nsm_nb.errors import MissingTool, NsmError
 from nsm_nb.full_content.carving import pcap_parts
-from nsm_nb.full_content.contained import Limits, Outcome, run
 from nsm_nb.full_content.frames import frame_bytes, link_types
 from nsm_nb.schema import PACKETS
 from nsm_nb.text import printable

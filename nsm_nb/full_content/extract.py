@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from nsm_nb.contained import Limits, run
 from nsm_nb.errors import NsmError
-from nsm_nb.full_content.contained import Limits, run
 from nsm_nb.full_content.dissect import PREFERENCES, tshark
 from nsm_nb.full_content.writing import pcap_parts
 from nsm_nb.text import printable

@@ -1,7 +1,7 @@
 """What the content of sessions says they are: nDPI's application, server name and fingerprints, through nfstream.
 
 nDPI is C code that reads attackers' bytes, so nfstream runs in a process of its own, contained as tshark is
-(`nsm_nb.full_content.contained`): limits on CPU time, memory, time and output; a working directory of its own; the capture
+(`nsm_nb.contained`): limits on CPU time, memory, time and output; a working directory of its own; the capture
 under a fixed name there, because nfstream takes a name that is no file for a network interface to listen on. Its rows have
 milliseconds and no frame numbers, so sessions are matched by both endpoints, either way round, and by time.
 
@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from nsm_nb.contained import Limits, run
 from nsm_nb.errors import MissingTool, NsmError
-from nsm_nb.full_content.contained import Limits, run
 from nsm_nb.schema import SESSIONS, TIME, addresses
 from nsm_nb.sessions.endpoints import ip_protocol
 from nsm_nb.sessions.ports import PORTS, port_names

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nsm_nb.contained import Limits, run
 from nsm_nb.errors import NsmError
-from nsm_nb.full_content.contained import Limits, run
 
 LIMITS = Limits(cpu=5, seconds=10.0, memory=1 << 30, written=100_000)
 
