@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nsm_nb as nsm
 from nsm_nb.schema import ADDRESS, Schema
+from nsm_nb.sessions.measures import MEASURES
 
 __all__ = ["formats_page", "main", "tables_page"]
 
@@ -26,6 +27,13 @@ before.""",
     "LEADS": "What a hunt found. The columns are declared; nothing fills them yet.",
     "CAVEATS": """What was noticed about the evidence itself: `case.caveats`, and `nsm.schema.caveats_of(table)` for what a
 table carries.""",
+}
+MADE = {
+    "MEASURES": (
+        MEASURES,
+        """How well a session of a capture went, one row each: `nsm.sessions.measures(packets)`, `case.measures`. Where tshark
+counts otherwise, the page of [differences](differences.md) says why.""",
+    ),
 }
 DTYPES = {ADDRESS: "address", "datetime64[ns, UTC]": "time"}
 HEAD = """# The tables
@@ -55,8 +63,10 @@ def _table(rows: list[tuple[str, ...]]) -> str:
 def tables_page() -> str:
     """Return docs/tables.md."""
     parts = [HEAD]
-    for name, words in SCHEMAS.items():
-        schema: Schema = getattr(nsm.schema, name)
+    tables: dict[str, tuple[Schema, str]] = {
+        name: (getattr(nsm.schema, name), words) for name, words in SCHEMAS.items()
+    }
+    for name, (schema, words) in (tables | MADE).items():
         rows = [("column", "dtype", "unit", "meaning")]
         rows += [
             (f"`{key}`", DTYPES.get(each.dtype, each.dtype), each.unit, each.meaning)

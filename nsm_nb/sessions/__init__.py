@@ -1,5 +1,6 @@
 """Sessions: conversations of both directions, assembled from packets or read from flow records."""
 
+from nsm_nb.sessions import clocks
 from nsm_nb.sessions.assembly import assemble
 from nsm_nb.sessions.exporting import export
 from nsm_nb.sessions.idle import IDLE
@@ -13,6 +14,6 @@ from nsm_nb.sessions.states import argus_letters
 from nsm_nb.sessions.stitching import stitch
 
 __all__ = [
-    "IDLE", "argus_letters", "assemble", "export", "label", "labels", "measures", "pair", "port_names", "query", "stitch", "text",
-    "with_alerts",
+    "IDLE", "argus_letters", "assemble", "clocks", "export", "label", "labels", "measures", "pair", "port_names", "query",
+    "stitch", "text", "with_alerts",
 ]  # fmt: skip

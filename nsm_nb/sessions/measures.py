@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from nsm_nb.schema import PACKETS
+from nsm_nb.schema import PACKETS, Column, Schema
 from nsm_nb.sessions.assembly import assemble
 from nsm_nb.sessions.keys import missing, order_of, plain
 
-__all__ = ["measures"]
+__all__ = ["MEASURES", "measures"]
+
+_OF_A_SIDE = {
+    "retransmitted": Column("Int64", "segments from {side} of which all bytes were seen before; a keep-alive is none"),
+    "out_of_order": Column(
+        "Int64", "segments from {side} that bring bytes from below the highest number that were not seen yet"
+    ),
+    "duplicate": Column(
+        "Int64",
+        "packets from {side} that are the one before once more, its IP identification included: a mirror port's copy",
+    ),
+    "missing": Column("Int64", "bytes of gaps in what {side} sent that were never filled", unit="bytes"),
+    "zero_windows": Column("Int64", "segments by which {side} said that it can take no more; no SYN, FIN or RST"),
+    "ttl_low": Column("UInt8", "lowest TTL or hop limit of packets from {side}"),
+    "ttl_high": Column("UInt8", "highest TTL or hop limit of packets from {side}"),
+}
+MEASURES = Schema(
+    "measures",
+    {
+        "session": Column("Int64", "the row of SESSIONS"),
+        "rtt_syn_ack": Column(
+            "float64", "from the SYN of src to the SYN-ACK; missing where they were not seen", unit="s"
+        ),
+        "rtt_ack": Column("float64", "from the SYN of src to its ACK of the SYN-ACK", unit="s"),
+        "silence": Column("float64", "the longest time without a packet", unit="s"),
+        **{
+            f"{side}_{name}": replace(each, meaning=each.meaning.format(side=side))
+            for name, each in _OF_A_SIDE.items()
+            for side in ("src", "dst")
+        },
+    },
+)
+"""The table of `measures`; counts are missing where a session is not of TCP."""
 
 
 def measures(packets: pd.DataFrame) -> pd.DataFrame:
@@ -23,12 +57,9 @@ def measures(packets: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a session, in the order of their first packets: ``session``; ``rtt_syn_ack`` and ``rtt_ack``, seconds from
-        the opener's SYN to the SYN-ACK and to the ACK of it, missing where they were not seen; ``silence``, the longest in
-        seconds; and of each side, after ``src_`` or ``dst_``: ``retransmitted`` segments (all their bytes were seen
-        before, a keep-alive is none), ``out_of_order`` segments (they bring bytes from below the highest number that were
-        not seen yet), ``duplicate`` packets (the packet before once more, its IP identification included: a mirror port's
-        copy), ``missing`` bytes (gaps that were never filled), ``zero_windows``, ``ttl_low`` and ``ttl_high``.
+        `MEASURES`, one row a session, in the order of their first packets: round trips of the handshake and the longest
+        silence in seconds; and of each side segments that were sent again, came late, or twice from a mirror port, bytes that
+        never came, windows of zero, and the lowest and highest TTL.
 
     Raises
     ------
@@ -72,4 +103,4 @@ def measures(packets: pd.DataFrame) -> pd.DataFrame:
         for place, name in enumerate(("ttl_low", "ttl_high")):
             values = ttls[:, side, place]
             table[f"{prefix}_{name}"] = pd.arrays.IntegerArray(np.maximum(values, 0).astype(np.uint8), values < 0)
-    return pd.DataFrame(table)
+    return pd.DataFrame({name: table[name] for name in MEASURES.columns})

@@ -66,3 +66,8 @@ def test_one_exporter_is_moved_and_the_other_is_not():
     assert moved["start"].dt.year.tolist() == [2026, 2003]
     with pytest.raises(ValueError, match="no time"):
         rebased(table, starts="yesterday at noon")
+
+
+def test_clocks_are_reached_by_their_public_name():
+    assert "clocks" in nsm.sessions.__all__
+    assert nsm.sessions.clocks.rebased is rebased
