@@ -24,7 +24,7 @@ def test_find_goes_from_place_to_place(case):
     shown = Transcript(case, shell(case))
 
     assert shown.find("UID=") == 0 and len(shown.hits) == 2
-    assert shown._count.text() == "1 of 2 places"
+    assert shown._find.count.text() == "1 of 2 places"
     first = shown.text.at
     assert shown.find() == 1 and shown.text.at > first
     assert shown.find() == 0 and shown.find(back=True) == 1
@@ -33,19 +33,19 @@ def test_find_goes_from_place_to_place(case):
     assert ["nsm-hit-now" in span[1] for span in marked] == [False, True]
     assert "frame 3261, byte 406 of DST" in shown.status
     assert shown.code.endswith(".search('UID=').table()")
-    assert shown.find("nowhere at all") is None and shown._count.text() == "not found"
+    assert shown.find("nowhere at all") is None and shown._find.count.text() == "not found"
 
 
 def test_hex_and_expressions_are_found_on_one_side(case):
     shown = Transcript(case, shell(case))
-    shown._as.value, shown._side.value = "regex", "dst"
+    shown._find.kind.value, shown._find.side.value = "regex", "dst"
 
     shown.find(r"uid=\d+")
     assert [hit.data for hit in shown.hits] == [b"uid=33", b"uid=0"]
     shown.view = "hex"
     assert any(span[0] == "75 69 64" or "nsm-hit" in span[1] for each in shown.text.lines for span in each["spans"])
     shown.find("(")
-    assert "no regular expression" in shown._find.wrong["text"]
+    assert "no regular expression" in shown._find.words.wrong["text"]
 
 
 def test_hex_is_a_click_away(case):
@@ -58,7 +58,7 @@ def test_hex_is_a_click_away(case):
 
 def test_times_are_shown_on_demand(case):
     shown = Transcript(case, shell(case))
-    shown._times.value = False
+    shown._bar.times.value = False
 
     assert shown.text.text().splitlines()[:3] == ["SRC: id", "DST: uid=33(www-data) gid=33(www-data) groups=33(www-data)",
                                                   "SRC: uname -a"]  # fmt: skip
@@ -70,8 +70,8 @@ def of_frame(case, frame):
 
 
 def done(shown):
-    shown._work.join(30)
-    assert not shown._work.is_alive() and shown.error == ""
+    shown._pane.work.join(30)
+    assert not shown._pane.work.is_alive() and shown.error == ""
     return shown
 
 
@@ -114,7 +114,7 @@ def test_tshark_tells_of_what_is_no_text(case, tshark):
     assert "most of its bytes are no text" in shown.text.text()
     shown.view = "tshark"
 
-    assert "SMB" in done(shown).text.text() and "page 1 of" in shown._pages.text()
+    assert "SMB" in done(shown).text.text() and "page 1 of" in shown._bar.pages.text()
 
 
 def test_what_is_chosen_is_decoded_and_the_recipe_is_kept_with_the_verdict(case):
@@ -192,7 +192,7 @@ def test_a_number_is_asked_for_and_kept(case):
     shown = Transcript(case)
     assert "no session is chosen" in shown.top.text()
 
-    shown._number.submit(str(shell(case)))
+    shown._bar.number.submit(str(shell(case)))
 
     assert shown.session == shell(case) == case.selection.session
 
@@ -201,7 +201,7 @@ def test_a_number_is_asked_for_and_kept(case):
 def test_a_number_that_is_none_is_one_sentence(case, text):
     shown = Transcript(case)
 
-    shown._number.submit(text)
+    shown._bar.number.submit(text)
 
     assert shown.error and "Error" not in shown.error
     assert shown.said is None
@@ -229,10 +229,10 @@ def test_alerts_about_it_stand_at_the_top(case):
 def test_long_ones_come_in_pages(case):
     large = case.sessions[case.sessions["source"] == "pcap"].nlargest(1, "dst_payload")["session"].iloc[0]
     shown = Transcript(case, int(large))
-    assert "'next page' has them" in shown.text.text() and shown._pages.text() == "page 1 of 2"
-    assert shown._back.disabled and not shown._on.disabled
+    assert "'next page' has them" in shown.text.text() and shown._bar.pages.text() == "page 1 of 2"
+    assert shown._bar.back.disabled and not shown._bar.further.disabled
 
-    shown._on.click()
+    shown._bar.further.click()
 
-    assert "'next page'" not in shown.text.text() and shown._on.disabled
-    assert sum(len(spot.data) for spot in shown._spots if spot is not None) > 0
+    assert "'next page'" not in shown.text.text() and shown._bar.further.disabled
+    assert sum(len(spot.data) for spot in shown._pane.spots if spot is not None) > 0
