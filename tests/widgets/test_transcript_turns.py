@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsm_nb.errors import NsmError
@@ -27,15 +27,16 @@ def conversation_of(parts, strays=()):
     return Transcript("tcp", "10.0.0.1", 1, "10.0.0.2", 2, made, [], NOON, "x", strays=list(strays))
 
 
+@settings(max_examples=50)
 @given(said_so, st.booleans())
 def test_every_byte_is_gone_to_where_it_stands(parts, octets):
     said = conversation_of(parts)
+    spots = (conversation.hex_lines if octets else conversation.text_lines)(said).spots
     for turn in said.turns:
         for offset in range(turn.offset, turn.offset + turn.size):
-            number = turns.page_of(said, turn.side, offset)
-            spots = (conversation.hex_lines if octets else conversation.text_lines)(said, number=number).spots
             spot = spots[turns.line_of(spots, turn.side, offset)]
 
+            assert turns.page_of(said, turn.side, offset) == 1
             assert said.turns[spot.turn] is turn
             assert spot.offset <= offset <= spot.offset + len(spot.data) + 1  # its line may end in CR LF
 
@@ -50,6 +51,7 @@ def test_a_byte_on_a_later_page_is_gone_to_there(monkeypatch):
     assert turns.line_of(spots, "src", 3) is None
 
 
+@settings(max_examples=50)
 @given(said_so, st.data())
 def test_what_is_chosen_in_hex_is_what_a_recipe_is_given(parts, data):
     said = conversation_of(parts)
