@@ -71,8 +71,8 @@ def _sha1_blocks(w, state):
 
 
 @njit(cache=True, nogil=True)
-def community_ids(src_high, src_low, dst_high, dst_low, tag, sport, dport, protocol, one_way, has_ports, seed):
-    """Return the Community IDs as ASCII, shape (n, `LENGTH`).
+def community_ids(src_high, src_low, dst_high, dst_low, tag, sport, dport, protocol, one_way, has_ports, seed, text):
+    """Write the Community IDs as ASCII into `text`, uint8, shape (n, `LENGTH`).
 
     Parameters
     ----------
@@ -91,7 +91,6 @@ def community_ids(src_high, src_low, dst_high, dst_low, tag, sport, dport, proto
         0 but for sites that agreed on another.
     """
     count = len(protocol)
-    text = np.empty((count, LENGTH), np.uint8)
     w = np.zeros((80, _LANES), np.uint32)
     state = np.zeros((5, _LANES), np.uint32)
     for start in range(0, count, _LANES):
@@ -143,7 +142,6 @@ def community_ids(src_high, src_low, dst_high, dst_low, tag, sport, dport, proto
                 text[row, np.uintp(place)] = _BASE64[np.uintp((held >> bits) & 63)]
             text[row, LENGTH - 2] = _BASE64[np.uintp((held << 2) & 63)]
             text[row, LENGTH - 1] = 61
-    return text
 
 
 @njit(inline="always")

@@ -10,12 +10,16 @@ Source: RFC 9293 3.3-3.5 (TCP), Zeek's conn.log (history), Argus 3 (which flags 
 from __future__ import annotations
 
 import secrets
+from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from nsm_nb.kernels.arrays import read_only
+from nsm_nb.kernels.prefetching import prefetch
+from nsm_nb.kernels.threads import in_threads, power_of_two, shares
 
 __all__ = [
     "BITS", "ESTABLISHED", "FIN_ACKED", "FIN_DST", "FIN_SRC", "FLIPPED", "HISTORY", "KNOWN",
@@ -46,6 +50,8 @@ _WAITING, _WAITING_ISN, _WAITING_END = (
 )  # a SYN that may open the next conversation: its row + 1, number, time
 _WORDS = 32
 _NOT_A_TIME = np.iinfo(np.int64).min
+_ELSEWHERE = -2  # the conversation of a packet that another part folds
+_AHEAD = 32  # packets between asking for a place of the hash table and needing it; half of them for the page behind it
 
 # Multipliers of the hash table, other ones in each process: nobody can make a capture whose conversations all fall into
 # one place. What comes out does not depend on them.
@@ -127,7 +133,7 @@ class Conversations(NamedTuple):
     letters: np.ndarray
 
 
-def converse(packets: Packets, idle: np.ndarray) -> Conversations:
+def converse(packets: Packets, idle: np.ndarray, *, parts: int | None = None) -> Conversations:
     """Fold packets into conversations, in the order in which they stand.
 
     Parameters
@@ -136,17 +142,52 @@ def converse(packets: Packets, idle: np.ndarray) -> Conversations:
         Their columns.
     idle : int64 array
         Timeout in nanoseconds by `kind`; the last one holds for kinds beyond.
+    parts
+        Among how many threads the conversations are parted, a power of two up to 8; by the cores there are where it is not
+        given. What comes out does not depend on it.
     """
     packets = Packets(*map(read_only, packets))
+    rows = len(packets.time)
+    if parts is None:
+        parts = power_of_two(len(shares(rows)), 8)
+    folded = in_threads([partial(_part, packets, idle, part, parts) for part in range(parts)])
+    firsts = np.concatenate([book[:, _FIRST] for _, _, book, _ in folded])
+    count = len(firsts)
+    # numbered by their first packets: parts among one another, and where a SYN went over to a conversation of its own
+    order = np.argsort(firsts, kind="stable")
+    places = np.empty(count, np.int32)
+    places[order] = np.arange(count, dtype=np.int32)
+    start, end, first, isn = (np.empty(count, np.int64) for _ in range(4))
+    bits, tally, letters = np.empty(count, np.int16), np.empty((6, count), np.int64), np.empty(count, np.uint8)
+    history = np.empty((count, HISTORY), np.uint8)
+    session, to_dst = np.empty(rows, np.int32), np.empty(rows, np.bool_)
+    bounds = np.cumsum([0, *(len(book) for _, _, book, _ in folded)])
+    own = [read_only(places[begin:until]) for begin, until in pairwise(bounds.tolist())]
+    in_threads([
+        partial(_read_out, book, letter, place, start, end, first, bits, isn, tally, history, letters)
+        for (_, _, book, letter), place in zip(folded, own, strict=True)
+    ])  # fmt: skip
+
+    def number(begin: int, until: int) -> None:
+        for (numbers, sides, _, _), place in zip(folded, own, strict=True):
+            _number(numbers[begin:until], sides[begin:until], place, session[begin:until], to_dst[begin:until])
+
+    in_threads([partial(number, *share) for share in shares(rows)])
+    return Conversations(session, to_dst, start, end, first, bits, isn, tally, history, letters)
+
+
+def _part(packets: Packets, idle: np.ndarray, part: int, parts: int) -> tuple[np.ndarray, ...]:
+    """Fold the packets of a part; return its conversation and direction for each packet, pages and letters."""
     rows = len(packets.time)
     session, to_dst = np.empty(rows, np.int32), np.empty(rows, np.bool_)
     # NumPy asks for huge pages where it allocates much, numba does not: hence room is made here; what is not used of it
     # costs nothing
-    book, history = _with_room(np.empty((0, _WORDS), np.int64), np.empty((0, HISTORY), np.uint8), 4096 + rows // 4)
-    slots = np.full(1 << max(12, (rows // 8).bit_length()), -1, np.int32)
+    room = 4096 + rows // (4 * parts)
+    book, history = _with_room(np.empty((0, _WORDS), np.int64), np.empty((0, HISTORY), np.uint8), room)
+    slots = np.full(1 << max(12, (rows // (4 * parts)).bit_length()), -1, np.int32)
     row, count = 0, 0
     while True:
-        row, count = _fold(packets, idle, _ODD, session, to_dst, book, history, slots, row, count)
+        row, count = _fold(packets, idle, _ODD, part, parts, session, to_dst, book, history, slots, row, count)
         if row == rows:
             break
         if count == len(book):
@@ -155,17 +196,7 @@ def converse(packets: Packets, idle: np.ndarray) -> Conversations:
             larger = np.full(2 * len(slots), -1, np.int32)
             _refill(book, _ODD, slots, larger)
             slots = larger
-    book, history = book[:count], history[:count]
-    if (np.diff(book[:, _FIRST]) < 0).any():  # where a SYN went over to a conversation of its own
-        order = np.argsort(book[:, _FIRST], kind="stable")
-        places = np.empty(count + 1, np.int32)
-        places[order] = np.arange(count, dtype=np.int32)
-        places[count] = -1
-        book, history, session = book[order], history[order], places[session]
-    start, end, first, isn = (np.empty(count, np.int64) for _ in range(4))
-    bits, tally, letters = np.empty(count, np.int16), np.empty((6, count), np.int64), np.empty(count, np.uint8)
-    _read_out(book, start, end, first, bits, isn, tally, letters)
-    return Conversations(session, to_dst, start, end, first, bits, isn, tally, history, letters)
+    return session, to_dst, book[:count], history[:count]
 
 
 def _with_room(book: np.ndarray, history: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
@@ -186,10 +217,40 @@ def _apart(a, b):
 
 
 @njit(inline="always")
-def _slot(key_a, key_b, odd, mask):
+def _key(packets, r):
+    """Return the two words of a packet's key, and whether it goes from the endpoint of the lower number."""
+    a = (np.int64(packets.src[r]) << 16) | np.int64(packets.sport[r])
+    b = (np.int64(packets.dst[r]) << 16) | np.int64(packets.dport[r])
+    forward = a <= b
+    key_a = (a if forward else b) | (np.int64(packets.kind[r]) << 49)
+    if packets.one_way[r] and not forward:
+        key_a |= np.int64(1) << 48
+    return key_a, b if forward else a, forward
+
+
+@njit(inline="always")
+def _mixed(key_a, key_b, odd):
     # one key is folded before the other comes to it (see interning); unsigned, because it wraps
     mixed = np.uint64(key_a) * odd[0]
-    mixed = (mixed ^ (mixed >> np.uint64(32)) ^ np.uint64(key_b)) * odd[1]
+    return (mixed ^ (mixed >> np.uint64(32)) ^ np.uint64(key_b)) * odd[1]
+
+
+@njit(inline="always")
+def _slot(key_a, key_b, odd, mask):
+    return np.int64(_mixed(key_a, key_b, odd) >> np.uint64(32)) & mask
+
+
+@njit(inline="always")
+def _place(packets, row, odd, mask, part, parts):
+    """Return where a packet's conversation is looked up first; negative where another part does that, or none."""
+    r = np.uintp(row)
+    if packets.no_ip[r] or packets.src[r] < 0 or packets.dst[r] < 0:
+        return np.int64(-1) if part == 0 else np.int64(_ELSEWHERE)
+    key_a, key_b, _ = _key(packets, r)
+    mixed = _mixed(key_a, key_b, odd)
+    # the uppermost bits tell the part: no table is so large that they tell a place, too
+    if np.int64(mixed >> np.uint64(61)) & (parts - 1) != part:
+        return np.int64(_ELSEWHERE)
     return np.int64(mixed >> np.uint64(32)) & mask
 
 
@@ -221,33 +282,42 @@ def _refill(book, odd, slots, larger):
 
 
 @njit(cache=True, nogil=True)
-def _fold(packets, idle, odd, session, to_dst, book, history, slots, row, count):
+def _fold(packets, idle, odd, part, parts, session, to_dst, book, history, slots, row, count):
     """Fold packets from `row` on; return the row and the count reached: the end, or where more room is needed."""
     mask = np.int64(len(slots) - 1)
     room = min(len(book), len(slots) // 2)
-    for row in range(row, len(packets.time)):  # noqa: B020
+    rows = len(packets.time)
+    places = np.empty(_AHEAD, np.int64)  # of the packets ahead
+    for ahead in range(row, min(row + _AHEAD, rows)):
+        places[np.uintp(ahead % _AHEAD)] = _place(packets, ahead, odd, mask, part, parts)
+    for row in range(row, rows):  # noqa: B020
         r = np.uintp(row)
-        src, dst = np.int64(packets.src[r]), np.int64(packets.dst[r])
-        if packets.no_ip[r] or src < 0 or dst < 0:
-            session[r] = -1
+        slot = places[np.uintp(row % _AHEAD)]
+        # most of the time goes by waiting for memory: what later packets need is asked for now
+        if row + _AHEAD < rows:
+            later = _place(packets, row + _AHEAD, odd, mask, part, parts)
+            places[np.uintp(row % _AHEAD)] = later
+            if later >= 0:
+                prefetch(slots, later)
+            sooner = places[np.uintp((row + _AHEAD // 2) % _AHEAD)]
+            if sooner >= 0:
+                behind = np.int64(slots[np.uintp(sooner)])
+                if behind >= 0:
+                    for line in range(0, _WORDS, 8):
+                        prefetch(book, behind * _WORDS + line)
+        if slot < 0:
+            session[r] = slot
             to_dst[r] = False
             continue
         sport, dport = np.int64(packets.sport[r]), np.int64(packets.dport[r])
-        a = (src << 16) | sport
-        b = (dst << 16) | dport
-        forward = a <= b
         what = np.int64(packets.kind[r])
-        key_a = (a if forward else b) | (what << 49)
-        key_b = b if forward else a
-        if packets.one_way[r] and not forward:
-            key_a |= np.int64(1) << 48
+        key_a, key_b, forward = _key(packets, r)
         is_tcp = what == 6 and not packets.no_tcp[r]
         flag = np.int64(packets.tcp_flags[r])
         seq = np.int64(packets.seq[r])
         syn_only = is_tcp and (flag & (TH_SYN | TH_ACK)) == TH_SYN
         time = packets.time[r]
 
-        slot = _slot(key_a, key_b, odd, mask)
         number = np.int64(slots[np.uintp(slot)])
         while number >= 0 and (book[np.uintp(number), _KEY_A] != key_a or book[np.uintp(number), _KEY_B] != key_b):
             slot = (slot + 1) & mask
@@ -456,14 +526,28 @@ def _follow(book, history, page, bits, side, flag, seq, ack, window, size):
 
 
 @njit(cache=True, nogil=True)
-def _read_out(book, start, end, first, bits, isn, tally, letters):
-    for number in range(len(start)):
-        page = np.uintp(number)
-        start[page] = book[page, _START]
-        end[page] = book[page, _END]
-        first[page] = book[page, _FIRST]
-        bits[page] = book[page, _BITS] & (_LOWER_OPENED - 1)
-        isn[page] = book[page, _ISN]
-        letters[page] = book[page, _WRITTEN]
+def _read_out(book, written, places, start, end, first, bits, isn, tally, history, letters):
+    """Write each page down at its conversation's place."""
+    for number in range(len(places)):
+        page, c = np.uintp(number), np.uintp(places[np.uintp(number)])
+        start[c] = book[page, _START]
+        end[c] = book[page, _END]
+        first[c] = book[page, _FIRST]
+        bits[c] = book[page, _BITS] & (_LOWER_OPENED - 1)
+        isn[c] = book[page, _ISN]
+        letters[c] = book[page, _WRITTEN]
         for field in range(6):
-            tally[field, page] = book[page, np.uintp(_TALLY + field)]
+            tally[field, c] = book[page, np.uintp(_TALLY + field)]
+        for letter in range(book[page, _WRITTEN]):
+            history[c, np.uintp(letter)] = written[page, np.uintp(letter)]
+
+
+@njit(cache=True, nogil=True)
+def _number(numbers, sides, places, session, to_dst):
+    """Write the conversation and direction of the packets of one part down."""
+    for row in range(len(numbers)):
+        r = np.uintp(row)
+        number = numbers[r]
+        if number != _ELSEWHERE:
+            session[r] = places[np.uintp(number)] if number >= 0 else -1
+            to_dst[r] = sides[r]

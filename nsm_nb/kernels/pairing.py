@@ -9,12 +9,15 @@ Source: RFC 9293 3.3-3.5 (what closes a TCP connection); the rules are those of 
 from __future__ import annotations
 
 import secrets
+from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from nsm_nb.kernels.arrays import read_only
+from nsm_nb.kernels.threads import in_threads, shares
 
 __all__ = ["NOT_A_TIME", "Conversed", "Records", "paired", "summed"]
 
@@ -24,6 +27,9 @@ _TCP, _UDP, _SCTP, _UDPLITE = 6, 17, 132, 136
 _ODD = tuple(np.uint64(secrets.randbits(64) | 1) for _ in range(2))  # see kernels/conversations.py
 _HEAP = 64  # records a heap, about
 _A, _B, _START, _END, _ROW, _FLAGS, _SIDE, _KIND = range(8)
+# What is found, a line of the processor's cache for each record: the row of the first record of its conversation and,
+# in the lowest bit, whether it is of what src sent; of first records alone, the conversation
+_HEAD, _SINCE, _UNTIL, _PIECES, _SRC_FLAGS, _DST_FLAGS, _SIDES, _SURE = range(8)
 
 
 class Records(NamedTuple):
@@ -94,7 +100,7 @@ class Conversed(NamedTuple):
     dst_flags: np.ndarray
 
 
-def paired(records: Records, order: np.ndarray, idle: np.ndarray) -> Conversed:
+def paired(records: Records, order: np.ndarray, idle: np.ndarray, *, parts: int | None = None) -> Conversed:
     """Pair records.
 
     Parameters
@@ -105,17 +111,24 @@ def paired(records: Records, order: np.ndarray, idle: np.ndarray) -> Conversed:
         What decides between records of equal times, such as their numbers in the evidence.
     idle : int64 array
         Nanoseconds of silence that end a conversation, by `kind`; the last one holds for kinds beyond.
+    parts
+        Among how many threads the work is parted; by the cores there are where it is not given. What comes out does not
+        depend on it.
     """
     records = Records(*map(read_only, records))
+    order, idle = read_only(order), read_only(idle)
     count = len(records.start)
     heaps = 1 << max(0, (count // _HEAP).bit_length())
-    book, bounds = _heaped(records, heaps, _ODD)
-    first, side_bits = np.full(count, -1, np.int64), np.zeros(count, np.uint8)
-    room = np.empty((count, 4), np.int64), np.empty((count, 2), np.int16), np.empty(count, np.bool_)
-    found = _walked(
-        book, bounds, read_only(order), read_only(idle), records.sport, records.dport, first, side_bits, *room
-    )
-    return Conversed(*_numbered(first, side_bits, found, *room))
+    spans = shares(count, parts)
+    heap = np.empty(count, np.int32)
+    sizes = np.array(in_threads([partial(_counted, records, heaps, _ODD, *span, heap) for span in spans]))
+    bounds = np.concatenate([[0], sizes.sum(axis=0).cumsum()])
+    at = bounds[:-1] + sizes.cumsum(axis=0) - sizes  # where each part begins in each heap
+    book, pages = np.empty((count, 8), np.int64), np.empty((count, 8), np.int64)
+    in_threads([partial(_thrown, records, heap, *span, place, book) for span, place in zip(spans, at, strict=True)])
+    own = pairwise([*np.searchsorted(bounds, [begin for begin, _ in spans]).tolist(), heaps])
+    in_threads([partial(_walked, book, bounds, *span, order, idle, pages) for span in own])
+    return Conversed(*_numbered(pages))
 
 
 @njit(inline="always")
@@ -137,23 +150,23 @@ def _mixed(a, b, odd):
 
 
 @njit(cache=True, nogil=True)
-def _heaped(records, heaps, odd):
-    """Return the records as rows of eight words, heap by heap, and where each heap begins."""
-    count = len(records.start)
+def _counted(records, heaps, odd, begin, until, heap):
+    """Return how many of the records from `begin` to `until` belong into each heap; `heap` is filled for each of them."""
     mask = np.uint64(heaps - 1)
-    heap = np.empty(count, np.int32)
-    bounds = np.zeros(heaps + 1, np.int64)
-    for row in range(count):
+    sizes = np.zeros(heaps, np.int64)
+    for row in range(begin, until):
         r = np.uintp(row)
         a, b, _ = _key(records, r)
         place = (_mixed(a, b, odd) >> np.uint64(20)) & mask
         heap[r] = np.int32(place)
-        bounds[place + np.uint64(1)] += 1
-    for place in range(heaps):
-        bounds[place + 1] += bounds[place]
-    at = bounds[:-1].copy()
-    book = np.empty((count, 8), np.int64)
-    for row in range(count):
+        sizes[np.uintp(place)] += 1
+    return sizes
+
+
+@njit(cache=True, nogil=True)
+def _thrown(records, heap, begin, until, at, book):
+    """Write the records from `begin` to `until` into their heaps, where `at` says."""
+    for row in range(begin, until):
         r = np.uintp(row)
         a, b, side = _key(records, r)
         place = np.uintp(at[np.uintp(heap[r])])
@@ -167,7 +180,6 @@ def _heaped(records, heaps, odd):
         book[place, _SIDE] = side
         # without an address nothing is known to belong together
         book[place, _KIND] = records.kind[r] if records.src[r] >= 0 and records.dst[r] >= 0 else -1
-    return book, bounds
 
 
 @njit(inline="always")
@@ -213,16 +225,15 @@ def _sorted(book, begin, end, order, places, room):
 
 
 @njit(cache=True, nogil=True)
-def _walked(book, bounds, order, idle, sport, dport, first, side_bits, spans, flags, known):
-    """Walk the heaps: `first` and `side_bits` are filled for each record, the rest for each conversation; return their count."""
+def _walked(book, bounds, begin, until_heap, order, idle, pages):
+    """Walk the heaps from `begin` to `until_heap`: the pages of their records are filled."""
     largest = np.int64(0)
-    for heap in range(len(bounds) - 1):
+    for heap in range(begin, until_heap):
         largest = max(largest, bounds[heap + 1] - bounds[heap])
     places, room = np.empty(largest, np.int64), np.empty(largest, np.int64)
     began, ended = np.zeros(2, np.int64), np.zeros(2, np.int64)
     told, seen = np.zeros(2, np.int64), np.zeros(2, np.int64)
-    count = np.int64(0)
-    for heap in range(len(bounds) - 1):
+    for heap in range(begin, until_heap):
         size = bounds[heap + 1] - bounds[heap]
         _sorted(book, bounds[heap], bounds[heap + 1], order, places, room)
         opened, start, end = np.int64(0), np.int64(NOT_A_TIME), np.int64(NOT_A_TIME)
@@ -243,9 +254,7 @@ def _walked(book, bounds, order, idle, sport, dport, first, side_bits, spans, fl
                 fresh = mine & TH_SYN and mine & (TH_ACK | TH_FIN | TH_RST) and since > ended[side]
             if fresh:
                 if step:
-                    _close(book, places, opened, step, seen, told, began, start, end, sport, dport,
-                           first, side_bits, spans, flags, known, count)  # fmt: skip
-                    count += 1
+                    _close(book, places, opened, step, seen, told, began, start, end, pages)
                 opened, start, end = np.int64(step), since, until
                 for each in range(2):
                     seen[each] = 0
@@ -261,10 +270,7 @@ def _walked(book, bounds, order, idle, sport, dport, first, side_bits, spans, fl
                 told[side] = told[side] | flag if flag >= 0 and told[side] >= 0 else -1
             seen[side] += 1
         if size:
-            _close(book, places, opened, size, seen, told, began, start, end, sport, dport,
-                   first, side_bits, spans, flags, known, count)  # fmt: skip
-            count += 1
-    return count
+            _close(book, places, opened, size, seen, told, began, start, end, pages)
 
 
 @njit(inline="always")
@@ -310,49 +316,48 @@ def _opener(kind, seen, told, began, sport, dport, side):
 
 
 @njit(inline="always")
-def _close(book, places, opened, until, seen, told, began, start, end, sport, dport,
-           first, side_bits, spans, flags, known, count):  # fmt: skip
-    """Write down a conversation; `first` of its records becomes the row of the first, `side_bits` 1 for those of src."""
+def _close(book, places, opened, until, seen, told, began, start, end, pages):
+    """Write down a conversation: the pages of its records."""
     p = np.uintp(places[opened])
     row, kind, side = book[p, _ROW], book[p, _KIND], book[p, _SIDE]
-    src, sure = _opener(kind, seen, told, began, np.int64(sport[row]), np.int64(dport[row]), side)
+    ports = book[p, _A] & 0xFFFF, book[p, _B] & 0xFFFF
+    src, sure = _opener(kind, seen, told, began, ports[side], ports[1 - side], side)
     for step in range(opened, until):
         q = np.uintp(places[step])
-        mine = np.uintp(book[q, _ROW])
-        first[mine] = count
-        side_bits[mine] = 1 if book[q, _SIDE] == src else 0
-    c = np.uintp(count)
-    spans[c, 0], spans[c, 1], spans[c, 2], spans[c, 3] = start, end, row, until - opened
-    flags[c, 0] = told[src] if seen[src] else -1
-    flags[c, 1] = told[1 - src] if seen[1 - src] else -1
-    known[c] = sure
-    return count
+        pages[np.uintp(book[q, _ROW]), _HEAD] = row << 1 | (1 if book[q, _SIDE] == src else 0)
+    page = np.uintp(row)
+    pages[page, _SINCE], pages[page, _UNTIL], pages[page, _PIECES] = start, end, until - opened
+    pages[page, _SRC_FLAGS] = told[src] if seen[src] else -1
+    pages[page, _DST_FLAGS] = told[1 - src] if seen[1 - src] else -1
+    pages[page, _SIDES] = (1 if seen[src] else 0) | (2 if seen[1 - src] else 0)
+    pages[page, _SURE] = 1 if sure else 0
 
 
 @njit(cache=True, nogil=True)
-def _numbered(found, side_bits, count, spans, flags, known):
+def _numbered(pages):
     """Return the columns of `Conversed`: conversations stand in the order of the rows of their first records."""
-    rows = len(found)
-    heads = np.zeros(rows + 1, np.int32)
-    for each in range(count):
-        heads[spans[each, 2] + 1] = 1
+    rows = len(pages)
+    numbers = np.empty(rows, np.int32)
+    count = 0
     for row in range(rows):
-        heads[row + 1] += heads[row]
+        r = np.uintp(row)
+        numbers[r] = count
+        count += pages[r, _HEAD] >> 1 == row
     conversation, from_src = np.empty(rows, np.int32), np.empty(rows, np.bool_)
     first, pieces = np.empty(count, np.int64), np.empty(count, np.int64)
     start, end = np.empty(count, np.int64), np.empty(count, np.int64)
-    sure, sides = np.empty(count, np.bool_), np.zeros(count, np.uint8)
+    sure, sides = np.empty(count, np.bool_), np.empty(count, np.uint8)
     src_flags, dst_flags = np.empty(count, np.int16), np.empty(count, np.int16)
-    for each in range(count):
-        c = np.uintp(heads[np.uintp(spans[each, 2])])
-        start[c], end[c], first[c], pieces[c] = spans[each, 0], spans[each, 1], spans[each, 2], spans[each, 3]
-        src_flags[c], dst_flags[c], sure[c] = flags[each, 0], flags[each, 1], known[each]
     for row in range(rows):
         r = np.uintp(row)
-        c = heads[np.uintp(spans[np.uintp(found[r]), 2])]
-        conversation[r] = c
-        from_src[r] = side_bits[r] > 0
-        sides[np.uintp(c)] |= np.uint8(1) if side_bits[r] else np.uint8(2)
+        head = pages[r, _HEAD] >> 1
+        conversation[r] = numbers[np.uintp(head)]
+        from_src[r] = pages[r, _HEAD] & 1
+        if head == row:
+            c = np.uintp(numbers[r])
+            start[c], end[c], first[c], pieces[c] = pages[r, _SINCE], pages[r, _UNTIL], row, pages[r, _PIECES]
+            src_flags[c], dst_flags[c] = pages[r, _SRC_FLAGS], pages[r, _DST_FLAGS]
+            sure[c], sides[c] = pages[r, _SURE], pages[r, _SIDES]
     return conversation, from_src, first, pieces, start, end, sure, sides, src_flags, dst_flags
 
 

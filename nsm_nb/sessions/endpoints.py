@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -113,6 +114,7 @@ def community_id(
 
     from nsm_nb.kernels.arrays import read_only
     from nsm_nb.kernels.community import LENGTH, community_ids
+    from nsm_nb.kernels.threads import in_threads, shares
 
     numbers = ip_protocol(proto)
     column = pd.Series(proto).astype("category")
@@ -120,7 +122,11 @@ def community_id(
     known = (src.tag > 0) & (src.tag == dst.tag) & (numbers > 0)
     one_way = np.zeros(len(numbers), bool) if one_way is None else one_way
     columns = src.high, src.low, dst.high, dst.low, src.tag, sport, dport, numbers, one_way, ports
-    text = community_ids(*(*map(read_only, columns), seed))
+    text = np.empty((len(numbers), LENGTH), np.uint8)
+    in_threads([
+        partial(community_ids, *(read_only(each[begin:end]) for each in columns), seed, text[begin:end])
+        for begin, end in shares(len(numbers))
+    ])  # fmt: skip
     offsets = np.arange(len(numbers) + 1, dtype=np.int64) * LENGTH
     valid = None if known.all() else pa.array(known).buffers()[1]
     array = pa.LargeStringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(text.reshape(-1)), valid)

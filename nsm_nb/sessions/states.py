@@ -11,7 +11,7 @@ from nsm_nb.errors import MissingColumn
 from nsm_nb.formats.icmp_messages import icmp_state
 from nsm_nb.schema import SESSIONS
 
-__all__ = ["Icmp", "argus2_states", "argus_letters", "closings", "of_protocols", "states"]
+__all__ = ["Icmp", "argus2_states", "argus_letters", "closings", "of_protocols", "states", "used"]
 
 
 class Icmp(NamedTuple):
@@ -56,7 +56,14 @@ def states(proto: pd.Series, bits: np.ndarray, one_side: np.ndarray, icmp: Icmp 
         told = [icmp_state(protos[number >> 16], number >> 8 & 255, number & 255) for number in each.tolist()]
         names += sorted(set(told) - set(names))
         codes[icmp.rows] = np.array([names.index(state) for state in told])[which]
-    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str")).remove_unused_categories()
+    return used(codes, pd.Index(names, dtype="str"))
+
+
+def used(codes: np.ndarray, names: pd.Index) -> pd.Categorical:
+    """Return a categorical of those names that the codes use; counted, where pandas sorts the codes."""
+    seen = np.bincount(codes + 1, minlength=len(names) + 1)[1:] > 0
+    renumbered = np.append(np.cumsum(seen) - 1, -1).astype(np.int32)
+    return pd.Categorical.from_codes(renumbered[codes], categories=names[seen], validate=False)
 
 
 def argus2_states(state: pd.Categorical, proto: pd.Series, idle: np.ndarray) -> pd.Categorical:

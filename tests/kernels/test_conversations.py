@@ -52,6 +52,17 @@ def test_what_comes_out_does_not_depend_on_the_multipliers(packets, monkeypatch)
     assert all(map(np.array_equal, rows.history_texts(*first[-2:]), rows.history_texts(*second[-2:])))
 
 
+@pytest.mark.parametrize("parts", [2, 8])
+def test_what_comes_out_does_not_depend_on_the_threads(packets, parts):
+    alone = conversations.converse(packets, IDLE, parts=1)
+
+    together = conversations.converse(packets, IDLE, parts=parts)
+
+    for name in set(alone._fields) - {"history"}:
+        assert np.array_equal(getattr(alone, name), getattr(together, name)), name
+    assert all(map(np.array_equal, rows.history_texts(*alone[-2:]), rows.history_texts(*together[-2:])))
+
+
 def test_the_multipliers_are_other_ones_in_each_process():
     import subprocess
     import sys
