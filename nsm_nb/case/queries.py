@@ -1,6 +1,7 @@
 """The query lines of a case: those that ship, and the analyst's own, kept in ``queries.toml`` beside case.toml.
 
-It is a small file of text, so that whoever shares the case's directory shares the queries, and may mend them by hand.
+It is a small file of text, so that whoever shares the case's directory shares the queries, and may mend them by hand. Of
+several who keep queries at once each reads what the others wrote, one after the other.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nsm_nb.case.atomic import write_bytes
+from nsm_nb.case.atomic import alone, write_bytes
 from nsm_nb.errors import CaseError
 from nsm_nb.query import STANDARD, compile
 from nsm_nb.text import printable
@@ -73,13 +74,14 @@ def keep(folder: Path, name: str, line: str, answers: str = "") -> None:
     if name in {each.name for each in STANDARD}:
         raise CaseError(f"{printable(name)!r} is a query that ships; choose another name")
     compile(line)
-    kept = read(folder)
-    names = [each.name for each in kept]
-    if name in names:
-        kept[names.index(name)] = Kept(name, line, answers)
-    else:
-        kept.append(Kept(name, line, answers))
-    _write(folder, kept)
+    with alone(folder):
+        kept = read(folder)
+        names = [each.name for each in kept]
+        if name in names:
+            kept[names.index(name)] = Kept(name, line, answers)
+        else:
+            kept.append(Kept(name, line, answers))
+        _write(folder, kept)
 
 
 def drop(folder: Path, name: str) -> None:
@@ -90,10 +92,11 @@ def drop(folder: Path, name: str) -> None:
     CaseError
         Where no query of the case has that name, or the file can't be written.
     """
-    kept = read(folder)
-    if name not in [each.name for each in kept]:
-        raise CaseError(f"the case keeps no query {printable(name)!r}; case.queries lists them")
-    _write(folder, [each for each in kept if each.name != name])
+    with alone(folder):
+        kept = read(folder)
+        if name not in [each.name for each in kept]:
+            raise CaseError(f"the case keeps no query {printable(name)!r}; case.queries lists them")
+        _write(folder, [each for each in kept if each.name != name])
 
 
 def table(folder: Path) -> pd.DataFrame:

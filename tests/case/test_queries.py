@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nsm_nb as nsm
 from nsm_nb.case import queries
+from nsm_nb.case.atomic import alone
 from nsm_nb.errors import CaseError, QueryError
 from nsm_nb.query import STANDARD
 
@@ -77,3 +83,34 @@ def test_a_case_is_asked_for_alerts_and_its_home_networks(bundled, tmp_path):
     assert case.query("alert ~ smb")["alert_messages"].str.contains("SMB").all()
     private = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
     assert len(case.query("src $HOME")) == len(nsm.sessions.query(case.sessions, f"src {private}")) > 100
+
+
+def test_of_several_who_keep_at_once_each_query_is_kept(case, monkeypatch):
+    read = queries.read
+
+    def slowly(folder):
+        found = read(folder)
+        time.sleep(0.005)  # what another one writes now must not be lost
+        return found
+
+    monkeypatch.setattr(queries, "read", slowly)
+    with ThreadPoolExecutor(8) as several:
+        list(several.map(lambda number: case.keep_query(f"q{number}", "udp"), range(16)))
+        list(several.map(lambda number: case.drop_query(f"q{number}"), range(0, 16, 2)))
+
+    assert {each.name for each in read(case.path)} == {f"q{number}" for number in range(1, 16, 2)}
+
+
+def test_a_folder_that_somebody_keeps_for_long_is_written_to_all_the_same(case, tmp_path):
+    handle = os.open(case.path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        with alone(case.path, patience=0.03) as mine:
+            assert not mine
+    finally:
+        os.close(handle)
+    with alone(case.path) as mine:
+        assert mine
+    with alone(tmp_path / "missing") as mine:
+        assert not mine
+    assert {each.name for each in case.path.iterdir() if each.name.startswith(".")} == set()
