@@ -18,11 +18,11 @@ import pandas as pd
 from nsm_nb import formats
 from nsm_nb.alerts import is_map, told_by
 from nsm_nb.case import rotated
-from nsm_nb.case.doubles import doubled, fullest
+from nsm_nb.case.doubles import doubled, fullest, retagged
 from nsm_nb.case.identity import DIGITS, Piece, Prefixes
 from nsm_nb.case.index import DamagedIndex, Entry, clean, make
 from nsm_nb.case.inventory import File, Progress, sha256_of, survey
-from nsm_nb.case.recorded import recorded, unmatched
+from nsm_nb.case.recorded import recorded, timeless, unmatched
 from nsm_nb.case.searching import searchable
 from nsm_nb.case.settings import Settings
 from nsm_nb.case.tables import together
@@ -63,9 +63,9 @@ class Holdings:
         self._settings = settings
         self._case = folder
         self._root = index
-        # what is read depends on the timeouts; other timeouts have another index
-        other = repr(sorted(settings.idle.items())).encode()
-        self._index = index / f"idle-{hashlib.sha256(other).hexdigest()[:8]}" if settings.idle else index
+        # what is read depends on timeouts and the like; with others it is another index
+        other = repr(_sorted(settings.assembly)).encode()
+        self._index = index / f"idle-{hashlib.sha256(other).hexdigest()[:8]}" if settings.assembly else index
         if settings.recover:  # a search behind damage finds what another reading has not
             self._index /= "recover"
         self._files: list[File] | None = None
@@ -222,15 +222,34 @@ class Holdings:
                 "its bytes; the packets are those of each capture"
             )
             told.append(Caveat(captures[0], None, None, "duplicates", detail))
+        count, labels = retagged(self._captures()) if self._settings.by_vlan else (0, [])
+        if count:
+            detail = (
+                f"{count:,} sessions of {_listed(labels)} differ in nothing but their VLAN, and each counts; where one is the "
+                "copy of the other with a tag, by_vlan = false in case.toml, above any line in brackets, makes them one"
+            )
+            told.append(Caveat(labels[0], None, None, "duplicates", detail))
         for run in self._rotated():
             names = _listed([piece.label for piece in run])
             detail = f"{names} are one capture in {len(run):,} pieces: conversations run on from one to the next"
             told.append(Caveat(run[0].label, None, None, "rotated", detail))
+        told += self._timeless()
         again = retold(self.told())
         for label, count in self._every_alert()["evidence"][again].value_counts().items():
             if count:
                 detail = f"{count:,} alerts of {label} stand in another file of the same sensor too; each counts once"
                 told.append(Caveat(str(label), None, None, "duplicates", detail))
+        return told
+
+    def _timeless(self) -> list[Caveat]:
+        """Return which records may tell of sessions of captures, but tell no time."""
+        told, captured = [], None
+        for label, table in self.tables("sessions").items():
+            records = table[~_captured(table) & table["start"].isna().to_numpy()]
+            if len(records):
+                if captured is None:
+                    captured = {each for found in self._captures().values() for each in found["community_id"].dropna()}
+                told += timeless(label, records, captured)
         return told
 
     # --- tables
@@ -304,7 +323,7 @@ class Holdings:
         if entry.there:
             return entry
         tables = [self._packets_alone(piece.label) for piece in run]
-        sessions, kept = rotated.assembled(tables, self._settings.idle)
+        sessions, kept = rotated.assembled(tables, self._settings.assembly)
         sessions = with_numbers(with_community_id(sessions))
         return make(self._index, rotated.key(run), {"sessions": sessions}, kept)
 
@@ -384,7 +403,7 @@ class Holdings:
         found = [self._own(label, table) for label, table in self._captures().items()]
         for records in recorded([table[~_captured(table)] for table in self.tables("sessions").values()]):
             known = together(SESSIONS, found) if found else SESSIONS.empty()
-            left = unmatched(records, known)
+            left = unmatched(records, known, idle=self._settings.idle)
             if len(left):
                 found.append(left)
         return together(SESSIONS, found)[list(SESSIONS.columns)]
@@ -436,7 +455,7 @@ class Holdings:
         """Return the capture that each session counts in which several hold."""
         if self._doubles is None:
             captures = self._captures()
-            numbers = np.array(sorted(doubled(captures)), np.int64)
+            numbers = np.array(sorted(doubled(captures, by_vlan=self._settings.by_vlan)), np.int64)
             held = {}
             for label in captures if len(numbers) else ():
                 parts = [self.table(piece, "packets") for piece in self.pieces_of(label)]
@@ -552,10 +571,11 @@ class Holdings:
 
     def _read(self, file: File, options: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         module = formats.reader(str(file.format))
-        asked = {
-            "alerts": options,
+        known = {"digest": file.sha256}  # of the inventory: nothing is hashed twice
+        asked: dict[str, Mapping[str, Any]] = {
+            "alerts": {**options, **known},
             "packets": {"recover": True} if self._settings.recover else {},
-            "sessions": {"near": options["near"]} if "near" in options else {},
+            "sessions": {**({"near": options["near"]} if "near" in options else {}), **known},
         }
         tables = {
             name: getattr(module, name)(file.path, label=file.label, **asked.get(name, {})) for name in _tables_of(file)
@@ -566,7 +586,7 @@ class Holdings:
             records = tables.get("sessions", SESSIONS.empty())
             plain = tables["packets"].drop(columns="recovered", errors="ignore")  # a caveat says which they are
             tables["packets"] = with_caveats(plain, faults(plain, file.path))
-            found, tables["packets"] = assemble(tables["packets"], idle=self._settings.idle)
+            found, tables["packets"] = assemble(tables["packets"], **self._settings.assembly)
             tables["sessions"] = with_caveats(
                 together(FLOWS, [FLOWS.conform(found), FLOWS.conform(records)]) if len(records) else found,
                 [*caveats_of(found), *caveats_of(records)] if len(records) else caveats_of(records),
@@ -574,6 +594,12 @@ class Holdings:
         if "sessions" in tables:
             tables["sessions"] = with_numbers(with_community_id(tables["sessions"]))
         return tables
+
+
+def _sorted(assembly: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return what `assemble` is told in one order; timeouts first and alone where nothing else is, as they always were."""
+    others = [(name, each) for name, each in sorted(assembly.items()) if name != "idle"]
+    return [*sorted(assembly.get("idle", {}).items()), *others]
 
 
 def _keyed(file: File, options: Mapping[str, Any]) -> str:

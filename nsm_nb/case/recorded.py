@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from nsm_nb.case.tables import together
-from nsm_nb.schema import FLOWS, SESSIONS
+from nsm_nb.schema import FLOWS, SESSIONS, Caveat
 from nsm_nb.sessions import pair
 from nsm_nb.sessions.identity import uncovered
 from nsm_nb.sessions.pairing import is_one_way
+from nsm_nb.sessions.status_records import SOURCES
 
-__all__ = ["recorded", "unmatched"]
+__all__ = ["recorded", "timeless", "unmatched"]
 
 
 def recorded(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
@@ -39,8 +40,10 @@ def recorded(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     return [together(FLOWS if direction else SESSIONS, parts) for (_, direction), parts in found.items()]
 
 
-def unmatched(records: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Return the conversations of records that no known session is about; records of one direction are paired.
+def unmatched(records: pd.DataFrame, known: pd.DataFrame, *, idle: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """Return the conversations of records that no known session is about.
+
+    Records of one direction are paired, and those of Argus that are parts of one session joined.
 
     Parameters
     ----------
@@ -48,11 +51,36 @@ def unmatched(records: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
         FLOWS or SESSIONS of one format, all of one direction or all of both.
     known
         SESSIONS that tell the same better.
+    idle
+        As in `nsm_nb.sessions.pair`.
     """
     left = uncovered(records, known)
     if not left.any():  # as where a capture holds everything: then nothing is to be paired
         return SESSIONS.empty()
-    if is_one_way(records).all():
-        records = pair(records)
+    if is_one_way(records).all() or records["source"].isin(SOURCES).any():
+        records = pair(records, idle=idle)
         left = uncovered(records, known)
     return records.loc[np.flatnonzero(left), list(SESSIONS.columns)].reset_index(drop=True)
+
+
+def timeless(label: str, records: pd.DataFrame, captured: Collection[str]) -> list[Caveat]:
+    """Return a caveat where records tell no time and have the ends of sessions that captures hold: they may be these.
+
+    Parameters
+    ----------
+    label
+        The evidence.
+    records
+        SESSIONS or FLOWS of it.
+    captured
+        Community IDs of the sessions of captures.
+    """
+    some = records.loc[records["start"].isna(), "community_id"]
+    count = int(some.isin(list(captured)).sum())
+    if not count:
+        return []
+    detail = (
+        f"{len(some):,} records of {label} tell no time; {count:,} have the ends of sessions that captures hold and may be "
+        "these, but are listed beside them: a listing with times shows it"
+    )
+    return [Caveat(label, None, None, "duplicates", detail)]

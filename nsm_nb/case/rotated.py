@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -68,7 +68,7 @@ def key(run: Sequence[Piece]) -> str:
 
 
 def assembled(
-    tables: Sequence[pd.DataFrame], idle: Mapping[str, float]
+    tables: Sequence[pd.DataFrame], assembly: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, dict[str, dict[str, np.ndarray]]]:
     """Return the sessions of all pieces, and what their index keeps besides: the session of each packet, each one's piece.
 
@@ -76,11 +76,11 @@ def assembled(
     ----------
     tables
         PACKETS of each piece, in order.
-    idle
-        As in `sessions.assemble`.
+    assembly
+        What `sessions.assemble` is told besides.
     """
     packets = together(PACKETS, list(tables))
-    sessions, packets = assemble(packets, idle=idle)
+    sessions, packets = assemble(packets, **assembly)
     labels = pd.Index([str(table["evidence"].iloc[0]) for table in tables if len(table)])
     kept = {}
     for name in ("session", "to_dst"):

@@ -20,6 +20,7 @@ __all__ = ["FILE", "Settings", "home", "read", "write"]
 
 FILE = "case.toml"
 _LONGEST = 9e9  # seconds: nanoseconds of more do not fit 64 bits
+_BY_DEFAULT = {"idle": {}, "by_vlan": True, "argus2": False}
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,17 @@ class Settings:
     rules: tuple[str, ...] = ()  # glob patterns, relative to the case's directory
     sensors: Mapping[str, str] = field(default_factory=dict)  # pattern of evidence -> sensor
     idle: Mapping[str, float] = field(default_factory=dict)  # seconds of silence that end a session, by protocol
+    by_vlan: bool = True  # whether the same ends in another VLAN or VNI are another session
+    argus2: bool = False  # whether states of sessions have the words of Argus 2
     database: str = ""  # the ledger's URL where it is not in the case
     columns: Mapping[str, Any] = field(default_factory=dict)  # pattern of evidence -> columns of its alerts
     recover: bool = False  # search captures behind damage, where what is found is a guess
+
+    @property
+    def assembly(self) -> dict[str, Any]:
+        """What `nsm_nb.sessions.assemble` is told besides packets; nothing where all is as it is by default."""
+        told = {"idle": dict(self.idle), "by_vlan": self.by_vlan, "argus2": self.argus2}
+        return {name: each for name, each in told.items() if each != _BY_DEFAULT[name]}
 
     def sensor_of(self, label: str) -> str | None:
         """Return the sensor that an evidence came from, None where case.toml does not say."""
@@ -78,7 +87,7 @@ def read(folder: Path) -> Settings:
 def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
     kinds: dict[str, type | tuple[type, ...]] = {
         "name": str, "title": str, "home_networks": list, "time_zone": str, "evidence": str, "rules": list, "sensors": dict,
-        "idle": dict, "database": str, "columns": dict, "recover": bool,
+        "idle": dict, "by_vlan": bool, "argus2": bool, "database": str, "columns": dict, "recover": bool,
     }  # fmt: skip
     for key, value in table.items():
         if key not in kinds:
@@ -107,15 +116,6 @@ def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
         raise CaseError(
             f"{printable(place)}: time_zone {printable(zone)!r} is not known; UTC is, or Europe/Berlin"
         ) from None
-    from nsm_nb.sessions import IDLE
-
-    for proto, seconds in table.get("idle", {}).items():
-        number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-        if proto not in IDLE or not number or not 0 < seconds < _LONGEST:
-            raise CaseError(
-                f"{printable(place)}: idle has {printable(proto)} = {printable(seconds)}; it may have seconds, more than 0 and "
-                f"below {_LONGEST:g}, for {', '.join(IDLE)}"
-            )
     return Settings(
         name=table.get("name") or folder.resolve().name,
         title=table.get("title", ""),
@@ -124,11 +124,40 @@ def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
         time_zone=zone,
         rules=tuple(map(str, table.get("rules", ()))),
         sensors={str(key): str(value) for key, value in table.get("sensors", {}).items()},
-        idle=dict(table.get("idle", {})),
+        idle=_idle(table.get("idle", {}), place),
+        by_vlan=table.get("by_vlan", True),
+        argus2=table.get("argus2", False),
         database=_database(table.get("database", ""), folder),
         columns=_columns(table.get("columns", {}), place),
         recover=table.get("recover", False),
     )
+
+
+def _idle(table: dict[str, Any], place: Path) -> dict[str, float]:
+    """Return seconds of silence by protocol, of numbers and of text such as ``"1h"``."""
+    from nsm_nb.sessions import IDLE
+
+    found = {}
+    for proto, said in table.items():
+        seconds = _seconds(said) if proto in IDLE else None
+        if seconds is None:
+            raise CaseError(
+                f"{printable(place)}: idle has {printable(proto)} = {printable(said)}; it may have seconds, more than 0 and "
+                f'below {_LONGEST:g}, or text such as "1h", for {", ".join(IDLE)}'
+            )
+        found[proto] = seconds
+    return found
+
+
+def _seconds(said: object) -> float | None:
+    from nsm_nb.sessions.idle import seconds_of
+
+    if isinstance(said, bool) or not isinstance(said, (int, float, str)):
+        return None
+    try:
+        return seconds_of(said, "idle")
+    except ValueError:
+        return None
 
 
 def _columns(table: dict[str, Any], place: Path) -> dict[str, Any]:
@@ -172,6 +201,8 @@ time_zone = "UTC"
 # home_networks = ["10.0.0.0/8"]
 # rules = ["rules/*.rules"]
 # database = "postgresql+psycopg://analyst@host/ledger"
+# by_vlan = false  # one session where a mirror port tags each direction with a VLAN of its own
+# argus2 = true  # states in the words of Argus 2, which articles of its time show: EST, TIM
 # recover = true  # search damaged captures behind the damage; what is found is a guess
 
 # [sensors]
@@ -182,9 +213,9 @@ time_zone = "UTC"
 # "snort/alert.csv" = ["timestamp", "msg", "src", "srcport", "dst", "dstport"]
 # "other/*.json" = {{ time = "timestamp", message = "rule.description", src_ip = "data.srcip" }}
 
-# Seconds of silence that end a session.
+# Silence that ends a session, in seconds or as text; of tcp, udp, icmp, icmp6, other.
 # [idle]
-# tcp = 3600
+# tcp = "1h"
 """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -53,6 +53,7 @@ def one_way_by_vlan(sessions: pd.DataFrame, realm: np.ndarray) -> list[Caveat]:
     counted = "1 conversation was" if len(both) == 1 else f"{len(both):,} conversations were"
     said = (
         f"{counted} seen with one side in one VLAN and the other side in another, as where a mirror port tags each direction; "
-        "two sessions each. nsm_nb.sessions.assemble(packets, by_vlan=False) makes one of the two"
+        "two sessions each. nsm_nb.sessions.assemble(packets, by_vlan=False) makes one of the two, and so does "
+        "by_vlan = false in case.toml, above any line in brackets"
     )
     return [Caveat(str(first["evidence"]), int(first["record"]), None, "vlan", said)]

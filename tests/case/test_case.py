@@ -441,6 +441,28 @@ def test_timeouts_of_case_toml_are_followed(tmp_path):
     assert len(nsm.open_case(case.path).sessions) == 2
 
 
+def test_vlans_and_the_words_of_argus_2_are_as_case_toml_says(tmp_path):
+    here, there = ("10.0.0.1", "10.0.0.2"), (40000, 80)
+    a = writing.ip(writing.tcp(b"", *there, flags=2), *here, 6)
+    b = writing.ip(writing.tcp(b"", *there[::-1], flags=18), *here[::-1], 6)
+    frames = [(0, writing.ethernet(a, vlans=(7,))), (10**6, writing.ethernet(b, vlans=(8,)))]
+    frames += [(2 * 10**6, writing.ethernet(a, vlans=(7,)))]  # the SYN once more
+    late = writing.ethernet(writing.ip(writing.udp(b"x", 5, 6), "10.0.0.9", "10.0.0.8", 17))
+    (tmp_path / "a.1.pcap").write_bytes(writing.pcap(frames))
+    (tmp_path / "a.2.pcap").write_bytes(writing.pcap([(90 * 10**9, late)]))
+    case = nsm.create_case(tmp_path / "case", evidence=[tmp_path / "a.1.pcap", tmp_path / "a.2.pcap"])
+    assert case.sessions["state"].tolist() == ["REQ", "ACC", "INT"]
+    assert any("by_vlan = false in case.toml" in each for each in case.caveats["detail"])
+
+    said = (case.path / "case.toml").read_text()
+    (case.path / "case.toml").write_text(f"by_vlan = false\n{said}")
+    assert nsm.open_case(case.path).sessions["state"].tolist() == ["ACC", "INT"]
+    (case.path / "case.toml").write_text(f"by_vlan = false\nargus2 = true\n{said}")
+    assert nsm.open_case(case.path).sessions["state"].tolist() == ["TIM", "INT"]  # of pieces of one capture, too
+    (case.path / "case.toml").write_text(said)
+    assert len(nsm.open_case(case.path).sessions) == 3
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 import nsm_nb as nsm
-from nsm_nb.case.doubles import doubled, fullest
+from nsm_nb.case.doubles import doubled, fullest, retagged
 from tests import writing
 
 
 def sessions(*rows):
     table = pd.DataFrame(rows, columns=["session", "src_ip", "src_port"])
-    return table.assign(proto="tcp", dst_ip="10.0.0.2", dst_port=80)
+    return table.assign(proto="tcp", dst_ip="10.0.0.2", dst_port=80, vlan=pd.array([pd.NA] * len(table), "UInt16"))
 
 
 def test_sessions_are_doubled_where_number_and_endpoints_are_the_same():
@@ -23,6 +23,15 @@ def test_sessions_are_doubled_where_number_and_endpoints_are_the_same():
 
     assert doubled({"a": one, "b": other}) == {2}  # 3 only has the number of another
     assert doubled({"a": one}) == doubled({}) == set()
+
+
+def test_a_number_that_collides_with_that_of_another_vlan_is_no_double():
+    one, other = (sessions((1, "10.0.0.1", 5)).assign(vlan=pd.array([vlan], "UInt16")) for vlan in (7, 8))
+    none, priority = (sessions((1, "10.0.0.1", 5)).assign(vlan=pd.array([vlan], "UInt16")) for vlan in (pd.NA, 0))
+
+    assert doubled({"a": one, "b": other}) == doubled({"a": one, "b": none}) == set()
+    assert doubled({"a": one, "b": other}, by_vlan=False) == {1}
+    assert doubled({"a": none, "b": priority}) == {1}  # VLAN 0 is none
 
 
 def test_the_capture_with_most_bytes_holds_a_session_and_the_first_of_equals():
@@ -73,3 +82,37 @@ def test_a_session_is_read_from_the_capture_that_holds_most_of_it(folder):
         "the packets are those of each capture"
     ) in case.caveats["detail"].tolist()
     assert len(case.packets) == 24  # all frames that there are
+
+
+def test_the_copy_of_a_mirror_port_that_tags_counts_once_where_the_analyst_says_so(folder):
+    frames = writing.conversation()
+    other = writing.conversation(sport=41_000)
+    tagged = [(time, frame[:12] + b"\x81\x00\x00\x07" + frame[12:]) for time, frame in frames]
+    (folder / "a.pcap").write_bytes(writing.pcap([*frames, *other]))
+    (folder / "b.pcap").write_bytes(writing.pcap(tagged))
+
+    case = made(folder)
+    assert len(case.sessions) == 3  # another network may have the same addresses
+    (said,) = case.caveats.query("kind == 'duplicates'")["detail"]
+    assert said.startswith("1 sessions of a.pcap and b.pcap differ in nothing but their VLAN, and each counts")
+
+    (case.path / "case.toml").write_text("by_vlan = false\n" + (case.path / "case.toml").read_text())
+    once = nsm.open_case(case.path)
+    assert len(once.sessions) == 2
+    (said,) = once.caveats.query("kind == 'duplicates'")["detail"]
+    assert said.startswith("1 sessions are in a.pcap and b.pcap; each counts once")
+
+
+def test_only_the_same_start_in_another_capture_is_taken_for_a_copy_with_a_tag():
+    def told(*rows):
+        table = pd.DataFrame(rows, columns=["community_id", "start", "vlan"])
+        return table.assign(vlan=table["vlan"].astype("UInt16"), start=pd.to_datetime(table["start"], utc=True))
+
+    one = told(("1:a", "2003-11-13", 7), ("1:b", "2003-11-13", 7), ("1:c", "2003-11-13", 7), (None, "2003-11-13", 7))
+    other = told(
+        ("1:a", "2003-11-13", None), ("1:b", "2003-11-14", 8), ("1:c", "2003-11-13", 7), (None, "2003-11-13", 8)
+    )
+
+    assert retagged({"a": one, "b": other}) == (1, ["a", "b"])
+    assert retagged({"a": told(("1:a", "2003-11-13", 7), ("1:a", "2003-11-13", 8)), "b": other.tail(1)}) == (0, [])
+    assert retagged({"a": one}) == retagged({}) == (0, [])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 
+import numpy as np
 import pytest
 
 import nsm_nb as nsm
+from nsm_nb.case.recorded import timeless
+from nsm_nb.formats.lines import Fingerprint
 from nsm_nb.schema import SESSIONS
 
 
@@ -80,3 +84,86 @@ def test_opening_it_again_gives_the_same(tmp_path, evidence):
     first = nsm.create_case(tmp_path / "case", evidence=[tmp_path / "x.nfcapd"]).sessions
     again = nsm.open_case(tmp_path / "case").sessions
     assert first.astype("str").equals(again.astype("str"))
+
+
+@pytest.fixture
+def listing(tmp_path, truth):
+    """Put what a program printed of the bundled evidence into a file, its lines from `start` to `end`."""
+
+    def made(name, start=0, end=None):
+        text = gzip.decompress((truth / f"{name}.gz").read_bytes())
+        lines = text.splitlines(keepends=True)
+        place = tmp_path / "listings" / (name if end is None else f"{start}-{end}-{name}")
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(b"".join([lines[0], *lines[1 + start : None if end is None else 1 + end]]))
+        return place
+
+    return made
+
+
+def test_records_of_argus_are_sessions_also_where_one_runs_on_in_the_next_file(tmp_path, listing, staged):
+    known, _ = nsm.sessions.assemble(staged)
+    (tmp_path / "toml").mkdir()
+    whole = nsm.create_case(tmp_path / "whole", evidence=[listing("ra.csv")]).sessions
+    parts = [listing("ra.csv", 0, 900), listing("ra.csv", 900, 1742)]
+    cut = nsm.create_case(tmp_path / "cut", evidence=parts).sessions
+
+    for proto, many in (("tcp", 652), ("udp", 761)):
+        assert (whole["proto"] == proto).sum() == (known["proto"] == proto).sum() == many
+    shell = whole[(whole["dst_port"] == 31337).to_numpy(bool, na_value=False)]
+    assert (shell["src_packets"].tolist(), shell["dst_packets"].tolist(), shell["state"].tolist()) == (
+        [45],
+        [35],
+        ["FIN"],
+    )
+    assert cut["src_packets"].sum() == whole["src_packets"].sum()
+    assert len(whole) <= len(cut) <= len(whole) + 10  # no sensor is named: what each file tells is its own
+
+
+def test_a_listing_of_ra_without_ends_lists_nothing_that_the_capture_holds(case_of, tmp_path, evidence, listing):
+    case = nsm.create_case(tmp_path / "case", evidence=[evidence / "staged.pcap", listing("ra.txt")])
+
+    assert case.index().set_index("evidence").loc["ra.txt", "rows"] == 1742
+    assert set(case.sessions["source"]) == {"pcap"}
+
+
+def test_a_listing_without_times_that_may_tell_of_captured_sessions_says_so(tmp_path, evidence, listing):
+    case = nsm.create_case(tmp_path / "case", evidence=[evidence / "staged.pcap", listing("ft-print.txt")])
+    (said,) = (each for each in case.caveats["detail"] if "tell no time" in each)
+
+    assert {*case.sessions["source"]} == {"pcap", "flow-print"}
+    assert said.startswith("2,360 records of ft-print.txt tell no time; 2,3")
+    assert "have the ends of sessions that captures hold and may be these" in said
+
+
+def test_of_records_without_a_time_those_are_counted_whose_ends_captures_hold():
+    records = SESSIONS.empty().reindex(range(3)).assign(community_id=["1:a", "1:b", None])
+
+    (caveat,) = timeless("x", records, {"1:a", "1:c"})
+    assert caveat.detail.startswith("3 records of x tell no time; 1 have the ends of sessions that captures hold")
+    assert timeless("x", records, {"1:c"}) == timeless("x", records.head(0), {"1:a"}) == []
+
+
+def test_timeouts_of_case_toml_hold_for_flow_records(tmp_path, evidence):
+    case = nsm.create_case(tmp_path / "case", evidence=[evidence / "nfcapd/softflowd-v9.nfcapd"])
+    before = len(case.sessions)
+    (case.path / "case.toml").write_text((case.path / "case.toml").read_text() + "\n[idle]\nudp = 0.001\n")
+
+    shorter = nsm.open_case(case.path).sessions
+    flows = nsm.read_sessions(evidence / "nfcapd/softflowd-v9.nfcapd")
+    assert len(shorter) == len(nsm.sessions.pair(flows, idle={"udp": 0.001})) > before
+
+
+def test_no_file_is_hashed_twice(case_of, monkeypatch):
+    def again(self):
+        raise AssertionError(f"{self._path} is hashed by its reader, too")
+
+    monkeypatch.setattr(Fingerprint, "_compute", again)
+    case = case_of("nfcapd", "flow-tools", "argus", "suricata", "snort2", "netflow-export.pcap")
+
+    assert case.index()["rows"].notna().sum() == 11
+    assert len(case.sessions) and len(case.alerts)
+    named = case.alerts["alert"].str.partition(":")[0]
+    hashes = case.evidence.set_index("evidence")["sha256"].str[:12]
+    assert (named == case.alerts["evidence"].astype("str").map(hashes)).all()
+    assert np.isin(case.sessions["evidence"].astype("str"), case.evidence["evidence"]).all()

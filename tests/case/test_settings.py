@@ -53,6 +53,13 @@ def test_the_sensor_of_an_evidence_is_the_first_pattern_that_fits(read):
         ("time_zone = '../../etc/passwd'", "is not known"),
         ("[idle]\ntcp = -1", "idle has tcp = -1"),
         ("[idle]\ntcp = true", "idle has tcp = True"),
+        (
+            "[idle]\ntcp = 'soon'",
+            'idle has tcp = soon; it may have seconds, more than 0 and below 9e+09, or text such as "1h"',
+        ),
+        ("[idle]\ntcp = [1]", "idle has tcp = [1]"),
+        ("by_vlan = 'no'", "by_vlan has to be true or false"),
+        ("argus2 = 1", "argus2 has to be true or false"),
         ("[idle]\nsctp = 5", "idle has sctp = 5"),
         ("[idle]\ntcp = inf", "idle has tcp = inf"),
         ("[idle]\ntcp = nan", "idle has tcp = nan"),
@@ -88,3 +95,10 @@ def test_a_database_that_is_a_file_lies_in_the_case(read, tmp_path):
         ("", ""),
     ):
         assert read(f'database = "{said}"').database == expected
+
+
+def test_how_sessions_are_assembled_is_as_case_toml_says(read):
+    assert read("").assembly == read("by_vlan = true\n[idle]\n").assembly == {}
+    assert read("argus2 = true").assembly == {"argus2": True}
+    found = read('by_vlan = false\n[idle]\ntcp = "1h"\nudp = 60\n')
+    assert found.assembly == {"idle": {"tcp": 3600, "udp": 60}, "by_vlan": False}
