@@ -26,7 +26,7 @@ a column, ports of a tunnel), the evidence is read, for those packets only that 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ import pandas as pd
 from nsm_nb.errors import NsmError, UnknownName, UnreadableEvidence
 from nsm_nb.full_content.filters.evidence import stretches
 from nsm_nb.full_content.filters.grammar import parse
-from nsm_nb.full_content.filters.outcomes import FALSE, REJECT, TRUE
+from nsm_nb.full_content.filters.outcomes import TRUE, Known
 from nsm_nb.full_content.filters.primitives import Test
 from nsm_nb.full_content.filters.view import View
 from nsm_nb.full_content.filters.wire import Wire
@@ -106,31 +106,45 @@ class Filter:
         """Return a bool array, True where a packet matches; parameters and errors as `matching`."""
         if self._test is None or not len(packets):
             return np.ones(len(packets), bool)
-        outcomes = np.broadcast_to(np.asarray(self._test.columns(View(packets)), np.uint8), len(packets))
+        view = View(packets)
+        outcomes = np.broadcast_to(np.asarray(view.ask(self._test), np.uint8), len(packets))
         matched = outcomes == TRUE
-        open_ = np.flatnonzero(((outcomes & TRUE) != 0) & ((outcomes & (FALSE | REJECT)) != 0))
+        open_ = np.flatnonzero((outcomes & TRUE).view(bool) & ~matched)
         if len(open_):
-            matched[open_] = self._by_bytes(packets, open_, evidence)
+            matched[open_] = self._by_bytes(packets, open_, evidence, view.decided(open_))
         return matched
 
     def _by_bytes(
-        self, packets: pd.DataFrame, rows: np.ndarray, evidence: Mapping[str, str | os.PathLike] | None
+        self,
+        packets: pd.DataFrame,
+        rows: np.ndarray,
+        evidence: Mapping[str, str | os.PathLike] | None,
+        known: Known | None = None,
     ) -> np.ndarray:
         assert self._test is not None
-        answers = np.zeros(len(packets), bool)
-        captured = packets["captured"].to_numpy(np.int64)
+        answers = np.zeros(len(rows), bool)
         length = packets["length"].to_numpy(np.uint32)
-        links = link_types(packets)
+        layers = packets["layers"].astype("category").cat
+        links = np.append(link_types(pd.DataFrame({"layers": layers.categories})), np.uint16(0xFFFF))
+        codes = layers.codes.to_numpy()
         try:
-            for chosen, data, start in stretches(packets, rows, evidence=evidence):
-                for link in np.unique(links[chosen]):
-                    of = links[chosen] == link
-                    here = chosen[of]
-                    wire = Wire(data, start[of], captured[here], length[here], int(link))
-                    answers[here] = np.asarray(self._test.bytes(wire)) == TRUE
+            for asked, data, start, captured in stretches(packets, rows, evidence=evidence):
+                for link, of in _each(links[codes[rows[asked]]]):
+                    here = asked[of]
+                    wire = Wire(data, start[of], captured[of], length[rows[here]], link, known, here)
+                    answers[here] = np.asarray(wire.ask(self._test)) == TRUE
         except (UnknownName, UnreadableEvidence) as problem:
             raise NsmError(
                 f"{len(rows):,} packets can be decided by their bytes only (filter {printable(self.line)}), "
                 f"and the evidence can't be read: {problem}"
             ) from problem
-        return answers[rows]
+        return answers
+
+
+def _each(links: np.ndarray) -> Iterator[tuple[int, slice | np.ndarray]]:
+    """Yield each link type, and where it is."""
+    if (links == links[0]).all():
+        yield int(links[0]), slice(None)
+        return
+    for link in np.unique(links):
+        yield int(link), np.flatnonzero(links == link)

@@ -14,7 +14,8 @@ import numpy as np
 
 from nsm_nb.full_content.filters.outcomes import TRUE, Outcomes, both, said
 from nsm_nb.full_content.filters.primitives import Test
-from nsm_nb.full_content.filters.view import Shape, View
+from nsm_nb.full_content.filters.shapes import MAYBE, TRANSPORT, Shape, carried, number_of
+from nsm_nb.full_content.filters.view import View
 from nsm_nb.full_content.filters.wire import Context, Loaded, Wire
 
 __all__ = ["Binary", "Bytes", "Expression", "Length", "Negative", "Number", "Relation", "constant", "folded"]
@@ -110,6 +111,8 @@ class Bytes(Expression):
             return None
         if self.word in ("ether", "link"):
             return None if self.context.ppp else self._hardware(view, place)
+        if (self.word, place, self.width) == ("ip", 9, 1):
+            return self._protocol(view)
         name, mask = _COLUMNS.get((self.word, place, self.width), ("", 0))
         if not name:
             return None
@@ -127,6 +130,19 @@ class Bytes(Expression):
             return np.uint8(0)
         layer = {"icmp6": "icmpv6"}.get(self.word, self.word)
         return np.uint8(self.word in ("ip", "ip6") or shape.rest[:1] == (layer,))
+
+    def _protocol(self, view: View) -> Loaded:
+        def told(shape: Shape) -> np.uint8:
+            first = shape.rest[0] if shape.rest else ""
+            by_column = shape.plain and (first in TRANSPORT or carried(shape, 4, 0) == MAYBE)
+            return np.uint8(by_column and shape.network == _IP)
+
+        own = view.by_shape(self.context, told) != 0
+        own &= view.spread("proto", lambda name: number_of(name) is not None, np.uint8, 0) != 0
+        _, headless = view.numbers("ttl")
+        if headless is not None:
+            own &= ~headless
+        return Loaded(view.spread("proto", lambda name: number_of(name) or 0, np.uint8, 0), None if own.all() else own)
 
     def _hardware(self, view: View, place: int) -> Loaded | None:
         side = "dst" if place + self.width <= 6 else "src" if place >= 6 and place + self.width <= 12 else ""
@@ -153,9 +169,8 @@ class Bytes(Expression):
             there = first if there is None else there if first is None else there & first
         else:
             start = wire.network(self.context) + (40 if self.word == "icmp6" else 0)
-        at = np.broadcast_to(start + place, wire.start.shape)
-        loaded = wire.load(at, self.width)
-        return loaded if there is None else Loaded(loaded.value, loaded.there & there)
+        at = start + place
+        return wire.load(int(at) if np.ndim(at) == 0 else at, self.width).only(there)
 
 
 @dataclass(frozen=True)
@@ -235,18 +250,16 @@ def _worked(sign: str, first: Any, second: Any) -> Any:
     """Return first sign second, modulo 2 to the 32."""
     if sign in "&|^":
         return {"&": operator.and_, "|": operator.or_, "^": operator.xor}[sign](first, second)
-    first, second = np.asarray(first).astype(np.uint64), np.asarray(second).astype(np.uint64)
+    first, second = np.asarray(first).astype(np.uint32, copy=False), np.asarray(second).astype(np.uint32, copy=False)
     if sign in ("<<", ">>"):
-        small = np.minimum(second, np.uint64(32))
-        result = first << small if sign == "<<" else first >> small
-    elif sign in "/%":
-        divisor = np.maximum(second, np.uint64(1))
-        result = first // divisor if sign == "/" else first % divisor
-    elif sign == "*":
-        result = first * second
-    else:
-        result = first + second if sign == "+" else first + (np.uint64(1 << 32) - second)
-    return (result & np.uint64(_MASK)).astype(np.uint32)
+        small = second & np.uint32(31)
+        shifted = first << small if sign == "<<" else first >> small
+        return np.where(second < 32, shifted, np.uint32(0)) if (second > 31).any() else shifted
+    if sign in "/%":
+        divisor = np.maximum(second, np.uint32(1))
+        return first // divisor if sign == "/" else first % divisor
+    with np.errstate(over="ignore"):  # told of single numbers only
+        return {"+": operator.add, "-": operator.sub, "*": operator.mul}[sign](first, second)
 
 
 def constant(expression: Expression) -> int | None:
@@ -286,7 +299,7 @@ class Relation:
             there = _together(first, second)
             return said(_COMPARED[self.sign](first.value, second.value), there)
 
-        return self._guarded(lambda guard: guard.columns(view), answer)
+        return self._guarded(view.ask, answer)
 
     def bytes(self, wire: Wire) -> Outcomes:
         """By the bytes."""
@@ -295,7 +308,7 @@ class Relation:
             first, second = self.first.bytes(wire), self.second.bytes(wire)
             return said(_COMPARED[self.sign](first.value, second.value), _together(first, second), np.uint8(4))
 
-        return self._guarded(lambda guard: guard.bytes(wire), answer)
+        return self._guarded(wire.ask, answer)
 
 
 def _together(first: Loaded, second: Loaded) -> np.ndarray | None:

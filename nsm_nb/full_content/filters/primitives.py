@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nsm_nb.full_content.filters.outcomes import ANY, FALSE, REJECT, TRUE, Outcomes, both, either, said, turned
+from nsm_nb.full_content.filters.outcomes import ANY, FALSE, REJECT, TRUE, Outcomes, both, either, one_of, said, turned
 from nsm_nb.full_content.filters.view import View
 from nsm_nb.full_content.filters.wire import Context, Wire
 
@@ -41,11 +41,11 @@ class Any:
 
     def columns(self, view: View) -> Outcomes:
         """Ask both."""
-        return either(self.first.columns(view), self.second.columns(view))
+        return either(view.ask(self.first), view.ask(self.second))
 
     def bytes(self, wire: Wire) -> Outcomes:
         """Ask both."""
-        return either(self.first.bytes(wire), self.second.bytes(wire))
+        return either(wire.ask(self.first), wire.ask(self.second))
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ class Sequence:
 
     def columns(self, view: View) -> Outcomes:
         """Ask them all."""
-        found = self.first.columns(view)
+        found = view.ask(self.first)
         for every, test in self.others:
-            found = (both if every else either)(found, test.columns(view))
+            found = (both if every else either)(found, view.ask(test))
         return found
 
     def bytes(self, wire: Wire) -> Outcomes:
         """Ask them all."""
-        found = self.first.bytes(wire)
+        found = wire.ask(self.first)
         for every, test in self.others:
-            found = (both if every else either)(found, test.bytes(wire))
+            found = (both if every else either)(found, wire.ask(test))
         return found
 
 
@@ -78,11 +78,11 @@ class Not:
 
     def columns(self, view: View) -> Outcomes:
         """Turn the answer round."""
-        return turned(self.inner.columns(view))
+        return turned(view.ask(self.inner))
 
     def bytes(self, wire: Wire) -> Outcomes:
         """Turn the answer round."""
-        return turned(self.inner.bytes(wire))
+        return turned(wire.ask(self.inner))
 
 
 @dataclass(frozen=True)
@@ -263,10 +263,10 @@ class Port:
         for side in {"src": ("src",), "dst": ("dst",)}.get(self.direction, ("src", "dst")):
             port, missing = view.numbers(f"{side}_port")
             hit = port == self.low if self.low == self.high else (port >= self.low) & (port <= self.high)
-            found.append(np.uint8(2) - hit.view(np.uint8))
+            found.append(hit)
+        hit = found[0] & found[-1] if self.direction == "and" else found[0] | found[-1]
         here = view.with_ports(self.context, self.protocols)
-        sure = (here == TRUE) if missing is None else (here == TRUE) & ~missing
-        return np.where(sure, _sides(self.direction, found[0], found[-1]), np.where(here == TRUE, ANY, here))
+        return one_of(here == TRUE, said(hit, None if missing is None else ~missing), here)
 
     def bytes(self, wire: Wire) -> Outcomes:
         """By the headers: those of IPv6 first, as libpcap asks."""
@@ -426,7 +426,7 @@ class Chain:
         """By `layers`: true of what follows at once; false where another family stands, or nothing that has a next."""
         here = view.type_is(self.context, _IP if self.family == 4 else _IP6)
         at_once = view.protocol_is(self.context, self.family, self.number)
-        return both(here, np.where(at_once == TRUE, TRUE, ANY))
+        return both(here, one_of(at_once == TRUE, TRUE, ANY))
 
     def bytes(self, wire: Wire) -> Outcomes:
         """By the headers, one after the other."""
@@ -436,7 +436,7 @@ class Chain:
         first, there = wire.transport(self.context) if four else (wire.network(self.context) + 40, None)
         found = loaded.equals(self.number)
         if there is not None:
-            found = np.where(there, found, REJECT)
+            found = one_of(there, found, REJECT)
         at = np.broadcast_to(np.asarray(first, np.int64), found.shape)
         stepped = (51,) if four else (0, 43, 44, 51, 60)
         rows = np.flatnonzero((found == FALSE) & np.isin(loaded.value, stepped))

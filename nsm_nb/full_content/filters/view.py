@@ -7,76 +7,32 @@ A filter speaks of the outermost headers, the table of the innermost: which of i
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from nsm_nb.full_content.filters.outcomes import ANY, FALSE, TRUE, Outcomes
+from nsm_nb.full_content.filters.outcomes import ANY, FALSE, TRUE, Known, Outcomes, by_code, decided, one_of
+from nsm_nb.full_content.filters.shapes import (
+    LINKS,
+    MAYBE,
+    NETWORK,
+    TRANSPORT,
+    Shape,
+    carried,
+    link_of,
+    named,
+    shape_of,
+)
 from nsm_nb.full_content.filters.wire import Context
 from nsm_nb.schema import PACKETS, in_network
 
-__all__ = ["Shape", "View"]
+if TYPE_CHECKING:
+    from nsm_nb.full_content.filters.primitives import Test
 
-_NETWORK = {"ip": 0x0800, "ipv6": 0x86DD, "arp": 0x0806, "rarp": 0x8035}
-_LINKS = ("eth", "sll", "sll2", "raw", "null")  # the others are read from their bytes
-_TRANSPORT = {"tcp": 6, "udp": 17, "sctp": 132, "icmp": 1, "icmpv6": 58}
-_EXTENSIONS = (0, 43, 51, 60, 135)
+__all__ = ["View"]
 
-
-@cache
-def _numbers() -> dict[str | None, list[int]]:
-    """Return the numbers of IP's protocols by the names that `proto` has for them."""
-    from nsm_nb.formats.frames import protocol_name  # brings numba
-
-    names: dict[str | None, list[int]] = {}
-    for number in range(256):
-        names.setdefault(protocol_name(number), []).append(number)
-    return names
-
-
-class Shape(NamedTuple):
-    """What a chain of layers says, seen from a place in a filter.
-
-    `network` is the ethertype of what the link layer carries where that is IPv4, IPv6, ARP or RARP, 0 where it is known to be
-    none of them, None where it is not known. `rest` are the layers above; `plain` is True where no tunnel hides the columns.
-    """
-
-    network: int | None
-    rest: tuple[str, ...] = ()
-    plain: bool = True
-
-    @property
-    def ends(self) -> bool:
-        """True where one layer stands above the network layer, so that `proto` is that layer's."""
-        return len(self.rest) == 1 and self.rest[0] != "cut"
-
-
-_OPEN = Shape(None)
-
-
-def _shape(chain: str, context: Context) -> Shape:
-    link, *layers = chain.split(":") if chain else [""]
-    if link not in _LINKS or context.labels or context.ppp:
-        return _OPEN
-    tags = 0
-    while tags < len(layers) and layers[tags] == "vlan":
-        tags += 1
-    skipped = context.vlans if link == "eth" else 0
-    above = layers[tags:]
-    if tags < skipped:
-        return _OPEN
-    if tags > skipped:
-        return Shape(0)
-    if not above or above[0] in ("cut", "..."):
-        return _OPEN
-    network, rest = above[0], tuple(above[1:])
-    if network not in _NETWORK:
-        return Shape(0) if link in ("eth", "sll", "sll2") else _OPEN
-    if link == "raw" and "cut" in rest:  # its ethertype is a guess by the first bits of the network header
-        return _OPEN
-    return Shape(_NETWORK[network], rest, not any(each in _NETWORK or each in ("...", "eth") for each in rest))
+_KEPT = 1 << 27  # bytes of outcomes that are kept for `decided`
 
 
 class View:
@@ -92,6 +48,22 @@ class View:
         self.packets = packets
         self.count = len(packets)
         self._made: dict[Any, Any] = {}
+        self._asked: dict[int, Outcomes] = {}
+        self._kept = 0
+
+    def ask(self, test: Test) -> Outcomes:
+        """Return the outcomes of a test that are possible by the columns."""
+        outcomes = test.columns(self)
+        size = np.asarray(outcomes).nbytes
+        if self._kept + size <= _KEPT:  # what is not kept is asked of the bytes
+            self._asked[id(test)] = outcomes
+            self._kept += size
+        return outcomes
+
+    def decided(self, rows: np.ndarray) -> Known:
+        """Return the outcomes of those tests that the columns decide for all of some packets, in the order of `rows`."""
+        known = ((test, decided(outcomes, rows)) for test, outcomes in self._asked.items())
+        return {test: outcomes for test, outcomes in known if outcomes is not None}
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self._made:
@@ -136,25 +108,19 @@ class View:
         """Return a value for each packet, made once for each distinct value of a column."""
         codes, names = self.categories(name)
         values = np.array([*(of(str(each)) for each in names), missing], dtype)
-        if len(names) == 1 and not (codes < 0).any():
-            return np.broadcast_to(values[:1], self.count)
-        return values[codes]
+        return by_code(values, codes)
 
     # --- layers
 
     def shapes(self, context: Context) -> list[Shape]:
         """Return the shape of each distinct chain of layers."""
         names = self.categories("layers")[1]
-        return self._once(("shapes", context), lambda: [_shape(str(each), context) for each in names])
+        return self._once(("shapes", context), lambda: [shape_of(str(each), context) for each in names])
 
     def by_shape(self, context: Context, of: Callable[[Shape], np.uint8]) -> np.ndarray:
         """Return a uint8 for each packet, made once for each distinct chain of layers."""
         codes, _ = self.categories("layers")
-        values = np.array([*map(of, self.shapes(context)), ANY], np.uint8)
-        present = values[:-1]
-        if len(present) and (present == present[0]).all() and not (codes < 0).any():
-            return np.full(self.count, present[0], np.uint8)
-        return values[codes]
+        return by_code(np.array([*map(of, self.shapes(context)), ANY], np.uint8), codes)
 
     # --- what is asked
 
@@ -164,7 +130,7 @@ class View:
 
         def of(chain: str) -> np.uint8:
             link, *layers = chain.split(":")
-            if link not in _LINKS or context.labels or context.ppp:
+            if link not in LINKS or context.labels or context.ppp:
                 return ANY
             if link != "eth":
                 return FALSE
@@ -175,13 +141,13 @@ class View:
                 return TRUE if number is None else MAYBE if context.vlans == 0 else ANY
             return ANY if tags < context.vlans or not layers[tags:] or layers[tags] in ("cut", "...") else FALSE
 
-        outcomes = np.array([*map(of, map(str, names)), ANY], np.uint8)[self.categories("layers")[0]]
+        outcomes = by_code(np.array([*map(of, map(str, names)), ANY], np.uint8), self.categories("layers")[0])
         maybe = outcomes == MAYBE
         if not maybe.any():
             return outcomes
         tag, missing = self.numbers("vlan")
         same = np.uint8(2) - (tag == number).view(np.uint8)
-        return np.where(maybe, same if missing is None else np.where(missing, ANY, same), outcomes)
+        return one_of(maybe, same if missing is None else one_of(missing, ANY, same), outcomes)
 
     def hardware(self, side: str, of: Callable[[int], bool]) -> Outcomes:
         """Return where the Ethernet address of one side is such; never on other link layers that are known."""
@@ -189,11 +155,10 @@ class View:
         def asked(text: str) -> np.uint8:
             return TRUE if of(int(text.replace(":", ""), 16)) else FALSE
 
-        links = np.array(
-            [*(MAYBE if _link(each) == "eth" else FALSE if _link(each) in _LINKS else ANY
-               for each in self.categories("layers")[1]), ANY], np.uint8,
-        )[self.categories("layers")[0]]  # fmt: skip
-        return np.where(links == MAYBE, self.spread(f"{side}_mac", asked, np.uint8, ANY), links)
+        codes, chains = self.categories("layers")
+        known = [MAYBE if link_of(each) == "eth" else FALSE if link_of(each) in LINKS else ANY for each in chains]
+        links = by_code(np.array([*known, ANY], np.uint8), codes)
+        return one_of(links == MAYBE, self.spread(f"{side}_mac", asked, np.uint8, ANY), links)
 
     def type_is(self, context: Context, number: int) -> Outcomes:
         """Return where the link layer says that its payload is of an ethertype."""
@@ -201,7 +166,7 @@ class View:
         def of(shape: Shape) -> np.uint8:
             if shape.network is None:
                 return ANY
-            if number in _NETWORK.values():
+            if number in NETWORK.values():
                 return TRUE if shape.network == number else FALSE
             return FALSE if shape.network else ANY
 
@@ -216,7 +181,7 @@ class View:
                 return ANY
             if shape.network != ethertype:
                 return FALSE
-            return _carried(shape, family, number)
+            return carried(shape, family, number)
 
         return self._once(("protocol", context, family, number), lambda: self._by_proto(context, of, number))
 
@@ -226,9 +191,9 @@ class View:
         maybe = outcomes == MAYBE
         if not maybe.any():
             return outcomes
-        same = self.spread("proto", lambda name: _named(name, number), np.uint8, ANY)
+        same = self.spread("proto", lambda name: named(name, number), np.uint8, ANY)
         _, missing = self.numbers("ttl")
-        return np.where(maybe, same if missing is None else np.where(missing, ANY, same), outcomes)
+        return one_of(maybe, same if missing is None else one_of(missing, ANY, same), outcomes)
 
     def first_fragment(self, context: Context, family: int, number: int) -> Outcomes:
         """Return where IP carries this protocol at once: a datagram of IPv4 or its first part, of IPv6 a whole one."""
@@ -250,12 +215,12 @@ class View:
                 return ANY
             first = shape.rest[0]
             if not shape.plain:
-                number = _TRANSPORT.get(first)
+                number = TRANSPORT.get(first)
                 return FALSE if number is not None and number not in protocols else ANY
             if first == "udp":
                 return MAYBE if 17 in protocols else FALSE
-            if first in _TRANSPORT:
-                return TRUE if _TRANSPORT[first] in protocols else FALSE
+            if first in TRANSPORT:
+                return TRUE if TRANSPORT[first] in protocols else FALSE
             if first in ("fragment", "ipv6.extension", "ipv6.fragment"):
                 return FALSE
             return MAYBE if shape.ends else ANY
@@ -265,9 +230,9 @@ class View:
         if not maybe.any():
             return outcomes
         same = self.spread(
-            "proto", lambda name: min((_named(name, each) for each in protocols), key=_likely), np.uint8, ANY
+            "proto", lambda name: min((named(name, each) for each in protocols), key=_likely), np.uint8, ANY
         )
-        return np.where(maybe, same, outcomes)
+        return one_of(maybe, same, outcomes)
 
     def inside(self, context: Context, side: str, network: str, ethertypes: tuple[int, ...]) -> Outcomes:
         """Return where the address of one side lies in a network; asked of packets of some ethertypes only."""
@@ -324,51 +289,9 @@ class View:
         return self._once(("stretch", side, network), make)
 
 
-MAYBE = np.uint8(64)
-"""In a table of outcomes by layers: another column decides."""
-
-
-def _link(chain: object) -> str:
-    return str(chain).partition(":")[0]
-
-
 def _bits(true: np.ndarray) -> np.ndarray:
     return true.view(np.uint8) * np.uint8(255)
 
 
 def _likely(outcome: np.uint8) -> int:
     return {1: 0, 7: 1, 2: 2}[int(outcome)]
-
-
-def _named(name: str, number: int) -> np.uint8:
-    """Return whether a name of `proto` is that of an IP protocol's number; open where two numbers share the name."""
-    numbers = _numbers().get(name)
-    if numbers is None:
-        return ANY  # an ethertype's name, or one of a later version
-    if number not in numbers:
-        return FALSE
-    return TRUE if len(numbers) == 1 else ANY
-
-
-def _carried(shape: Shape, family: int, number: int) -> np.uint8:
-    """Return whether an IP header carries a protocol, by the layers above it; MAYBE where `proto` tells."""
-    if not shape.rest:
-        return ANY
-    first = shape.rest[0]
-    if first in _TRANSPORT and first != "udp":
-        return TRUE if _TRANSPORT[first] == number else FALSE
-    if not shape.plain:
-        known = 17 if first == "udp" else None
-        if known is None:
-            return ANY
-        return TRUE if number == known else ANY if number == 136 else FALSE
-    if family == 4:
-        return MAYBE if shape.ends or first in ("udp", "fragment", "cut") else ANY
-    if first == "ipv6.extension":
-        return ANY if number in _EXTENSIONS else FALSE
-    if first == "ipv6.fragment":
-        if number == 44:
-            return TRUE
-        behind = shape.rest[1] if len(shape.rest) > 1 else "cut"
-        return ANY if behind in ("ipv6.extension", "ipv6.fragment", "cut") else MAYBE
-    return MAYBE if shape.ends or first == "udp" else ANY

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nsm_nb.full_content.filters.outcomes import FALSE, REJECT, TRUE, Outcomes, both, either, said, turned
+from nsm_nb.full_content.filters.outcomes import FALSE, REJECT, TRUE, Known, Outcomes, both, either, said, turned
+
+if TYPE_CHECKING:
+    from nsm_nb.full_content.filters.primitives import Test
 
 __all__ = ["Context", "Loaded", "Wire"]
 
@@ -29,6 +32,10 @@ class Loaded(NamedTuple):
 
     value: Any
     there: np.ndarray | None = None
+
+    def only(self, there: np.ndarray | None) -> Loaded:
+        """Return the same numbers, there only where something else was, too."""
+        return self if there is None else Loaded(self.value, there if self.there is None else self.there & there)
 
     def outcomes(self, true: np.ndarray | bool) -> Outcomes:
         """Return what a test of the numbers says: a load out of bounds rejects the packet."""
@@ -74,11 +81,26 @@ class Wire:
         How many there were on the wire.
     link
         LINKTYPE_ number.
+    known : Known
+        What was known before the bytes were asked.
+    rows : int64 array
+        Which of the packets that `known` tells of the frames are.
     """
 
-    def __init__(self, buffer: np.ndarray, start: np.ndarray, captured: np.ndarray, length: np.ndarray, link: int):
+    def __init__(
+        self, buffer: np.ndarray, start: np.ndarray, captured: np.ndarray, length: np.ndarray, link: int,
+        known: Known | None = None, rows: np.ndarray | None = None,
+    ):  # fmt: skip
         self.buffer, self.start, self.captured, self.length, self.link = buffer, start, captured, length, link
+        self._known, self._rows = known or {}, rows
         self._made: dict[Any, Any] = {}
+
+    def ask(self, test: Test) -> Outcomes:
+        """Return the outcome of a test: what is known of it, else what the bytes say."""
+        known = self._known.get(id(test))
+        if known is None:
+            return test.bytes(self)
+        return known if known.ndim == 0 else known[self._rows]
 
     @property
     def ethernet(self) -> bool:
@@ -110,13 +132,12 @@ class Wire:
         key = (at, width) if isinstance(at, int) else None
         if key is not None and key in self._made:
             return self._made[key]
-        there = (self.captured >= at + width) & (np.asarray(at) >= 0)
-        place = np.where(there, self.start + at, 0)
-        value = np.zeros(len(self.start), np.uint32)
-        if len(self.buffer) >= width:
-            for step in range(width):
-                value = (value << np.uint32(8)) | self.buffer[place + step]
-        loaded = Loaded(value, there)
+        from nsm_nb.kernels.loading import load  # brings numba
+
+        value, there, lost = load(
+            self.buffer, self.start, np.atleast_1d(np.asarray(at, np.int64)), self.captured, width
+        )
+        loaded = Loaded(value, there if lost else None)
         if key is not None:
             self._made[key] = loaded
         return loaded
@@ -235,14 +256,16 @@ class Wire:
 
     def transport(self, context: Context) -> tuple[int | np.ndarray, np.ndarray | None]:
         """Return where the header after IPv4's starts, and where IPv4's own first byte was there."""
-        first = self.at_network(context, 0, 1)
-        return self.network(context) + (first.value.astype(np.int64) & 15) * 4, first.there
+        if ("transport", context) not in self._made:
+            first = self.at_network(context, 0, 1)
+            at = self.network(context) + (first.value.astype(np.int64) & 15) * 4
+            self._made["transport", context] = at, first.there
+        return self._made["transport", context]
 
     def at_transport(self, context: Context, offset: int, width: int) -> Loaded:
         """Load from the header after IPv4's."""
         at, there = self.transport(context)
-        loaded = self.load(at + offset, width)
-        return Loaded(loaded.value, loaded.there if there is None else loaded.there & there)
+        return self.load(at + offset, width).only(there)
 
     def protocol_is(self, context: Context, family: int, number: int) -> Outcomes:
         """Return where the packet is IPv4 (`family` 4) or IPv6, and carries this protocol; through IPv6's fragment header."""
