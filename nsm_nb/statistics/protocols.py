@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -10,7 +12,7 @@ from nsm_nb.statistics import quantities
 from nsm_nb.statistics._orient import applications, one_way, oriented
 from nsm_nb.statistics._tally import codes_of, ends_of, evidence_of, is_flows, numbers_of, tally
 
-__all__ = ["UNDECODED", "protocols"]
+__all__ = ["UNDECODED", "protocols", "tree"]
 
 UNDECODED = "(not decoded)"
 
@@ -79,17 +81,34 @@ def protocols(packets: pd.DataFrame, labels: pd.DataFrame | None = None) -> pd.D
     counts = np.bincount(place, minlength=len(paths) + 1)
     sums = np.bincount(place, length, minlength=len(paths) + 1).astype(np.int64)
 
-    tree: dict[tuple[str, ...], list[int]] = {}
-    for each in np.flatnonzero(counts):
-        layers = str(paths[int(each) - 1]).split(":") if each else [UNDECODED]
-        for depth in range(1, len(layers) + 1):
-            row = tree.setdefault(tuple(layers[:depth]), [0, 0])
-            row[0] += int(counts[each])
-            row[1] += int(sums[each])
-
+    seen = np.flatnonzero(counts)
+    tree = _tree([str(paths[int(each) - 1]) if each else UNDECODED for each in seen], counts[seen], sums[seen])
     notes: list[str] = []
     said = {} if labels is None else _applications(packets, labels, length, place, paths, notes)
     return _table(tree, said, int(sums.sum()), "length", evidence_of(packets), notes, labelled=labels is not None)
+
+
+def tree(paths: Sequence[str], packets: np.ndarray, length: np.ndarray) -> pd.DataFrame:
+    """Return paths of layers as the hierarchy that `protocols` gives, where packets and bytes of each are counted.
+
+    Examples
+    --------
+    >>> tree(["ip:udp", "ip:tcp"], np.array([1, 2]), np.array([60, 1500]))["name"].tolist()
+    ['ip', 'tcp', 'udp']
+    """
+    return _table(_tree(paths, packets, length), {}, int(length.sum()), "length", [], [], labelled=False)
+
+
+def _tree(paths: Sequence[str], packets: np.ndarray, length: np.ndarray) -> dict[tuple[str, ...], list[int]]:
+    """Return packets and bytes of each path and of all above it."""
+    sums: dict[tuple[str, ...], list[int]] = {}
+    for path, rows, size in zip(paths, packets, length, strict=True):
+        layers = tuple(path.split(":"))
+        for depth in range(1, len(layers) + 1):
+            row = sums.setdefault(layers[:depth], [0, 0])
+            row[0] += int(rows)
+            row[1] += int(size)
+    return sums
 
 
 class _Said:

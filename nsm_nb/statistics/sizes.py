@@ -8,7 +8,7 @@ import pandas as pd
 from nsm_nb.schema import PACKETS
 from nsm_nb.statistics._tally import evidence_of, numbers_of, tally
 
-__all__ = ["sizes", "sizes_of"]
+__all__ = ["by_powers", "sizes", "sizes_of"]
 
 
 def sizes(packets: pd.DataFrame) -> pd.DataFrame:
@@ -45,16 +45,21 @@ def sizes(packets: pd.DataFrame) -> pd.DataFrame:
 def sizes_of(length: np.ndarray) -> pd.DataFrame:
     """Return the table of `sizes` for an array of lengths."""
     found = tally([length], [int(length.max()) + 1 if len(length) else 1])
-    bucket = np.array([max(int(size).bit_length() - 1, 0) for size in found.keys[0]], np.int64)
-    packets = np.bincount(bucket, found.counts).astype(np.int64)
-    octets = np.bincount(bucket, found.counts * found.keys[0]).astype(np.int64)
-    rows = np.arange(int(bucket.min()), len(packets)) if len(bucket) else np.zeros(0, np.int64)
+    return by_powers(found.keys[0], found.counts)
+
+
+def by_powers(length: np.ndarray, packets: np.ndarray) -> pd.DataFrame:
+    """Return the table of `sizes` for distinct lengths and how many packets have each."""
+    power = np.maximum(np.frexp(length)[1] - 1, 0)  # exact below 2**53; of 0 bytes with those of 1
+    count = np.bincount(power, packets).astype(np.int64)
+    octets = np.bincount(power, packets * length).astype(np.int64)
+    rows = np.arange(int(power.min()), len(count)) if len(power) else np.zeros(0, np.int64)
     return pd.DataFrame(
         {
             "low": np.where(rows == 0, 0, np.left_shift(1, rows)),
             "high": np.left_shift(1, rows + 1) - 1,
-            "packets": packets[rows],
+            "packets": count[rows],
             "length": octets[rows],
-            "share": packets[rows] / max(len(length), 1),
+            "share": count[rows] / max(int(packets.sum()), 1),
         }
     )
