@@ -108,6 +108,13 @@ class Schema:
         result.attrs = dict(table.attrs)
         return result
 
+    def missing(self, name: str, count: int) -> Any:
+        """Return a column of the schema that is missing throughout, of so many rows; addresses have no categories."""
+        dtype = self.columns[name].dtype
+        if dtype == ADDRESS:
+            return pd.Categorical.from_codes(np.full(count, -1, np.int32), dtype=_address_dtype([]))
+        return _missing(dtype, count)
+
     def require(self, table: pd.DataFrame, *names: str) -> None:
         """Raise `MissingColumn` where the table lacks one of the columns; the message says what it is.
 

@@ -123,10 +123,11 @@ def community_id(
     one_way = np.zeros(len(numbers), bool) if one_way is None else one_way
     columns = src.high, src.low, dst.high, dst.low, src.tag, sport, dport, numbers, one_way, ports
     text = np.empty((len(numbers), LENGTH), np.uint8)
-    in_threads([
-        partial(community_ids, *(read_only(each[begin:end]) for each in columns), seed, text[begin:end])
-        for begin, end in shares(len(numbers))
-    ])  # fmt: skip
+
+    def write(begin: int, end: int) -> None:
+        community_ids(*(*(read_only(each[begin:end]) for each in columns), seed, text[begin:end]))
+
+    in_threads([partial(write, *share) for share in shares(len(numbers))])
     offsets = np.arange(len(numbers) + 1, dtype=np.int64) * LENGTH
     valid = None if known.all() else pa.array(known).buffers()[1]
     array = pa.LargeStringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(text.reshape(-1)), valid)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from nsm_nb.sessions.identity import with_numbers
 from nsm_nb.sessions.idle import IDLE, timeouts
 from nsm_nb.sessions.keys import missing, plain
 from nsm_nb.sessions.ports import port_names
-from nsm_nb.sessions.states import closings, of_protocols, states
+from nsm_nb.sessions.states import closings, of_protocols, states, used
 from nsm_nb.sessions.status_records import joined
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _TWO_WAY = ("pcap", "zeek-conn", "argus", "ra-text", "ra-csv", "nfstream-csv", "
 # Questions and answers of ICMP, as the state column names them (RFC 792, 950, 1256, 4443, 4861)
 _ANSWERS = {"ECO": "ECR", "TST": "TSR", "IRQ": "IRR", "MAS": "MSR", "RTS": "RTA", "NRS": "NRA", "NNS": "NNA"}
 _SUMS = ("packets", "octets", "payload")
+_OF_FIRST = ("session", "community_id", "vlan", "sensor", "evidence", "record", "source")
 
 
 def is_one_way(flows: pd.DataFrame) -> np.ndarray:
@@ -186,11 +188,14 @@ def _icmp(state: pd.Series) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
 
 
 def _table(flows: pd.DataFrame, records: Records, found: Conversed) -> pd.DataFrame:
+    from nsm_nb.kernels.threads import in_threads
+
     count, first = len(found.first), found.first
     turned = ~found.from_src[first]  # the first record is of what dst sent
     src_ip, dst_ip = flows["src_ip"], flows["dst_ip"]
     if src_ip.dtype != dst_ip.dtype:
         src_ip, dst_ip = (pd.Series(each) for each in addresses(src_ip, dst_ip))
+    proto = pd.Series(flows["proto"].array.take(first), copy=False).astype("category")
 
     def ends(src: np.ndarray, dst: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         src, dst = src[first], dst[first]
@@ -202,11 +207,9 @@ def _table(flows: pd.DataFrame, records: Records, found: Conversed) -> pd.DataFr
     src_port, dst_port = (
         pd.arrays.IntegerArray(port.astype(np.uint16), none) for port, none in zip(ports, portless, strict=True)
     )
-    proto = pd.Series(flows["proto"].array.take(first)).astype("category")
     unknown = np.iinfo(np.int64).min
     told = (found.start != unknown) & (found.end != unknown)
     columns: dict[str, Any] = {
-        "session": flows["session"].array.take(first) if "session" in flows else None,
         "start": _utc(found.start),
         "end": _utc(found.end),
         "duration": np.where(told, found.end - found.start, 0) / np.where(told, 1e9, np.nan),
@@ -215,24 +218,32 @@ def _table(flows: pd.DataFrame, records: Records, found: Conversed) -> pd.DataFr
         "src_port": src_port,
         "dst_ip": pd.Categorical.from_codes(dst_code, dtype=src_ip.dtype, validate=False),
         "dst_port": dst_port,
-        "application": port_names(proto, pd.Series(dst_port)),
         "direction_known": pd.arrays.BooleanArray(found.known, np.zeros(count, bool)),
     }
-    columns |= _totals(flows, found)
-    columns |= _endings(flows, records, found, proto)
-    for name in ("community_id", "vlan", "sensor", "evidence", "record", "source"):
-        if name in flows:
-            columns[name] = flows[name].array.take(first)
-    given = {name: each for name, each in columns.items() if each is not None}
+    works: list[Callable[[], dict[str, Any]]] = [
+        partial(_taken, flows, first),
+        partial(_totals, flows, found),
+        lambda: {**_endings(flows, records, found, proto), "application": port_names(proto, dst_port)},
+    ]
+    for more in in_threads(works):
+        columns |= more
     # conforming would take the address columns apart, of which the dtype is right already
-    absent = SESSIONS.conform(pd.DataFrame(index=range(count)))
-    table = pd.DataFrame({name: given.get(name, absent[name]) for name in SESSIONS.columns}, copy=False)
+    columns |= {name: SESSIONS.missing(name, count) for name in SESSIONS.columns if name not in columns}
+    table = pd.DataFrame({name: columns[name] for name in SESSIONS.columns}, copy=False)
     table["pieces"] = pd.arrays.IntegerArray(found.pieces, np.zeros(count, bool))
     return with_numbers(table)
 
 
 def _utc(nanoseconds: np.ndarray) -> pd.Series:
-    return pd.Series(nanoseconds.view("M8[ns]")).dt.tz_localize("UTC")
+    return pd.Series(nanoseconds.view("M8[ns]"), copy=False).dt.tz_localize("UTC")
+
+
+def _taken(flows: pd.DataFrame, first: np.ndarray) -> dict[str, Any]:
+    """Return what a conversation has of its first record."""
+    some = flows[[name for name in _OF_FIRST if name in flows]]
+    if len(first) < len(flows):  # else nothing was paired, and the columns are those of the flows
+        some = some.take(first)
+    return dict(some.reset_index(drop=True).items())
 
 
 def _totals(flows: pd.DataFrame, found: Conversed) -> dict[str, Any]:
@@ -269,26 +280,28 @@ def _endings(flows: pd.DataFrame, records: Records, found: Conversed, proto: pd.
         lookup = np.array([[*map(names.index, some), -1] for some in (told, asked)])
         codes = np.where(dumb, -1, state.codes)
         codes[icmp] = lookup[(~one_side[icmp]).astype(np.int64), column.cat.codes.to_numpy()[found.first[icmp]]]
-        state = pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str")).remove_unused_categories()
+        state = used(codes, pd.Index(names, dtype="str"))
     last = found.end.max(initial=0)
     idle = np.where(found.end > 0, (last - np.maximum(found.end, 0)) // 10**9, 0)
-    closed = pd.Series(closings(proto, bits, idle))
+    closed = closings(proto, bits, idle)
+    words = (
+        closed.categories if UNSEEN in closed.categories else closed.categories.append(pd.Index([UNSEEN], dtype="str"))
+    )
     alone = one_side & ~records.one_way[found.first]
-    if UNSEEN not in closed.cat.categories:
-        closed = closed.cat.add_categories([UNSEEN])
-    codes = np.where(alone, closed.cat.categories.get_loc(UNSEEN), closed.cat.codes.to_numpy())
+    codes = np.where(alone, words.get_loc(UNSEEN), closed.codes)
     codes[dumb & ~alone] = -1
-    return {"state": state, "closed": pd.Categorical.from_codes(codes, dtype=closed.dtype).remove_unused_categories()}
+    return {"state": state, "closed": used(codes, words)}
 
 
 def _bits(found: Conversed) -> tuple[np.ndarray, np.ndarray]:
     """Return what flags tell of each conversation, in the bits of `assemble`'s kernel, and True where none are told."""
     from nsm_nb.kernels import conversations as kernel
 
-    src, dst = (np.maximum(flags, 0) for flags in (found.src_flags, found.dst_flags))
     fin, syn, rst, ack = 1, 2, 4, 16  # RFC 9293 3.1
+    every = np.arange(1 << 10)  # the lower five flags of both sides
+    src, dst = every & 31, every >> 5
     both_fin = (src & dst & fin) > 0
-    bits = np.zeros(len(src), np.int16)
+    table = np.zeros(len(every), np.int16)
     for bit, holds in (
         (kernel.SYN, src & syn),
         (kernel.SYN_ACK, dst & syn),
@@ -300,7 +313,8 @@ def _bits(found: Conversed) -> tuple[np.ndarray, np.ndarray]:
         (kernel.RST_DST, (dst & rst) * ~both_fin),
         (kernel.REFUSED, (src & syn) * (dst & rst) * ((dst & syn) == 0) * ~both_fin),
     ):
-        bits |= np.where(holds > 0, bit, 0).astype(np.int16)
+        table[holds > 0] |= bit
     seen_src, seen_dst = (found.sides & 1) > 0, (found.sides & 2) > 0
     dumb = (seen_src & (found.src_flags < 0)) | (seen_dst & (found.dst_flags < 0))
-    return bits, dumb
+    lower = [np.where(flags < 0, np.int16(0), flags & 31) for flags in (found.src_flags, found.dst_flags)]
+    return table[lower[0] | lower[1] << 5], dumb

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from nsm_nb.sessions.keys import plain
+from nsm_nb.sessions.states import of_protocols
+
 __all__ = ["PORTS", "port_names"]
 
 # Source: IANA service names and port numbers, the ones met in practice; lower case, as Zeek and nDPI write them.
@@ -30,16 +33,17 @@ PORTS = {
 }  # fmt: skip
 
 
-def port_names(proto: pd.Series, port: pd.Series) -> pd.Categorical:
+def port_names(proto: pd.Series, port: pd.Series | pd.arrays.IntegerArray) -> pd.Categorical:
     """Return the name of the service by protocol and port; missing where there is none."""
     names = sorted({name for table in PORTS.values() for name in table.values()})
     place = {name: number for number, name in enumerate(names)}
-    numbers = pd.Series(port).astype("UInt16").fillna(0).to_numpy(np.uint16)
+    proto = pd.Series(proto, copy=False).astype("category")
+    numbers = plain(pd.Series(port, copy=False).astype("UInt16"))
     codes = np.full(len(numbers), -1, np.int32)
     for transport, table in PORTS.items():
         lookup = np.full(65_536, -1, np.int32)
         for each, name in table.items():
             lookup[each] = place[name]
-        here = (pd.Series(proto) == transport).fillna(False).to_numpy(bool)
+        here = of_protocols(proto, transport)
         codes[here] = lookup[numbers[here]]
     return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str"))
