@@ -1,4 +1,4 @@
-"""Argus' own files, of versions 3 to 5, read without Argus: sessions of both directions, with the states that ra prints.
+"""Argus' own files: sessions of both directions, with the states that ra prints. Those of versions 3 to 5 are read without Argus.
 
 A long conversation is several records, one each status interval (5 s); they are put together as racluster does. Argus counts
 bytes of whole frames: 14 of Ethernet a packet (18 with a VLAN tag) are taken off, so that octets are IP bytes. Management
@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.errors import DamagedEvidence
+from nsm_nb.formats import argus_2
 from nsm_nb.formats.flow_columns import Addresses, flow_table, masked
 from nsm_nb.formats.frames import protocol_name
 from nsm_nb.formats.icmp_messages import icmp_state
 from nsm_nb.formats.lines import Fingerprint
-from nsm_nb.formats.source import Source
+from nsm_nb.formats.source import Source, read_head
 from nsm_nb.kernels.argus import ARP, MANAGEMENT, OTHER, POOR, UNKNOWN, Rows, join, rows_for, walk_argus
 from nsm_nb.schema import SESSIONS, Caveat, caveats_of, with_caveats
 from nsm_nb.text import printable
@@ -44,6 +45,10 @@ _LEAST_IP = 20
 
 def recognises(head: bytes) -> bool:
     """Return True where the file starts with Argus' first management record, whose cookie tells it from all else."""
+    return _of_3(head) or argus_2.recognises(head)
+
+
+def _of_3(head: bytes) -> bool:
     return (
         len(head) >= 12
         and head[0] >> 4 == _MAR
@@ -57,9 +62,12 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     """Read the sessions: one row of SESSIONS for each, put together of its records.
 
     `src` is who opened where that was seen (`direction_known`), else as ra guesses; `record` is the first record of the
-    session, counted from 1 with those of management. Other parameters, and errors, as `nsm_nb.formats.read_sessions`.
+    session, counted from 1 with those of management. What version 2 wrote is read through ra, where that is installed: a row
+    for each record that it prints. Other parameters, and errors, as `nsm_nb.formats.read_sessions`.
     """
     label = os.fspath(path) if label is None else label
+    if argus_2.recognises(read_head(path, 12)):
+        return argus_2.sessions(path, label=label, digest=digest, source=NAME)
     with Fingerprint(path, digest) as fingerprint, Source(path) as source:
         rows, counted, trouble = _read(source, label)
         rows = _guessed(rows)
@@ -74,11 +82,8 @@ def _read(source: Source, label: str) -> tuple[Rows, np.ndarray, list[Caveat]]:
     """Return the flow records, what else was counted, and why there is no more, where that was not the end of the file."""
     name = printable(label)
     source.need(12)
-    if not recognises(source.buffer[source.start : source.end][:12].tobytes()):
-        raise DamagedEvidence(
-            f"{name} does not begin as a file of Argus 3 to 5 does; one of Argus 2 can be made one with raconvert of "
-            "argus-clients, or printed with ra"
-        )
+    if not _of_3(source.buffer[source.start : source.end][:12].tobytes()):
+        raise DamagedEvidence(f"{name} does not begin as a file of Argus 2 to 5 does; check what it is with file(1)")
     counted = np.zeros(6, np.int64)
     parts: list[Rows] = []
     kind = said = ""

@@ -1,10 +1,11 @@
-"""Flow records printed by flow-tools' flow-print, formats 0, 1, 3, 4, 5 and 6.
+"""Flow records printed by flow-tools' flow-print, formats 0 to 9.
 
-Formats 0 and 1 write interfaces, protocol and ports in hexadecimal. Only 1 and 5 have times, as month and day without a year,
-in the zone of the machine; 4 has networks' masks and systems instead of ports, 6 neither ports nor protocol. The flags of format
-5 are masked: FIN, SYN and RST are all it tells.
+Formats 0, 1 and 2 write interfaces, protocol and ports in hexadecimal. Only 1, 2 and 5 have times, as month and day without a
+year, in the zone of the machine; 4 has networks' masks and systems instead of ports, 6 neither ports nor protocol, 9 tags
+instead of both. The flags of format 5 are masked: FIN, SYN and RST are all it tells. Formats 4, 7 and 8 write an address with its
+mask and without the zeros that it ends in: ``10.1/16`` is 10.1.0.0, a host's address and not its network's.
 
-Source: flow-print(1) of flow-tools 0.68; its src/flow-print.c, whose headers these are.
+Source: flow-print(1) of flow-tools 0.68; its src/flow-print.c, whose headers these are; lib/fmt.c, `fmt_ipv4prefix`.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ TITLE = "flow records printed by flow-tools' flow-print"
 EXTENSIONS = (".txt",)
 YEARLESS = True
 _HEADER = (
-    r"^(?:\xef\xbb\xbf)?\s*(?:srcIP(?:/mask)?\s+dstIP(?:/mask)?\s+prot\s|Sif\s+SrcIPaddress\s+D[Ii]f\s|Start\s+End\s+Sif\s+SrcIPaddress\s"
-    r"|Source\s+Destination\s+Packets\s+Bytes\s*$)"
+    r"^(?:\xef\xbb\xbf)?\s*(?:"
+    r"(?:Sif\s+Dif\s+)?srcIP(?:/mask)?\s+dstIP(?:/mask)?\s+(?:router_sc\s+|peer_nexthop\s+encap\s+i/o\s+)?prot\s"
+    r"|Sif\s+SrcIPaddress\s+D[Ii]f\s|Start\s+End\s+Sif\s+SrcIPaddress\s|Source\s+Destination\s+Packets\s+Bytes\s*$"
+    r"|srcTag\s+dstTag\s+srcIP\s+dstIP\s+octets\s)"
 )
 _SECOND = r"^\s*StartTime\s+EndTime\s+Active\s+B/Pk\s+Ts\s+Fl\s*$"  # of format 1
 _NAMES = {
@@ -65,7 +68,7 @@ def sessions(
     """
     label = os.fspath(path) if label is None else label
     header = tabular.header_of(as_utf8(read_head(path)), _HEADER)
-    hexadecimal = header.split()[:1] == [b"Sif"]
+    hexadecimal = header.split()[:2] == [b"Sif", b"SrcIPaddress"]  # in the wide format 4 the interfaces alone are
     two = bool(tabular.header_of(as_utf8(read_head(path)), _SECOND))
     layout = tabular.Layout(
         "flow of flow-print's", _HEADER, _names, delimiter=b"", passed=_PASSED, others=(_OF_SECOND,) if two else ()
@@ -79,7 +82,7 @@ def sessions(
         values.change("sp", _from_hex)
         values.change("dp", _from_hex)
     for side in ("src", "dst"):
-        values.change(side, lambda text: text.partition(b"/")[0])
+        values.change(side, _unmasked)
     proto = values.protocols("pr")
     times = {}
     for name in ("start", "end"):
@@ -124,6 +127,12 @@ def _add_second(values: Values, path: str | os.PathLike, label: str) -> None:
     if not there.all():
         lost = int((~there).sum())
         values.say("line", f"{lost:,} flows have no second line below them, so that their times and flags are missing")
+
+
+def _unmasked(text: bytes) -> bytes:
+    """Return an address that stands with its mask, with the zeros that it ends in."""
+    address, mask, _ = text.partition(b"/")
+    return address + b".0" * (3 - address.count(b".")) if mask else address
 
 
 def _from_hex(text: bytes) -> bytes:

@@ -1,5 +1,7 @@
 """Files of nfcapd, as nfdump reads them: layout 1 (nfdump 1.6) and layout 2 (1.7), plain or compressed.
 
+Layout 3, of versions to come, is read through an nfdump that knows it.
+
 A record is one direction of a conversation; where it counts what came back as well (biflows, firewalls' events, ``nfdump -B``),
 that is dst's. Octets are IP bytes, as exporters count them. Of records of later versions, what is not known is passed over and
 counted.
@@ -17,11 +19,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from nsm_nb.errors import DamagedEvidence
+from nsm_nb.formats import nfdump_csv
 from nsm_nb.formats.flow_columns import NOT_A_TIME, Addresses, flow_table, masked
 from nsm_nb.formats.lines import Fingerprint
 from nsm_nb.formats.nfcapd_blocks import LARGEST, MAGIC, Block, Head, blocks, read_head_of
 from nsm_nb.formats.nfcapd_sources import Sources
-from nsm_nb.formats.source import BUFFER, Source
+from nsm_nb.formats.source import BUFFER, Source, read_head
+from nsm_nb.formats.through import Program, printed
 from nsm_nb.kernels.nfcapd import Rows, maps, rows_for, walk_for, walk_records
 from nsm_nb.schema import Caveat, with_caveats
 from nsm_nb.text import printable
@@ -41,6 +46,13 @@ _RATIO = 100  # how many times its size a larger file may
 # record types of nfdump that hold no flow and nothing that is needed; those of 1.6 first
 _PASSED = {0, 2, 3, 4, 6, 12, 13, 14}
 _BLOCKS = {1: {2}, 2: {2, 3}}  # kinds of blocks that hold records, of each layout
+_NEW = MAGIC + b"\x03\x00"
+_NFDUMP = Program(
+    "nfdump",
+    ("-N", "-o", "csv", "-r"),  # -N: counts are not rounded
+    "a file of nfdump in its layout 3",
+    "print it where it was written: nfdump -N -o csv -r FILE > FILE.csv",
+)
 
 
 def recognises(head: bytes) -> bool:
@@ -59,6 +71,8 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     exporter said of it. Other parameters, and errors, as `nsm_nb.formats.read_sessions`.
     """
     label = os.fspath(path) if label is None else label
+    if read_head(path, len(_NEW)) == _NEW:
+        return _through_nfdump(path, label, digest)
     with Fingerprint(path, digest) as fingerprint, Source(path, max(BUFFER, LARGEST + 64)) as source:
         head = read_head_of(source, label)
         found = _Found(label, head)
@@ -70,6 +84,19 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     caveats = [*found.told(), *(Caveat(label, None, None, kind, f"{printable(label)}: {said}") for kind, said in
                                 sources.told(rows.exporter, (rows.marks & _SAMPLED) != 0))]  # fmt: skip
     return with_caveats(table, caveats)
+
+
+def _through_nfdump(path: str | os.PathLike, label: str, digest: str | None) -> pd.DataFrame:
+    with Fingerprint(path, digest) as fingerprint, printed(path, label, _NFDUMP) as listing:
+        known = nfdump_csv.recognises(read_head(listing.path))
+        table = nfdump_csv.flows_of(listing.path, label, fingerprint, source=NAME) if known else None
+    # where it does not know the layout it says so, and prints no flows
+    if table is None or (listing.said and not len(table)):
+        raise DamagedEvidence(
+            f"{printable(label)} is {_NFDUMP.what}, which the nfdump of this machine does not read"
+            f"{listing.said and f' ({listing.said})'}; {_NFDUMP.otherwise}"
+        )
+    return with_caveats(table, listing.caveats)
 
 
 class _Trouble(NamedTuple):

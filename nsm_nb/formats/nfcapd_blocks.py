@@ -70,8 +70,7 @@ def read_head_of(source: Source, label: str) -> Head:
     layout = int.from_bytes(head[2:4], "little")
     if layout not in (1, 2):
         raise DamagedEvidence(
-            f"{name} has nfdump's file layout {layout}, which is not read (1 and 2 are); write it anew with nfdump 1.7 "
-            "(nfdump -r FILE -w NEW), or export it with nfdump -o csv"
+            f"{name} has nfdump's file layout {layout}, which is not read (1 to 3 are); export it with nfdump -N -o csv"
         )
     size = _HEAD_1 if layout == 1 else _HEAD_2
     if not source.need(size):

@@ -9,6 +9,7 @@ Source: nfdump(1), 1.6.17 and 1.7; its output of the bundled files in both layou
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,20 @@ from nsm_nb.formats.lines import Fingerprint, whole_text
 from nsm_nb.formats.printed_flows import after, flows, nanoseconds, other_ports
 from nsm_nb.formats.printed_values import Values, flags
 
-__all__ = ["EXTENSIONS", "NAME", "TITLE", "recognises", "sessions"]
+__all__ = ["EXTENSIONS", "NAME", "TITLE", "flows_of", "recognises", "sessions"]
 
 NAME = "nfdump-csv"
 TITLE = "flow records printed by nfdump as CSV"
 EXTENSIONS = (".csv",)
+# of versions 1.6 and 1.7 up to 1.7.3, which is not there where nfdump ran with -q
+_DEFAULT = (
+    "ts", "te", "td", "sa", "da", "sp", "dp", "pr", "flg", "fwd", "stos", "ipkt", "ibyt", "opkt", "obyt", "in", "out", "sas",
+    "das", "smk", "dmk", "dtos", "dir", "nh", "nhb", "svln", "dvln", "ismc", "odmc", "idmc", "osmc",
+    *(f"mpls{at}" for at in range(1, 11)), "cl", "sl", "al", "ra", "eng", "exid", "tr",
+)  # fmt: skip
+_BARE = re.compile(
+    rb"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,){2}\s*-?\d+\.\d{3},(?:[^,\n]*,){%d}[^,\n]+" % (len(_DEFAULT) - 4)
+)
 _HEADER = r"^(?:\xef\xbb\xbf)?(?:ts,te,td,[a-z]|firstSeen,(?:duration|lastSeen),)"
 # the names of 1.7, and those that we ask for
 _NAMES = {
@@ -33,9 +43,7 @@ _NAMES = {
 _WANTED = ("ts", "te", "td", "pr", "sa", "da", "sp", "dp", "flg", "ipkt", "ibyt", "opkt", "obyt", "fl", "ra", "eng", "tr",
            "svln")  # fmt: skip
 # what nfdump prints behind the records: "Summary", names of figures, the figures; and "No matched flows"
-_PASSED = (
-    r"^\s*$|^Summary|^flows,bytes,packets,|^\d+(?:,\d+){5}\s*$|^No matched flows|^(?:Time window|Total flows|Sys):"
-)
+_PASSED = r"^\s*$|^Summary|^flows,bytes,packets,|^\d+(?:,\d+){5}\s*$|^No match(?:ed|ing) flows|^(?:Time window|Total flows|Sys):"
 
 
 def _names(line: bytes) -> list[str]:
@@ -44,9 +52,9 @@ def _names(line: bytes) -> list[str]:
 
 
 def recognises(head: bytes) -> bool:
-    """Return True where one of the first lines names nfdump's columns, in either layout."""
+    """Return True where one of the first lines names nfdump's columns, in either layout, or the first is one of the older."""
     names = _names(tabular.header_of(head, _HEADER))
-    return {"ts", "pr", "sa", "da", "ipkt"} <= {*names}
+    return {"ts", "pr", "sa", "da", "ipkt"} <= {*names} or bool(_BARE.fullmatch(head.partition(b"\n")[0].rstrip(b"\r")))
 
 
 def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str | None = None) -> pd.DataFrame:
@@ -57,9 +65,14 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     Parameters and errors as `nsm_nb.formats.read_sessions`.
     """
     label = os.fspath(path) if label is None else label
-    layout = tabular.Layout("record of nfdump's", _HEADER, _names, passed=_PASSED)
     with Fingerprint(path, digest) as fingerprint:
-        values = Values(tabular.read(path, label, layout, _WANTED), label)
+        return flows_of(path, label, fingerprint, source=NAME)
+
+
+def flows_of(path: str | os.PathLike, label: str, fingerprint: Fingerprint, *, source: str) -> pd.DataFrame:
+    """Return the records of a listing that stands for the evidence whose fingerprint is given; `source` names its format."""
+    layout = tabular.Layout("record of nfdump's", _HEADER, _names, passed=_PASSED, default=_DEFAULT)
+    values = Values(tabular.read(path, label, layout, _WANTED), label)
     proto = values.protocols("pr")
     start = nanoseconds(values.times("ts", path=path))
     seconds = values.decimals("td")
@@ -76,7 +89,7 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     # with -B the flags are those of both sides
     others = {"dst_packets": back, "dst_octets": values.whole("obyt")} if both else {"src_flags": told}
     return flows(
-        values, source=NAME, digest=fingerprint.digits(), proto=proto, start=start, end=end,
+        values, source=source, digest=fingerprint.digits(), proto=proto, start=start, end=end,
         src=values.texts("sa"), dst=values.texts("da"), src_port=values.ports("sp", proto),
         dst_port=other_ports(values.raw("dp")), src_packets=values.whole("ipkt"), src_octets=values.whole("ibyt"),
         vlan=vlan.where(vlan > 0, pd.NA), sensor=_router(values), received=_received(values, path), **others,

@@ -9,14 +9,16 @@ Source: nfdump(1), 1.6.17 and 1.7, "OUTPUT FORMATS"; its output of the bundled f
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 import pandas as pd
 
 from nsm_nb.formats import columns, tabular
-from nsm_nb.formats.lines import Fingerprint, whole_text
+from nsm_nb.formats.lines import Fingerprint, as_utf8, whole_text
 from nsm_nb.formats.printed_flows import after, flows, nanoseconds, other_ports
 from nsm_nb.formats.printed_values import Values, flags
+from nsm_nb.formats.source import read_head
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "recognises", "sessions"]
 
@@ -28,8 +30,23 @@ _HEADER = r"^Date first seen\s+(?:Date last seen\s+|Event\s+XEvent\s+)?(?:Durati
 _WORDS = {"Date first seen": "date clock", "Date last seen": "date2 clock2", "Src IP Addr:Port": "src arrow",
           "Dst IP Addr:Port": "dst", "Out Pkt": "opkt", "In Pkt": "ipkt", "Out Byte": "obyt", "In Byte": "ibyt",
           "Packets": "ipkt", "Bytes": "ibyt", "X-Src IP Addr:Port": "xsrc", "X-Dst IP Addr:Port": "xdst"}  # fmt: skip
-_PASSED = r"^\s*$|^(?:Summary|Time window|Sys|Command line): |^Total flows processed|^No matched flows|^Aggregated flows|^Top \d+"
+_PASSED = (
+    r"^\s*$|^(?:Summary|Time window|Sys|Command line): |^Total flows processed|^No match(?:ed|ing) flows"
+    r"|^Aggregated flows|^Top \d+"
+)
 _WANTED = ("date", "clock", "Duration", "Proto", "src", "dst", "Flags", "ipkt", "ibyt", "opkt", "obyt", "Flows")
+# what stands in lines without a header (nfdump -q), by how many values they have: -o line, long
+_BARE = {
+    len(names): names
+    for names in (
+        ("date", "clock", "Duration", "Proto", "src", "arrow", "dst", "ipkt", "ibyt", "Flows"),
+        ("date", "clock", "Duration", "Proto", "src", "arrow", "dst", "Flags", "Tos", "ipkt", "ibyt", "Flows"),
+    )
+}
+_RECORD = re.compile(
+    rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} +[\d:.]+(?: d)? +[A-Z][\w-]* +\S+ +-> +\S+(?: +[A-Z.]{6,8} +\d+)?"
+    rb"(?: +[\d.]+(?: [KMGT])?){2} +\d+ *"
+)
 _SCALE = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
@@ -41,8 +58,15 @@ def _names(line: bytes) -> list[str]:
 
 
 def recognises(head: bytes) -> bool:
-    """Return True where one of the first lines is the header that nfdump prints above its lines."""
-    return bool(tabular.header_of(head, _HEADER))
+    """Return True where one of the first lines is the header that nfdump prints above its lines, or the first is such a line."""
+    return bool(tabular.header_of(head, _HEADER)) or bool(_names_without_header(head))
+
+
+def _names_without_header(head: bytes) -> tuple[str, ...]:
+    line = head.partition(b"\n")[0].rstrip(b"\r")
+    if len(line) > 400 or not _RECORD.fullmatch(line):
+        return ()
+    return _BARE.get(len(re.sub(rb" (?=[KMGT] )", b"", line).split()), ())
 
 
 def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str | None = None) -> pd.DataFrame:
@@ -51,7 +75,15 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     Parameters and errors as `nsm_nb.formats.read_sessions`.
     """
     label = os.fspath(path) if label is None else label
-    layout = tabular.Layout("line of nfdump's", _HEADER, _names, delimiter=b"", passed=_PASSED, units=True)
+    layout = tabular.Layout(
+        "line of nfdump's",
+        _HEADER,
+        _names,
+        delimiter=b"",
+        passed=_PASSED,
+        units=True,
+        default=_names_without_header(as_utf8(read_head(path))),
+    )
     with Fingerprint(path, digest) as fingerprint:
         values = Values(tabular.read(path, label, layout, _WANTED), label)
     values.join("time", "date", "clock")

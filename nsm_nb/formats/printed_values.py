@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.formats import columns
+from nsm_nb.formats.byte_columns import array_of, parts_of, pieces, texts_in, whole_numbers
 from nsm_nb.formats.lines import Noted, whole_text
 from nsm_nb.formats.patterns import Found
 from nsm_nb.formats.stamps import printed_times
@@ -29,7 +30,6 @@ DATED = (
     r"^\s*(?P<year>\d{4})[-/](?P<month>\d{1,2})[-/](?P<day>\d{1,2})[ T.](?P<clock>\d{1,2}:\d{2}:\d{2})"
     r"(?:[.,](?P<fraction>\d{1,9}))?\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?\s*$"
 )
-_WHOLE = r"^\s*\d{1,18}\s*$"
 _DECIMAL = r"^\s*-?\d{1,15}(?:\.\d{0,30})?(?:[eE][+-]?\d{1,2})?\s*$"
 _FLAGS = b"FSRPAUEC"  # from bit 0 on, RFC 9293 3.1
 
@@ -84,16 +84,10 @@ class Values:
 
     def whole(self, name: str, *, most: int = columns.LARGEST, dtype: str = "Int64") -> pd.Series:
         """Return a column as whole numbers from 0 to `most`."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         numbers, fine = np.zeros(self.count, np.int64), np.zeros(self.count, bool)
         if name in self.found.fields.column_names:
-            column = self.found.fields[name]
-            matched = pc.fill_null(pc.match_substring_regex(column, pattern=_WHOLE), False)
-            texts = pc.if_else(matched, column, pa.scalar(b"0", pa.binary())).cast(pa.string())
-            numbers = pc.utf8_trim_whitespace(texts).cast(pa.int64()).to_numpy()
-            fine = matched.to_numpy() & (numbers <= most)
+            numbers, fine = whole_numbers(array_of(self.found.fields[name]))
+            fine &= numbers <= most
             self._odd(name, ~fine, "which is no such number")
         return pd.Series(pd.arrays.IntegerArray(np.where(fine, numbers, 0).astype(dtype.lower()), ~fine))
 
@@ -161,6 +155,18 @@ class Values:
         for place, column in enumerate((name, port)):
             self._set(column, pa.array([each[place] for each in parts], pa.binary()).take(coded.indices))
 
+    def cut(self, name: str, rest: str, where: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+        """Cut a column in two at a byte that belongs to neither; `where` is called with all texts and where each starts.
+
+        It gives the places of these bytes, or where a text ends that is not cut.
+        """
+        column = array_of(self.raw(name))
+        data, places = texts_in(column)
+        at = where(data, places)
+        end = places[1:]
+        self._set(name, pieces(data, places[:-1], at))
+        self._set(rest, pieces(data, np.minimum(at + 1, end), end))
+
     def add(self, fields: pa.Table, rows: np.ndarray, there: np.ndarray) -> None:
         """Add the columns of another listing: of each record those in a row of it, null where there is none."""
         import pyarrow as pa
@@ -186,9 +192,9 @@ class Values:
 
         names = ("year", "month", "day", "clock", "fraction", "zone")
         found = dict.fromkeys(names, pa.nulls(self.count, pa.binary()))
+        column = array_of(self.raw(name))
         for pattern in patterns:
-            parts = pc.extract_regex(self.raw(name), pattern=pattern)
-            parts = parts.combine_chunks() if isinstance(parts, pa.ChunkedArray) else parts
+            parts = parts_of(column, pattern)
             known = [parts.type.field(place).name for place in range(parts.type.num_fields)]
             found = {
                 each: pc.coalesce(found[each], pc.struct_field(parts, [each])) if each in known else found[each]

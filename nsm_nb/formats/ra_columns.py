@@ -12,16 +12,21 @@ import datetime
 import os
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from nsm_nb.formats import columns
+from nsm_nb.formats.byte_columns import array_of, matches
 from nsm_nb.formats.lines import whole_text
 from nsm_nb.formats.printed_values import DATED, Values, flags
+from nsm_nb.formats.ra_counts import counts_of, is_any
 from nsm_nb.formats.stamps import epoch_times
 from nsm_nb.schema import FLOWS, SESSIONS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["COLUMNS", "names_of", "table"]
 
@@ -37,10 +42,7 @@ _TIMES = (
     rf"^\s*(?P<day>\d{{1,2}}) (?P<month>[A-Z][a-z]{{2}}) (?P<year>\d{{2}}) {_CLOCK}\s*$",  # Argus 2: 13 Nov 03 12:00:02
     rf"^\s*{_CLOCK}\s*$",  # the default of Argus 3
 )
-_LINK = {"": 14, "e": 14, "v": 18}  # bytes of the link layer by the letter of its encapsulation
-_LEAST_IP = 20
 _HALF_DAY = 43_200
-_NOT_IP = ("arp", "rarp", "llc", "man", "evt", "loop", "lldp", "stp", "isis", "ipx", "ether", "eth")
 _STEPS = re.compile(r"[sSEfFCR]+")
 _SEEN = re.compile(r"([FSRPAUEWC]*)_([FSRPAUEWC]*)(\*?)|([FSRPAUEWC]+)\*")
 
@@ -75,7 +77,7 @@ def table(
     """
     label = values.label
     proto = _protocols(values)
-    kept = ~_is(proto, "man", "evt")
+    kept = ~is_any(proto, "man", "evt")
     if not kept.all():
         values.keep(kept)
         values.say(
@@ -91,7 +93,7 @@ def table(
         duration = (end - start).dt.total_seconds().to_numpy()
     arrow = values.texts("dir")
     turned, one_way, known = _directions(arrow, proto)
-    counts = _counts(values, proto, one_way)
+    counts = counts_of(values, proto, one_way)
     result: dict[str, Any] = {
         "session": columns.session_numbers(digest, values.found.record),
         "start": start, "end": end, "duration": duration, "proto": proto, "direction_known": known,
@@ -119,10 +121,6 @@ def table(
         if (counts[name][0].isna() & counts[name][2].notna()).any():
             found[name] = counts[name][2].array
     return found
-
-
-def _is(column: pd.Categorical, *names: str) -> np.ndarray:
-    return np.array([*(each in names for each in column.categories), False])[column.codes]
 
 
 def _protocols(values: Values) -> pd.Categorical:
@@ -154,8 +152,8 @@ def _directions(arrow: pd.Categorical, proto: pd.Categorical) -> tuple[np.ndarra
     left, right, doubt, told = (
         np.array([*(sign in each for each in arrow.categories), False])[arrow.codes] for sign in ("<", ">", "?", "")
     )
-    who = _is(arrow, "who")
-    tcp = _is(proto, "tcp")
+    who = is_any(arrow, "who")
+    tcp = is_any(proto, "tcp")
     turned = left & ~right
     # of TCP whose opening was seen the arrow is its direction, though both sides sent
     one_way = (left ^ right) & (~tcp | doubt)
@@ -183,8 +181,7 @@ def _times(values: Values, name: str, path: str | os.PathLike, near: pd.Timestam
     if not values.has(name):
         return values.timeless()
     text = values.raw(name)
-    epoch = pc.match_substring_regex(text, pattern=r"^\s*\d{1,10}(?:\.\d*)?\s*$").to_numpy(zero_copy_only=False)
-    if epoch.mean() > 0.5:
+    if matches(array_of(text), r"^\s*\d{1,10}(?:\.\d*)?\s*$").mean() > 0.5:
         return epoch_times(text)
     if pc.any(pc.match_substring(text, "*")).as_py():
         values.say("clock", f"its times ({name}) are cut where ra put an asterisk: print them with ra -s {name}:26")
@@ -193,19 +190,20 @@ def _times(values: Values, name: str, path: str | os.PathLike, near: pd.Timestam
     if bare.any():
         dates = _dates(values, parts["clock"], bare, path, near)
         for part, told in zip(("year", "month", "day"), dates, strict=True):
-            column = pc.if_else(pa.array(bare), pa.array(told, pa.binary()), parts[part])
+            column = pc.if_else(pa.array(bare), told, parts[part])
             parts = parts.set_column(parts.column_names.index(part), part, column)
     return values.stamped(parts, path=path, near=near)
 
 
 class _Dates(NamedTuple):
-    year: list[bytes]
-    month: list[bytes]
-    day: list[bytes]
+    year: pa.Array  # all of them bytes
+    month: pa.Array
+    day: pa.Array
 
 
 def _dates(values: Values, clock: Any, bare: np.ndarray, path: str | os.PathLike, near: pd.Timestamp | None) -> _Dates:
     """Return dates for clocks that have none: the next day where they run back by more than half a day."""
+    import pyarrow as pa
 
     def seconds(text: bytes) -> float | None:
         if not text:
@@ -228,66 +226,8 @@ def _dates(values: Values, clock: Any, bare: np.ndarray, path: str | os.PathLike
     values.say("clock", f"{int(bare.sum()):,} of {len(bare):,} times carry no date; it was taken from {taken}", record)
     days = (base + np.floor(whole / 86_400)).astype("datetime64[D]")
     code, known = pd.factorize(days)
-    parts = [
-        np.datetime_as_string(np.asarray(known, "datetime64[D]")).tolist()[each].split("-")
-        for each in range(len(known))
-    ]
-    columns_ = list(zip(*parts, strict=True))
-    return _Dates(*([column[each].encode() for each in code.tolist()] for column in columns_))
-
-
-# --- how much
-
-
-def _counts(values: Values, proto: pd.Categorical, one_way: np.ndarray) -> dict[str, list[pd.Series]]:
-    """Return `packets`, `octets` and `payload`, each of ra's src, its dst, and both together."""
-    packets = _sides(values, "pkts", one_way)
-    frames = _sides(values, "bytes", one_way)
-    link = _link(values, proto)
-    octets = []
-    for count, size in zip(packets, frames, strict=True):
-        number, total = (each.to_numpy(np.float64, na_value=np.nan) for each in (count, size))
-        left = total - link * number
-        with np.errstate(invalid="ignore"):
-            left[left < _LEAST_IP * number] = np.nan
-        octets.append(columns.whole(left))
-    if values.has("totbytes", "srcbytes"):
-        values.say(
-            "octets",
-            "octets are Argus' bytes of whole frames less 14 a packet (Ethernet's header), 18 behind a VLAN tag; where short "
-            "frames were padded they are too many, and records of other encapsulations, or of no IP, have none",
-        )
-    payload = [values.whole("sappbytes"), values.whole("dappbytes")]
-    if not any((each.fillna(0) > 0).any() for each in payload):  # not counted, where Argus ran without -A
-        payload = [each.where(pd.Series(np.zeros(len(each), bool)), pd.NA) for each in payload]
-    return {"packets": packets, "octets": octets, "payload": payload}
-
-
-def _sides(values: Values, name: str, one_way: np.ndarray) -> list[pd.Series]:
-    """Return a count of src, of dst and of both, each made of the others where it was not printed."""
-    src, dst, both = (values.whole(f"{side}{name}") for side in ("src", "dst", "tot"))
-    both = both.where(both.notna(), src + dst)
-    src, dst = src.where(src.notna(), both - dst), dst.where(dst.notna(), both - src)
-    if values.has(f"tot{name}") and not values.has(f"src{name}", f"dst{name}"):
-        # the arrow says who sent; the other sent nothing
-        left = _is(values.texts("dir"), "<-", "<?")
-        src = src.where(~(one_way & ~left), both).where(~(one_way & left), 0)
-        dst = dst.where(~(one_way & left), both).where(~(one_way & ~left), 0)
-        if src.isna().any():
-            said = f"it has {name} of both sides together only, for records of which both sent: print src{name} and dst{name}"
-            values.say("sides", said)
-    return [each.where((each >= 0).fillna(False), pd.NA) for each in (src, dst, both)]
-
-
-def _link(values: Values, proto: pd.Categorical) -> np.ndarray:
-    """Return the bytes of the link layer in a packet of each record, NaN where that is not known."""
-
-    def size(text: bytes) -> float | None:
-        found = re.match(rb"[TN]?\s*([a-zA-Z0-9]?)", text.strip()) if text.strip() else None
-        return _LINK.get(found[1].decode() if found else "")
-
-    known = columns.numbers(values.raw("flgs"), size)
-    return np.where(_is(proto, *_NOT_IP), np.nan, known)
+    texts = [each.encode().split(b"-") for each in np.datetime_as_string(np.asarray(known, "datetime64[D]")).tolist()]
+    return _Dates(*(pa.array(column, pa.binary()).take(pa.array(code)) for column in zip(*texts, strict=True)))
 
 
 # --- how it ended
@@ -310,9 +250,9 @@ def _states(said: pd.Categorical) -> tuple[pd.Categorical, tuple[np.ndarray, np.
 
 
 def _renamed(column: pd.Categorical, words: list[str | None]) -> pd.Categorical:
-    known = list(dict.fromkeys(each for each in words if each is not None))
-    place = np.array([*(-1 if each is None else known.index(each) for each in words), -1])
-    return pd.Categorical.from_codes(place[column.codes], categories=pd.Index(known, dtype="str"))
+    known = {each: place for place, each in enumerate(dict.fromkeys(each for each in words if each is not None))}
+    place = np.array([*(-1 if each is None else known[each] for each in words), -1])
+    return pd.Categorical.from_codes(place[column.codes], categories=pd.Index(list(known), dtype="str"))
 
 
 def _of_steps(letters: str) -> str:

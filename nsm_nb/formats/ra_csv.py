@@ -14,7 +14,7 @@ from nsm_nb.formats.lines import Fingerprint, as_utf8
 from nsm_nb.formats.printed_values import Values
 from nsm_nb.formats.source import read_head
 
-__all__ = ["EXTENSIONS", "NAME", "TITLE", "YEARLESS", "recognises", "sessions"]
+__all__ = ["EXTENSIONS", "NAME", "TITLE", "YEARLESS", "listing", "recognises", "sessions"]
 
 NAME = "ra-csv"
 TITLE = "sessions of Argus, printed by ra as CSV"
@@ -47,8 +47,13 @@ def sessions(
     date or a year take it. Other parameters, and errors, as `nsm_nb.formats.read_sessions`.
     """
     label = os.fspath(path) if label is None else label
+    with Fingerprint(path, digest) as fingerprint:
+        values = listing(path, label)
+    return ra_columns.table(values, path=path, digest=fingerprint.digits(), source=NAME, near=near)
+
+
+def listing(path: str | os.PathLike, label: str) -> Values:
+    """Return the columns of a listing, by the names that ra gives them."""
     delimiter = _delimiter(as_utf8(read_head(path))) or b","
     layout = tabular.Layout("record of ra's", _HEADER, lambda line: ra_columns.names_of(line, delimiter), delimiter)
-    with Fingerprint(path, digest) as fingerprint:
-        values = Values(tabular.read(path, label, layout, ra_columns.COLUMNS), label)
-    return ra_columns.table(values, path=path, digest=fingerprint.digits(), source=NAME, near=near)
+    return Values(tabular.read(path, label, layout, ra_columns.COLUMNS), label)

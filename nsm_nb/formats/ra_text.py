@@ -12,11 +12,13 @@ import os
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from nsm_nb.formats import ra_columns, tabular
 from nsm_nb.formats.lines import Fingerprint
 from nsm_nb.formats.printed_values import Values
+from nsm_nb.formats.worded import Words
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "YEARLESS", "recognises", "sessions"]
 
@@ -33,24 +35,34 @@ _TIME = (
 # IPv6 has a colon; the port behind it a point
 _ADDRESS = r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|[0-9a-fA-F]*:[0-9a-fA-F:]*\*?"
 _PORT = r"0x[0-9a-fA-F]+|[\w*-]+"
-_WHEN = r"(?:\d{1,2} [A-Z][a-z]{2} \d{2} )?\d[\d/]*[.:/][\d.:/]*\*?(?: \d{1,2}:[\d.:]+\*?)?"
+_WHEN_ONE = r"\d[\d/]*[.:/][\d.:/]*\*?"
+_WHEN = rf"(?:\d{{1,2}} [A-Z][a-z]{{2}} \d{{2}} )?{_WHEN_ONE}(?: \d{{1,2}}:[\d.:]+\*?)?"
+_WORD = r"\S+"
 _KINDS = {"starttime": _WHEN, "lasttime": _WHEN, "dir": r"[<>?|o-]{2,3}|who"}
 # of version 2, and of lines that were cut out of a listing: (packets and bytes) state
 _DEFAULT = ("starttime", "flgs", "proto", "srcaddr", "sport", "dir", "dstaddr", "dport")
 
 
-def _pattern(names: Sequence[str]) -> str:
-    """Return what a line of these columns looks like; an address has its port behind it, see `_apart`."""
-    parts, before = [], ""
+def _shown(names: Sequence[str]) -> list[str]:
+    """Return the columns of a line: an address has its port behind it, see `_apart`; what is not wanted, or again, is empty."""
+    found: list[str] = []
+    before = ""
     for name in names:
+        if name in ("sport", "dport") and before.endswith("addr"):
+            continue
+        found.append(name if name in ra_columns.COLUMNS and name not in found else "")
+        before = name
+    return found
+
+
+def _pattern(names: Sequence[str]) -> str:
+    """Return what a line of these columns looks like."""
+    parts = []
+    for name in _shown(names):
         if name == "flgs":  # letters with blanks between them, or nothing
             parts.append(r"(?P<flgs>(?:\S+\s+)*?)")
-        elif name in ("sport", "dport") and before.endswith("addr"):
-            continue
         else:
-            kind = _KINDS.get(name, r"\S+")
-            parts.append(rf"(?P<{name}>{kind})\s+" if name in ra_columns.COLUMNS else r"\S+\s+")
-        before = name
+            parts.append(rf"(?P<{name}>{_KINDS.get(name, _WORD)})\s+" if name else rf"{_WORD}\s+")
     if tuple(names) == _DEFAULT:
         parts.append(
             r"(?:(?P<srcpkts>\d+)\s+(?P<dstpkts>\d+)\s+(?P<srcbytes>\d+)\s+(?P<dstbytes>\d+)\s+"
@@ -60,13 +72,22 @@ def _pattern(names: Sequence[str]) -> str:
     return r"^\s*" + re.sub(r"\\s\+$", r"\\s*", "".join(parts)) + "$"
 
 
-def _apart(text: bytes) -> tuple[bytes, bytes]:
-    """Return an address and its port: behind the fourth point of IPv4, the only one of IPv6."""
-    if b":" in text:
-        front, _, port = text.partition(b".")
-        return front, port
-    parts = text.split(b".")
-    return (b".".join(parts[:4]), parts[4]) if len(parts) == 5 else (text, b"")
+def _words(names: Sequence[str]) -> Words | None:
+    """Return the same for lines whose times are one word each."""
+    shown = _shown(names)
+    if tuple(names) == _DEFAULT or not any(shown):
+        return None
+    like = {"starttime": rf"^{_WHEN_ONE}$", "lasttime": rf"^{_WHEN_ONE}$", "dir": rf"^(?:{_KINDS['dir']})$"}
+    return Words(shown, "flgs" if "flgs" in shown else "", like, frozenset({"starttime", "lasttime"}))
+
+
+def _apart(data: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return where addresses end that stand before a port."""
+    from nsm_nb.kernels.words import port_points
+
+    points = np.empty(len(places) - 1, np.int32)
+    port_points(data, places, points)
+    return points
 
 
 _END = rf"(?:{_ADDRESS})(?:\.(?:{_PORT}))?"
@@ -101,6 +122,7 @@ def sessions(
         delimiter=b"",
         default=_DEFAULT,
         pattern=_pattern,
+        words=_words,
         counted=(
             r"^\s*\S.*\sman\s.*\sST[A-Z]\s*$",
             "management records of Argus are no sessions; they were left out",
@@ -110,5 +132,5 @@ def sessions(
         values = Values(tabular.read(path, label, layout, ra_columns.COLUMNS), label)
     for side in ("src", "dst"):
         if not values.has(f"{side[0]}port"):
-            values.split(f"{side}addr", f"{side[0]}port", _apart)
+            values.cut(f"{side}addr", f"{side[0]}port", _apart)
     return ra_columns.table(values, path=path, digest=fingerprint.digits(), source=NAME, near=near)

@@ -66,8 +66,9 @@ def printed_times(
     changed = datetime.datetime.fromtimestamp(Path(path).stat().st_mtime, datetime.UTC)
     day = columns.numbers(fields["day"], _number)
     month, year = columns.numbers(fields["month"], _month), columns.numbers(fields["year"], _year)
-    code, known = pd.factorize(pd.MultiIndex.from_arrays([_filled(each) for each in (year, month, day)]))
-    days = np.array([*(_days(*each, changed=changed.date(), near=near) for each in known.tolist()), np.nan])[code]
+    code, first = _together(year, month, day)
+    dates = (_days(*each, changed=changed.date(), near=near) for each in zip(*first, strict=True))
+    days = np.array([*dates, np.nan])[code]
     clock = columns.numbers(fields["clock"], _seconds)
     fine = ~np.isnan(days) & ~np.isnan(clock)
     total = np.where(fine, days, 0).astype(np.int64) * 86_400 + np.where(fine, clock, 0).astype(np.int64)
@@ -140,8 +141,15 @@ def epoch_times(column: pa.ChunkedArray, fraction: pa.ChunkedArray | None = None
     return pd.Series(stamps).dt.tz_localize("UTC")
 
 
-def _filled(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(values), -1, values)
+def _together(*columns_: np.ndarray) -> tuple[np.ndarray, list[list[float]]]:
+    """Return a number for each combination of values that there is, and of these their values; missing ones are -1."""
+    code = np.zeros(len(columns_[0]), np.int64)
+    for column in columns_:
+        numbers, known = pd.factorize(np.where(np.isnan(column), -1, column))
+        code, _ = pd.factorize(code * len(known) + numbers)
+    first = np.full(code.max(initial=-1) + 1, len(code), np.int64)
+    np.minimum.at(first, code, np.arange(len(code)))
+    return code, [np.where(np.isnan(column), -1, column)[first].tolist() for column in columns_]
 
 
 def _number(text: bytes) -> float | None:

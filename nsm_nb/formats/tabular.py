@@ -4,7 +4,7 @@ Nothing is made of a line: where the values stand is found for a whole block at 
 are taken out of it. A line with another number of values is counted, told by its number, and the others are read. A header may
 come again, with other columns, where listings were put together.
 
-Source: RFC 4180; the layout of Arrow's binary arrays (https://arrow.apache.org/docs/format/Columnar.html).
+Source: RFC 4180.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import numpy as np
 from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats.lines import Block, Lines, Noted
 from nsm_nb.formats.patterns import Found, ending, texts_of
+from nsm_nb.formats.value_places import column_of, split
+from nsm_nb.formats.worded import Words, by_words
 from nsm_nb.schema import SESSIONS, Caveat
 from nsm_nb.text import printable
 
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Layout", "header_of", "read"]
 
-_QUOTE, _BACKSLASH, _SPACE = 34, 92, 32
-_UNITS = np.frombuffer(b"KMGT", np.uint8)
+_SPACE = 32
 
 
 class Layout(NamedTuple):
@@ -41,6 +42,7 @@ class Layout(NamedTuple):
     default: Sequence[str] = ()  # names of the values that stand before any header
     others: Sequence[int] = ()  # numbers of values of lines that are read at another time
     pattern: Callable[[Sequence[str]], str] | None = None  # of a record of these columns, where blanks stand in values
+    words: Callable[[Sequence[str]], Words | None] | None = None  # of these columns, where most lines need no pattern
     quiet: bool = False  # whether all that is no record is passed over in silence
     units: bool = False  # whether "20.4 M" is one value
     counted: tuple[str, str] = ("", "")  # lines that are no records: their pattern, and what is said of their number
@@ -139,12 +141,14 @@ class _Taken:
         torn = block.torn and end == len(block.starts) - 1
         bare = bool(torn and block.buffer[starts[-1] - 1] > _SPACE)  # the last value may be half of one
         lines = texts.slice(first, end - first)
-        passed = pc.match_substring_regex(lines, pattern=layout.passed).to_numpy(zero_copy_only=False)
-        count: np.ndarray | None
+        count: np.ndarray | None = None
         if layout.pattern is None:
+            passed = pc.match_substring_regex(lines, pattern=layout.passed).to_numpy(zero_copy_only=False)
             columns, whole, strange, count = _by_place(block.buffer, starts, ~passed, layout, names, self.wanted, bare)
         else:
-            columns, whole, strange, count = _by_pattern(lines, ~passed, layout, names, self.wanted, bare)
+            columns, whole, strange = _by_words_and_pattern(
+                block.buffer, starts, lines, layout, names, self.wanted, bare
+            )
         half = bool(bare and whole[-1])
         rows = np.flatnonzero(whole)
         self.parts.append(pa.table(columns))
@@ -199,7 +203,7 @@ def _by_place(
     """Return the columns of the lines that have as many values as there are names; which these are, which neither; counts."""
     import pyarrow as pa
 
-    values = _split(buffer, starts, layout.delimiter, units=layout.units)
+    values = split(buffer, starts, layout.delimiter, units=layout.units)
     whole = among & (values.counts == len(names)) if names else np.zeros(len(values.counts), bool)
     strange = among & ~whole & (values.length > 0) & ~np.isin(values.counts, layout.others)
     rows = int(whole.sum())
@@ -207,7 +211,7 @@ def _by_place(
         return {name: pa.nulls(0, pa.binary()) for name in wanted}, whole, strange, values.counts
     begin, stop = values.of(whole, len(names))
     columns = {
-        name: _column(buffer, begin, stop, names.index(name), half=bool(bare and whole[-1]))
+        name: column_of(buffer, begin, stop, names.index(name), half=bool(bare and whole[-1]))
         if name in names
         else pa.nulls(rows, pa.binary())
         for name in wanted
@@ -215,17 +219,49 @@ def _by_place(
     return columns, whole, strange, values.counts
 
 
+def _by_words_and_pattern(
+    buffer: np.ndarray,
+    starts: np.ndarray,
+    lines: pa.Array,
+    layout: Layout,
+    names: Sequence[str],
+    wanted: Sequence[str],
+    bare: bool,
+) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray]:
+    """Return the columns of the lines that match; which these are, and which are neither they nor empty."""
+    import pyarrow as pa
+
+    words = layout.words(names) if layout.words is not None and names else None
+    if words is None:
+        return _by_pattern(lines, layout, names, wanted, bare)
+    sure = len(starts) - (2 if bare else 1)  # the last may be torn
+    found, plain = by_words(buffer, starts[: sure + 1], words, wanted)
+    whole = np.append(plain, np.zeros(len(lines) - sure, bool))
+    rest = np.flatnonzero(~whole)
+    if not len(rest):
+        return found, whole, ~whole
+    others, matched, odd = _by_pattern(lines.take(pa.array(rest)), layout, names, wanted, bare)
+    strange = np.zeros(len(lines), bool)
+    strange[rest] = odd
+    if matched.any():
+        order = pa.array(np.argsort(np.concatenate([np.flatnonzero(whole), rest[matched]]), kind="stable"))
+        found = {name: pa.concat_arrays([found[name], others[name]]).take(order) for name in wanted}
+        whole[rest] = matched
+    return found, whole, strange
+
+
 def _by_pattern(
-    lines: pa.Array, among: np.ndarray, layout: Layout, names: Sequence[str], wanted: Sequence[str], bare: bool
-) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray, None]:
+    lines: pa.Array, layout: Layout, names: Sequence[str], wanted: Sequence[str], bare: bool
+) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray]:
     """Return the columns of the lines that match; which these are, and which are neither they nor empty."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    passed = pc.match_substring_regex(lines, pattern=layout.passed).to_numpy(zero_copy_only=False)
     pattern = layout.pattern(names) if layout.pattern is not None and names else "$.^"
     parts = pc.extract_regex(lines, pattern=pattern)
-    whole = among & parts.is_valid().to_numpy(zero_copy_only=False)
-    strange = among & ~whole & (pc.binary_length(lines).to_numpy() > 1)
+    whole = ~passed & parts.is_valid().to_numpy(zero_copy_only=False)
+    strange = ~passed & ~whole & (pc.binary_length(lines).to_numpy() > 1)
     parts = parts.filter(pa.array(whole))
     known = [parts.type.field(place).name for place in range(parts.type.num_fields)]
     columns = {}
@@ -238,90 +274,4 @@ def _by_pattern(
         if bare and whole[-1] and name == known[-1]:
             absent[-1] = True
         columns[name] = pc.if_else(pa.array(absent), pa.scalar(None, pa.binary()), column)
-    return columns, whole, strange, None
-
-
-class _Values(NamedTuple):
-    """Where the values of lines stand."""
-
-    begin: np.ndarray  # int64; of all values of all lines
-    stop: np.ndarray
-    counts: np.ndarray  # int64; values of each line
-    length: np.ndarray  # int64; bytes of each line, without its line end
-
-    def of(self, which: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return where the values of these lines begin and stop, a row a line, each of `count` values."""
-        kept = np.repeat(which, self.counts)
-        return self.begin[kept].reshape(-1, count), self.stop[kept].reshape(-1, count)
-
-
-def _split(buffer: np.ndarray, starts: np.ndarray, delimiter: bytes, *, units: bool = False) -> _Values:
-    """Return where the values of lines stand in a buffer, by the byte between them; by blanks where there is none."""
-    low = int(starts[0])
-    text = buffer[low : starts[-1]]
-    begins, stops = starts[:-1].copy(), starts[1:].copy()
-    for end in (10, 13):  # a line end is \n, \r\n, or none
-        stops -= (stops > begins) & (buffer[np.maximum(stops - 1, 0)] == end)
-    if not delimiter:
-        blank = text <= _SPACE
-        if units and len(text) > 3:
-            # a lone letter behind a number belongs to it
-            digit = (text[:-3] >= ord("0")) & (text[:-3] <= ord("9"))
-            lone = digit & (text[1:-2] == _SPACE) & np.isin(text[2:-1], _UNITS) & blank[3:]
-            blank[1:-2][lone] = False
-        edge = np.empty(len(text) + 1, bool)
-        edge[0], edge[-1] = not blank[0], not blank[-1]
-        np.not_equal(blank[1:], blank[:-1], out=edge[1:-1])
-        place = np.flatnonzero(edge) + low
-        begin, stop = place[::2], place[1::2]
-        return _Values(begin, stop, np.diff(np.searchsorted(begin, starts)), stops - begins)
-    place = np.flatnonzero(text == delimiter[0]) + low
-    quote = text == _QUOTE
-    if quote.any():
-        place = place[_outside(text, quote, starts - low, place - low)]
-    count = np.diff(np.searchsorted(place, starts))
-    # between two delimiters is a value; the first begins with its line, the last stops with it
-    first = np.cumsum(count + 1) - (count + 1)
-    begin, stop = (np.empty(len(place) + len(count), np.int64) for _ in range(2))
-    inner = np.ones(len(begin), bool)
-    inner[first] = False
-    begin[first], begin[inner] = begins, place + 1
-    inner[:] = True
-    inner[first + count] = False
-    stop[first + count], stop[inner] = stops, place
-    return _Values(begin, stop, count + 1, stops - begins)
-
-
-def _outside(text: np.ndarray, quote: np.ndarray, starts: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Return which delimiters stand outside quotes; in a line whose quotes do not pair up, all do."""
-    quote = quote.copy()
-    quote[1:] &= text[:-1] != _BACKSLASH
-    before = np.concatenate([[0], np.cumsum(quote)])
-    line = np.searchsorted(starts, place, "right") - 1
-    paired = (before[starts[1:]] - before[starts[:-1]]) % 2 == 0
-    inside = (before[place] - before[starts[line]]) % 2 == 1
-    result: np.ndarray = ~(inside & paired[line])
-    return result
-
-
-def _column(buffer: np.ndarray, begin: np.ndarray, stop: np.ndarray, place: int, *, half: bool) -> pa.Array:
-    """Return one value of each line, null where it is empty; where the last line may be torn, its last value is."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    first, last = begin[:, place], stop[:, place]
-    quoted = (last - first >= 2) & (buffer[first] == _QUOTE) & (buffer[np.maximum(last - 1, 0)] == _QUOTE)
-    first, last = first + quoted, last - quoted
-    offsets = np.empty(2 * len(first) + 1, np.int32)
-    offsets[:-1:2], offsets[1::2], offsets[-1] = first, last, last[-1]
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(buffer)]
-    pieces = pa.Array.from_buffers(pa.binary(), 2 * len(first), buffers)
-    values = pieces.take(pa.array(np.arange(0, 2 * len(first), 2)))
-    absent = last == first
-    if half and place == begin.shape[1] - 1:
-        absent[-1] = True
-    if absent.any():
-        values = pc.if_else(pa.array(absent), pa.scalar(None, pa.binary()), values)
-    if quoted.any() and pc.any(pc.match_substring(values, '""')).as_py():
-        values = pc.replace_substring(values, '""', '"')
-    return values
+    return columns, whole, strange

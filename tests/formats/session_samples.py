@@ -85,8 +85,26 @@ _FORMAT_3 = (
     "192.168.60.2     172.27.20.3      1     0        771      56          1         \n"
 )
 _FORMAT_4 = (
-    "srcIP/mask           dstIP/mask           prot  srcAS    dstAS    octets      packets\n"
-    "10.1.1.177/24        216.239.37.99/0      6     0        0        320         6         \n"
+    "srcIP              dstIP              prot  srcAS  dstAS  octets      packets\n"
+    "10.1.1.177/24      216.239.37.99/0    6     0      0      320         6         \n"
+)
+_FORMAT_4_WIDE = (
+    "Sif  Dif  srcIP               dstIP               prot   srcAS             dstAS             octets      packets\n"
+    "0001 000a 10.1.1.177/24       216.239.37.99/0     6      0                 0                 320         6         \n"
+)
+_FORMAT_7 = (
+    "srcIP               dstIP               router_sc        prot   srcPort         dstPort         octets      packets\n"
+    "10.1.1.177/24       216.239.37.99/0     10.1.1.1         6      2254            80              320         6         \n"
+)
+_FORMAT_8 = (
+    "srcIP               dstIP               peer_nexthop     encap i/o  prot   srcPort         dstPort         "
+    "octets      packets\n"
+    "10.1.1.177/24       216.239.37.99/0     10.1.1.1         14   18    6      2254            80              "
+    "320         6         \n"
+)
+_FORMAT_9 = (
+    "srcTag      dstTag      srcIP            dstIP            octets      packets\n"
+    "0x00000001  0x00000002  10.1.1.177       216.239.37.99    320         6         \n"
 )
 _FORMAT_5 = (
     "Start             End               Sif   SrcIPaddress    SrcP  DIf   DstIPaddress    DstP    P Fl Pkts       Octets\n\n"
@@ -164,6 +182,10 @@ SAMPLES = {
     "flow-print-1.txt": ("flow-print", _FORMAT_1),
     "flow-print-3.txt": ("flow-print", _FORMAT_3),
     "flow-print-4.txt": ("flow-print", _FORMAT_4),
+    "flow-print-4-wide.txt": ("flow-print", _FORMAT_4_WIDE),
+    "flow-print-7.txt": ("flow-print", _FORMAT_7),
+    "flow-print-8.txt": ("flow-print", _FORMAT_8),
+    "flow-print-9.txt": ("flow-print", _FORMAT_9),
     "flow-print-5.txt": ("flow-print", _FORMAT_5),
     "flow-print-6.txt": ("flow-print", _FORMAT_6),
     "ra.csv": ("ra-csv", _RA_CSV),

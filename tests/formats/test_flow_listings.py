@@ -178,6 +178,30 @@ def test_formats_0_and_1_are_hexadecimal(tmp_path):
     assert found["duration"].tolist() == pytest.approx([0.18, 0.0])
 
 
+@pytest.mark.parametrize("number", ["4", "4-wide", "7", "8", "9"])
+def test_formats_of_masks_and_tags_tell_addresses_and_counts(tmp_path, number):
+    row = nsm.read_sessions(_write(tmp_path / "x", SAMPLES[f"flow-print-{number}.txt"][1].encode())).iloc[0]
+    assert (row["src_ip"], row["dst_ip"], row["src_octets"], row["src_packets"]) == (
+        "10.1.1.177",
+        "216.239.37.99",
+        320,
+        6,
+    )
+    ported = number in "78"
+    assert (row["src_port"], row["dst_port"]) == ((2254, 80) if ported else (pd.NA, pd.NA))
+    assert row["proto"] is np.nan if number == "9" else row["proto"] == "tcp"
+
+
+@pytest.mark.parametrize(
+    ("printed", "address"),
+    [("10.1.1.177/24", "10.1.1.177"), ("10/8", "10.0.0.0"), ("10.1/16", "10.1.0.0"), ("10.0.1/24", "10.0.1.0"),
+     ("0/0", "0.0.0.0"), ("192.168.100.177/24", "192.168.100.177"), ("10.0.0.1/0", "10.0.0.1")],
+)  # fmt: skip
+def test_the_zeros_that_an_address_with_a_mask_ends_in_are_put_back(tmp_path, printed, address):
+    text = SAMPLES["flow-print-4.txt"][1].replace("10.1.1.177/24     ", printed)
+    assert nsm.read_sessions(_write(tmp_path / "x", text.encode()))["src_ip"].tolist() == [address]
+
+
 # --- NFStream, CICFlowMeter, SANCP
 
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsm_nb.errors import NsmError
-from nsm_nb.formats import nfcapd
+from nsm_nb.formats import nfcapd, nfdump_csv
 from nsm_nb.kernels.lzo import CUT, DONE, FALSE, FULL, unpack_lzo
 from nsm_nb.schema import FLOWS, caveats_of
 
@@ -356,7 +356,7 @@ def test_a_decompression_bomb_is_left(tmp_path, kind):
     ("data", "said"),
     [
         (b"\xa5\x0c\x00\x01" + bytes(300), "other byte order"),
-        (b"\x0c\xa5\x03\x00" + bytes(300), "layout 3"),
+        (b"\x0c\xa5\x04\x00" + bytes(300), "layout 4"),
         (b"\x0c\xa5\x02\x00" + bytes(12) + b"\0\1" + bytes(300), "encrypted"),
         (b"\x0c\xa5\x02\x00" + bytes(12) + b"\x63\0" + bytes(300), "compressed in a way"),
         (b"\x0c\xa5\x01\x00" + bytes(100), "cut inside its head"),
@@ -365,6 +365,36 @@ def test_a_decompression_bomb_is_left(tmp_path, kind):
 def test_what_can_not_be_read_is_refused_with_a_sentence(tmp_path, data, said):
     with pytest.raises(NsmError, match=said):
         read(tmp_path, data)
+
+
+NEW = b"\x0c\xa5\x03\x00" + bytes(300)
+
+
+def test_layout_3_is_read_through_an_nfdump_that_knows_it(tmp_path, truth, monkeypatch):
+    # none that does is to be had yet: this one prints what nfdump 1.7 printed of another file
+    listing = truth / "nfdump-fprobe-v5.csv.gz"
+    program = tmp_path / "nfdump"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "-N -o csv -r $PWD/evidence" ] && exec gzip -dc {listing}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    table, expected = read(tmp_path, NEW), nfdump_csv.sessions(listing, label="x")
+
+    assert set(table["source"]) == {"nfcapd"}
+    assert table["src_octets"].tolist() == expected["src_octets"].tolist()
+    assert kinds(table)[-1] == "through"
+
+
+def test_an_nfdump_that_does_not_know_layout_3_is_told(tmp_path):
+    if shutil.which("nfdump") is None:
+        pytest.skip("nfdump is not installed")
+    with pytest.raises(NsmError, match=r"layout 3, which the nfdump of this machine does not read \(.*bad version: 3"):
+        read(tmp_path, NEW)
+
+
+def test_without_nfdump_layout_3_is_refused_with_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(NsmError, match="layout 3, which is read through nfdump; nfdump is not installed: print it"):
+        read(tmp_path, NEW)
 
 
 def test_a_file_that_is_still_written_says_so(tmp_path):
