@@ -18,7 +18,7 @@ from nsm_nb.query.times import MACROS
 from nsm_nb.query.values import Value, mistake
 from nsm_nb.text import printable
 
-__all__ = ["Test", "parse"]
+__all__ = ["ENDS", "PROTOCOLS", "Test", "Token", "parse", "tokens"]
 
 Test = Callable[[pd.DataFrame], np.ndarray]
 """What a part of a line becomes: a table -> True where a row matches."""
@@ -33,11 +33,11 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_ENDS = ("host", "net", "port", "portrange")
+ENDS = ("host", "net", "port", "portrange")
 _COMPARISONS = ("=", "==", "!=", "<", "<=", ">", ">=", "~", "!~")
 _OTHER = ("!=", "!~")  # where several columns are compared, all of them must differ
 _AND, _OR, _NOT = ("and", "&&"), ("or", "||"), ("not", "!")
-_PROTOCOLS = {"icmp": "1", "igmp": "2", "tcp": "6", "udp": "17", "gre": "47", "esp": "50", "ah": "51", "icmp6": "58",
+PROTOCOLS = {"icmp": "1", "igmp": "2", "tcp": "6", "udp": "17", "gre": "47", "esp": "50", "ah": "51", "icmp6": "58",
               "ospf": "89", "sctp": "132", "arp": ""}  # fmt: skip
 _SYNONYMS = {"icmpv6": "icmp6", "ipv6-icmp": "icmp6"}
 _SUMS = ("packets", "octets", "payload")
@@ -47,7 +47,9 @@ _CLOCK = re.compile(r"\d\d?:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _A_TEST = "a test such as src 10.0.0.0/8, dst port 445, tcp or octets > 1M"
 
 
-class _Token(NamedTuple):
+class Token(NamedTuple):
+    """A word, a text in quotes, a sign, or the end of a line, and where it stands."""
+
     kind: str  # "word", "quoted", "sign" or "end"
     text: str
     column: int
@@ -64,8 +66,15 @@ def parse(line: str, home: Sequence[str]) -> Test:
     return _Parser(line, home).line()
 
 
-def _tokens(line: str, home: Sequence[str]) -> list[_Token]:
-    tokens, place, end = [], 0, len(line.rstrip())
+def tokens(line: str, home: Sequence[str]) -> list[Token]:
+    """Return the words of a line, the last one its end; `home` stands in place of ``$HOME``.
+
+    Raises
+    ------
+    QueryError
+        Where a quotation has no end, or a sign means nothing.
+    """
+    words, place, end = [], 0, len(line.rstrip())
     while place < end:
         found = _TOKEN.match(line, place)
         if found is None:
@@ -82,21 +91,21 @@ def _tokens(line: str, home: Sequence[str]) -> list[_Token]:
             text = re.sub(r"""\\(["'\\])""", r"\1", text[1:-1])
         elif text.upper() == "$HOME":
             text = ",".join(home)
-        tokens.append(_Token(kind, text, found.start(kind)))
+        words.append(Token(kind, text, found.start(kind)))
         place = found.end()
-    return [*tokens, _Token("end", "", len(line))]
+    return [*words, Token("end", "", len(line))]
 
 
 class _Parser:
     def __init__(self, line: str, home: Sequence[str]):
-        self.tokens = _tokens(line, home)
+        self.tokens = tokens(line, home)
         self.place = 0
 
     @property
-    def now(self) -> _Token:
+    def now(self) -> Token:
         return self.tokens[self.place]
 
-    def next(self) -> _Token:
+    def next(self) -> Token:
         token = self.now
         self.place += token.kind != "end"
         return token
@@ -160,7 +169,7 @@ class _Parser:
             raise self.expected(_A_TEST, "src 10.0.0.0/8 and dst port 445")
         if word in ("src", "dst"):
             return self.sided(word)
-        if word in _ENDS:
+        if word in ENDS:
             self.place -= 1
             return self.endpoint(("src", "dst"), every=False)
         if word == "matches" and self.now.kind in ("word", "quoted"):
@@ -170,7 +179,7 @@ class _Parser:
         if self.now.kind != "sign" or self.now.text not in _COMPARISONS:
             if word in MACROS and self.ends():
                 return self.column(token, Value("=", token.column), Value(word, token.column), name="time")
-            if word in _PROTOCOLS or word in _SYNONYMS:
+            if word in PROTOCOLS or word in _SYNONYMS:
                 return self.column(token, Value("=", token.column), Value(word, token.column), name="proto")
             if word in ("ip", "ip6"):
                 return self.address(token, ("src", "dst"), Value("0.0.0.0/0" if word == "ip" else "::/0", token.column))
@@ -188,7 +197,7 @@ class _Parser:
             self.now.kind == "word" and self.now.text.lower() in (*_AND, *_OR, *_NOT)
         )
 
-    def alert(self, token: _Token) -> Test | None:
+    def alert(self, token: Token) -> Test | None:
         """Return what follows ``alert``: nothing, ``sid`` and a number; None where its text or name is compared."""
         if self.now.kind == "word" and self.now.text.lower() == "sid":
             sid = self.next()
@@ -206,11 +215,11 @@ class _Parser:
             [joint, other] for joint in ("and", "or") for other in {"src", "dst"} - {side}
         ):
             follows = self.tokens[self.place + 2]
-            if follows.text.lower() in _ENDS or checks.is_network(follows.text):
+            if follows.text.lower() in ENDS or checks.is_network(follows.text):
                 every = self.now.text.lower() == "and"
                 sides = ("src", "dst")
                 self.place += 2
-        if self.now.kind == "word" and self.now.text.lower() in _ENDS:
+        if self.now.kind == "word" and self.now.text.lower() in ENDS:
             return self.endpoint(sides, every=every)
         if self.now.kind != "word" or self.now.text.lower() in (*_AND, *_OR, *_NOT):
             raise self.expected(f"after {side} an address, host, net, port or portrange", f"{side} port 445")
@@ -231,7 +240,7 @@ class _Parser:
 
     def address(
         self,
-        token: _Token,
+        token: Token,
         sides: tuple[str, ...],
         value: Value,
         *,
@@ -261,7 +270,7 @@ class _Parser:
             return Value(f"{token.text} {self.next().text}", token.column)
         return Value(token.text, token.column + (token.kind == "quoted"))
 
-    def column(self, token: _Token, comparison: Value, value: Value, *, name: str = "") -> Test:
+    def column(self, token: Token, comparison: Value, value: Value, *, name: str = "") -> Test:
         name = name or token.text
         values = [value]
         if name.lower() == "proto" and comparison.text in ("=", "!="):
@@ -286,9 +295,7 @@ class _Parser:
 def _both_names(protocol: str) -> set[str]:
     """Return the name and the number of a protocol: a table has the number where its reader knew no name."""
     protocol = _SYNONYMS.get(protocol, protocol)
-    named = {protocol, _PROTOCOLS.get(protocol, "")} | {
-        name for name, number in _PROTOCOLS.items() if number == protocol
-    }
+    named = {protocol, PROTOCOLS.get(protocol, "")} | {name for name, number in PROTOCOLS.items() if number == protocol}
     return named - {""} or {protocol}
 
 

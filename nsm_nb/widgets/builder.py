@@ -1,6 +1,7 @@
 """A query line that is built row by row, as in Sguil's query builder, from standard queries, or by hand.
 
-The line is the truth: the rows and the list of queries write it, and whoever edits it needs neither.
+The line is the truth: the rows and the list of queries write it, and whoever edits it needs neither. Where rows can say what a
+line says, they do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from nsm_nb.text import printable
 from nsm_nb.widgets.building import FIELDS, MACROS, Part, comparisons, line_of
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.lines import Lines, line
+from nsm_nb.widgets.taking_apart import parts_of
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Builder"]
 
 _NARROW = {"width": "auto"}
+_MOST = 30  # rows made of a line; one with more is told to be more than rows can show
 
 
 class _Row(ipywidgets.HBox):
@@ -61,6 +64,13 @@ class _Row(ipywidgets.HBox):
         if self.macro.value:
             self.value.value = str(self.macro.value)
 
+    def take(self, part: Part) -> None:
+        """Say what a part says."""
+        self.joint.value, self.field.value = part.joint, part.field
+        self.comparison.value = part.comparison
+        self.macro.value = part.value if FIELDS[part.field] == "time" and part.value in MACROS else ""
+        self.value.value = part.value
+
     @property
     def part(self) -> Part:
         """What the row says."""
@@ -94,7 +104,7 @@ class Builder(ipywidgets.VBox):
     ):
         self.case = case
         self._guard, self._ask, self._count = guard, ask, count
-        self._filling = False
+        self._filling = self._reading = False
         self.entry = Entry(
             label="query", code=True, placeholder="src 10.0.0.0/8 and dst port 445    (Enter; an empty line shows all)"
         )
@@ -149,12 +159,14 @@ class Builder(ipywidgets.VBox):
             return None
         try:
             found = self._count(self.entry.value)
+            shown = self._read()
         except QueryError as problem:
             self.entry.mark(str(problem), problem.column)
             self.told.say(line(("the line is not understood yet", "doubt")))
             return None
         self.entry.mark()
-        self.told.say(line((f"{found:,}", "strong"), " sessions match"))
+        more = "" if shown else "; the line is more than rows can show, and changing a row writes it anew"
+        self.told.say(line((f"{found:,}", "strong"), f" sessions match{more}"))
         return found
 
     # --- rows ---
@@ -176,7 +188,28 @@ class Builder(ipywidgets.VBox):
 
     def _write(self) -> None:
         """Write the line that the rows make."""
-        self.entry.value = line_of([each.part for each in self.rows])
+        if not self._reading:
+            self.entry.value = line_of([each.part for each in self.rows])
+
+    def _read(self) -> bool:
+        """Have the rows say what the line says, one that says nothing where they can't; return whether they do."""
+        if line_of([each.part for each in self.rows]) == self.entry.value:
+            return True
+        parts = parts_of(self.entry.value)
+        if parts is not None and len(parts) > _MOST:
+            parts = None
+        self._reading = True
+        try:
+            wanted = parts or [Part("host", "is", "")]
+            del self.rows[len(wanted) :]
+            while len(self.rows) < len(wanted):
+                self.add()
+            for row, part in zip(self.rows, wanted, strict=True):
+                row.take(part)
+            self._rows.children = tuple(self.rows)
+        finally:
+            self._reading = False
+        return parts is not None
 
     # --- queries by name ---
 

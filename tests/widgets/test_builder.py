@@ -103,6 +103,53 @@ def test_a_wrong_value_is_marked_in_the_line(sessions):
     assert sessions._entry.wrong["text"] == "" and "match" in sessions.builder.told.text()
 
 
+def test_a_line_that_is_typed_fills_the_rows(sessions):
+    sessions._entry.value = "tcp and (dst port 80 or dst port > 1023) and time >= lastday"
+    rows = sessions.builder.rows
+
+    assert [tuple(row.part) for row in rows] == [
+        ("dst port", "=", "80", "and"), ("dst port", ">", "1023", "or"), ("proto", "=", "tcp", "and"),
+        ("time", ">=", "lastday", "and"),
+    ]  # fmt: skip
+    assert [row.joint.layout.visibility for row in rows] == ["hidden", "visible", "visible", "visible"]
+    assert rows[3].macro.value == "lastday" and rows[3].macro.layout.display == ""
+    assert sessions.builder.told.text().endswith(" sessions match")
+    assert sessions.builder.line.startswith("tcp and (")  # the line is as it was typed
+
+    rows[0].value.value = "443"
+    assert sessions.builder.line == "(dst port 443 or dst port > 1023) and proto tcp and time >= lastday"
+    rows[3].remove.click()
+    sessions._entry.value = ""
+    assert [tuple(row.part) for row in sessions.builder.rows] == [("host", "is", "", "and")]
+    assert sessions.builder._rows.children == tuple(sessions.builder.rows)
+
+
+@pytest.mark.parametrize("line", ["not (tcp and port 80)", " or ".join(f"port {number}" for number in range(40))])
+def test_a_line_that_is_more_than_rows_can_show_is_said_to_be(sessions, line):
+    sessions._entry.value = "udp and port 53"
+    sessions._entry.value = line
+
+    assert "more than rows can show, and changing a row writes it anew" in sessions.builder.told.text()
+    assert [row.part.value for row in sessions.builder.rows] == [""]
+    assert sessions.builder.line == line and sessions._entry.wrong["text"] == ""
+
+
+def test_rows_stay_while_a_line_is_not_understood_yet(sessions):
+    sessions._entry.value = "udp and port 53"
+    sessions._entry.value = "udp and port 53 and"
+
+    assert [row.part.value for row in sessions.builder.rows] == ["udp", "53"]
+
+
+def test_rows_are_filled_when_they_are_opened(case):
+    shown = Sessions(case)
+    shown._entry.value = "dst port 31337"
+    assert shown.builder.rows[0].part.value == ""
+
+    shown.builder.opened.value = True
+    assert tuple(shown.builder.rows[0].part) == ("dst port", "=", "31337", "and")
+
+
 def test_a_standard_query_is_chosen_and_shown(sessions, case):
     assert len(sessions.builder.queries.options) == len(STANDARD) + 1
     sessions.builder.queries.value = "sessions with alerts"
