@@ -16,11 +16,12 @@ from nsm_nb.sessions.keys import Keys, keys_of, missing, order_of, plain, shared
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.states import Icmp, argus2_states, closings, of_protocols, states
 from nsm_nb.sessions.tags import one_way_by_vlan
+from nsm_nb.sessions.telling import captures_of, columns, no_columns, records_of
 
 if TYPE_CHECKING:
     from nsm_nb.kernels.conversations import Conversations, Packets
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "session_table"]
 
 _NOT_A_TIME = np.iinfo(np.int64).min
 
@@ -61,9 +62,10 @@ def assemble(
         Whether the same addresses and ports in another VLAN or VNI are another session. Where a mirror port tags each
         direction with a VLAN of its own, False makes them one again.
     pieces
-        Whether the sessions have four columns more, by which those of several captures can be joined (`stitch`): `isn`,
-        the initial sequence number of the opener, missing where no SYN of it was seen; `bits`, what the kernel knows; `vni`,
-        `icmp_id`.
+        Whether the sessions have columns more, by which those of several captures can be joined (`stitch`): `isn`, the
+        initial sequence number of the opener, missing where no SYN of it was seen; `bits`, what the kernel knows; `vni`,
+        `icmp_id`; `until`, the last packet of the evidence; `captures` and `telling`, the packets that tell where
+        sessions begin and end.
 
     Returns
     -------
@@ -98,27 +100,21 @@ def assemble(
     idle.update({name: seconds_of(each, f"{name}_idle") for name, each in said.items() if each is not None})
     if len(packets) == 0:
         none = SESSIONS.empty()
-        more = {
-            "isn": pd.array([], "Int64"),
-            "bits": pd.array([], "Int16"),
-            "vni": pd.array([], "UInt32"),
-            "icmp_id": pd.array([], "UInt16"),
-        }
-        return none.assign(**more) if pieces else none, packets
+        return none.assign(**no_columns()) if pieces else none, packets
     order = order_of(packets)
     ordered = packets if order is None else packets.take(order)
     keys = keys_of(ordered, by_vlan=by_vlan)
     found = converse(keys.packets, timeouts(idle))
-    sessions = _session_table(ordered, keys, found, sensor)
+    sessions = session_table(ordered, keys, found, sensor)
     if argus2:
         timed = (found.start != _NOT_A_TIME) & (found.end != _NOT_A_TIME)
         idle_for = np.where(timed, (keys.packets.time.max() - found.end) // 1_000_000_000, 0)
         sessions["state"] = argus2_states(sessions["state"].array, sessions["proto"], idle_for)
     if pieces:
-        sessions["isn"] = pd.arrays.IntegerArray(np.maximum(found.isn, 0), found.isn < 0)
-        for name in ("vni", "icmp_id"):
-            sessions[name] = ordered[name].array.take(found.first)
-        sessions["bits"] = pd.arrays.IntegerArray(found.bits, np.zeros(len(found.bits), bool))
+        first = ordered[["vni", "icmp_id"]].take(found.first)
+        until, captures = int(keys.packets.time.max()), captures_of(ordered, sensor)
+        told = records_of(ordered, keys, found, by_vlan=by_vlan)
+        sessions = sessions.assign(**columns(found, first, until, captures, *told))
 
     number, to_dst = found.session, found.to_dst
     if order is not None:
@@ -134,7 +130,22 @@ def assemble(
     return sessions, filled
 
 
-def _session_table(packets: pd.DataFrame, given: Keys, found: Conversations, sensor: str | None) -> pd.DataFrame:
+def session_table(
+    packets: pd.DataFrame, given: Keys, found: Conversations, sensor: str | None, until: int | None = None
+) -> pd.DataFrame:
+    """Return SESSIONS of what packets were folded into.
+
+    Parameters
+    ----------
+    packets, given
+        The packets in the order in which they were folded, and what they were folded by.
+    found
+        What they were folded into.
+    sensor
+        The name of the sensor, where it is known.
+    until
+        Nanoseconds: the last packet of the evidence; that of `packets` where not given.
+    """
     from nsm_nb.kernels import conversations as kernel
 
     keys, realm = given.packets, given.realm
@@ -156,7 +167,8 @@ def _session_table(packets: pd.DataFrame, given: Keys, found: Conversations, sen
     cut = ported & _portless(packets, keys, first)  # a header that was cut, or a later fragment without its first
     portless = ~ported | cut
     timeless = (found.start == _NOT_A_TIME) | (found.end == _NOT_A_TIME)
-    idle = np.where(timeless, 0, np.maximum((int(keys.time.max()) - found.end) // 1_000_000_000, 0))
+    until = int(keys.time.max()) if until is None else until
+    idle = np.where(timeless, 0, np.maximum((until - found.end) // 1_000_000_000, 0))
     within = realm[first] if len(realm) else None
     dst_port = pd.arrays.IntegerArray(dport, portless)
 

@@ -12,7 +12,7 @@ from nsm_nb.sessions.endpoints import icmp_ports, ip_protocol
 if TYPE_CHECKING:
     from nsm_nb.kernels.conversations import Packets
 
-__all__ = ["Keys", "keys_of", "missing", "order_of", "plain", "shared_address_dtype"]
+__all__ = ["Keys", "keys_of", "kinds", "missing", "order_of", "plain", "shared_address_dtype"]
 
 
 def order_of(packets: pd.DataFrame) -> np.ndarray | None:
@@ -93,7 +93,7 @@ def keys_of(packets: pd.DataFrame, *, by_vlan: bool = True) -> Keys:
         dst=ends[1],
         sport=plain(packets["src_port"]).astype(np.uint16, copy=True),
         dport=plain(packets["dst_port"]).astype(np.uint16, copy=True),
-        kind=_kinds(proto),
+        kind=kinds(proto),
         one_way=np.zeros(len(packets), bool),
         time=packets["time"].dt.tz_localize(None).to_numpy().view(np.int64),
         no_tcp=missing(packets["tcp_flags"]),
@@ -186,7 +186,8 @@ def _follow_fragments(packets: pd.DataFrame, keys: Packets, identifier: np.ndarr
         each[here] = each[there]
 
 
-def _kinds(proto: pd.Series) -> np.ndarray:
+def kinds(proto: pd.Series) -> np.ndarray:
+    """Return the IP protocol number of each row of a categorical, or a number from 256 on for other protocols."""
     numbers = ip_protocol(pd.Series(proto.cat.categories)).astype(np.int16)
     # names without a number of IP share what is left, which is enough for those that can stand above IP
     others = np.minimum(256 + np.arange(len(numbers) + 1), 16_383).astype(np.int16)

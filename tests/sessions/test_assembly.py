@@ -180,7 +180,7 @@ def test_the_openers_initial_number_comes_with_the_pieces_where_its_syn_was_seen
 
     assert sessions["isn"].fillna(-1).tolist() == [10, -1]
     assert sessions["bits"].dtype == "Int16"
-    assert list(sessions.columns[:-4]) == list(SESSIONS.columns)
+    assert list(sessions.columns[: len(SESSIONS.columns)]) == list(SESSIONS.columns)
     assert list(assembled(HANDSHAKE)[0].columns) == list(SESSIONS.columns)
     assert {"isn", "bits", "vni", "icmp_id"} <= set(nsm.sessions.assemble(PACKETS.empty(), pieces=True)[0])
 

@@ -1,0 +1,221 @@
+"""Which packets of a conversation tell where it begins and ends, so that a piece of it can be handed on as few of them.
+
+Whatever came before the piece: folding the packets that tell, after those of an earlier piece, comes to the same
+conversations as folding all of them (kernels/conversations.py), but for how often segments were sent again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from nsm_nb.kernels.arrays import read_only
+from nsm_nb.kernels.conversations import Packets
+
+__all__ = ["Telling", "telling"]
+
+TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 3.1
+_JUMP = (
+    1 << 30
+)  # sequence numbers are compared modulo 2**32 (RFC 1982): which is ahead is sure for less than half of it
+
+# What was seen of a side since the last SYN
+_ANY, _DATA, _ACK_ALONE, _ACK = 1, 2, 4, 8
+# The latest packets of a side: any, the one that took its sequence number on, and those with the last and the highest
+# number that it acknowledged
+_LAST, _AHEAD, _ACKING, _HIGHEST = range(4)
+
+
+class Telling(NamedTuple):
+    """The packets that tell, one conversation after the other, in each in order; each stands for others of its side too.
+
+    Attributes
+    ----------
+    rows : int64 array
+        The packets.
+    starts : int64 array
+        Where each conversation begins among them, and the end.
+    packets, octets, payload : int64 arrays
+        Of each packet and those of the same side since the one before that tells.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    packets: np.ndarray
+    octets: np.ndarray
+    payload: np.ndarray
+
+
+def telling(packets: Packets, session: np.ndarray, to_dst: np.ndarray, count: int) -> Telling:
+    """Return the packets that tell of each conversation.
+
+    Parameters
+    ----------
+    packets
+        As they were folded.
+    session, to_dst
+        The conversation of each packet, -1 for none, and whether it goes from the opener to the other.
+    count
+        How many conversations there are.
+    """
+    packets = Packets(*map(read_only, packets))
+    session, to_dst = read_only(session), read_only(to_dst)
+    order, starts = _by_session(session, count)
+    tells = _telling(packets, to_dst, order, starts)
+    return Telling(*_sums(packets, to_dst, order, starts, tells))
+
+
+@njit(cache=True, nogil=True)
+def _by_session(session, count):
+    """Return the rows of one conversation after the other, and where each begins."""
+    starts = np.zeros(count + 1, np.int64)
+    for number in session:
+        if number >= 0:
+            starts[number + 1] += 1
+    for number in range(count):
+        starts[number + 1] += starts[number]
+    places = starts[:-1].copy()
+    order = np.empty(starts[-1], np.int64)
+    for row in range(len(session)):
+        number = session[row]
+        if number >= 0:
+            order[places[number]] = row
+            places[number] += 1
+    return order, starts
+
+
+@njit(inline="always")
+def _apart(a, b):
+    # how far sequence number a is ahead of b, as in kernels/conversations.py
+    difference = (a - b) & 0xFFFFFFFF
+    return difference - 0x100000000 if difference >= 0x80000000 else difference
+
+
+@njit(inline="always")
+def _again(until, seq, size, known):
+    # sent before, in whole, and no keep-alive
+    return (
+        known >= 0
+        and until != seq
+        and _apart(until, known) <= 0
+        and _apart(seq, known) < 0
+        and not (size == 1 and _apart(seq, known) == -1)
+    )
+
+
+@njit(cache=True, nogil=True)
+def _telling(packets, to_dst, order, starts):
+    """Return True for the places of the packets that tell.
+
+    Those are: SYN, FIN, RST; of each side the first packet, the first data and acknowledgements; a window of 0; what is sent
+    again or jumps; clocks that run backwards; and before each of them the latest packets, by which it will be judged. A SYN
+    may turn out to open another conversation: from there on nothing is taken as known.
+    """
+    tells = np.zeros(len(order), np.bool_)
+    latest = np.empty((2, 4), np.int64)
+    seen, known, ever, highest = (
+        np.empty(2, np.int64),
+        np.empty(2, np.int64),
+        np.empty(2, np.int64),
+        np.empty(2, np.int64),
+    )
+    closed = np.empty(2, np.bool_)
+    for number in range(len(starts) - 1):
+        latest[:] = -1
+        seen[:] = 0
+        known[:] = -1
+        ever[:] = -1
+        closed[:] = False
+        clock = packets.time[order[starts[number]]] if starts[number] < starts[number + 1] else np.int64(0)
+        for place in range(starts[number], starts[number + 1]):
+            row = order[place]
+            side = 0 if to_dst[row] else 1
+            is_tcp = packets.kind[row] == 6 and not packets.no_tcp[row]
+            telling = not seen[side] & _ANY or packets.time[row] < clock
+            clock = max(clock, packets.time[row])
+            flag = np.int64(packets.tcp_flags[row]) if is_tcp else np.int64(0)
+            seq, ack = np.int64(packets.seq[row]), np.int64(packets.ack[row])
+            size = np.int64(packets.payload[row])
+            until = (seq + size + (1 if flag & TH_SYN else 0) + (1 if flag & TH_FIN else 0)) & 0xFFFFFFFF
+            shows = _ANY
+            if is_tcp:
+                if size > 0:
+                    shows |= _DATA
+                if flag & TH_ACK and not flag & TH_SYN:
+                    shows |= _ACK
+                    if size == 0 and not flag & (TH_FIN | TH_RST):
+                        shows |= _ACK_ALONE
+                telling |= (
+                    flag & (TH_SYN | TH_FIN | TH_RST) > 0
+                    or shows & ~seen[side] > 0
+                    or packets.window[row] == 0
+                    or _again(until, seq, size, known[side])
+                    or _again(until, seq, size, ever[side])
+                    or (known[side] >= 0 and abs(_apart(until, known[side])) > _JUMP)
+                    or (closed[side] and _apart(until, ever[side]) > 0)
+                )
+            if telling:
+                _flush(tells, latest)
+                tells[place] = True
+            if flag & (TH_SYN | TH_ACK) == TH_SYN:
+                seen[:] = 0
+                known[:] = -1
+            elif flag & TH_SYN:
+                seen[0] &= ~_ACK
+                seen[1] &= ~_ACK
+            seen[side] |= shows
+            latest[side, _LAST] = place
+            if not is_tcp:
+                continue
+            if not flag & TH_RST:
+                if known[side] < 0 or _apart(until, known[side]) > 0:
+                    known[side] = until
+                    latest[side, _AHEAD] = place
+                if ever[side] < 0 or _apart(until, ever[side]) > 0:
+                    ever[side] = until
+                    latest[side, _AHEAD] = place
+            if flag & TH_ACK:
+                if latest[side, _HIGHEST] < 0 or _apart(ack, highest[side]) > 0:
+                    highest[side] = ack
+                    latest[side, _HIGHEST] = place
+                latest[side, _ACKING] = place
+            closed[side] |= flag & TH_FIN > 0
+        _flush(tells, latest)
+    return tells
+
+
+@njit(inline="always")
+def _flush(tells, latest):
+    for side in range(2):
+        for what in range(4):
+            if latest[side, what] >= 0:
+                tells[latest[side, what]] = True
+                latest[side, what] = -1
+
+
+@njit(cache=True, nogil=True)
+def _sums(packets, to_dst, order, starts, tells):
+    """Return rows, starts and sums, as in `Telling`."""
+    count = tells.sum()
+    rows, sums = np.empty(count, np.int64), np.empty((3, count), np.int64)
+    begins = np.empty(len(starts), np.int64)
+    so_far = np.zeros((2, 3), np.int64)
+    written = 0
+    for number in range(len(starts) - 1):
+        begins[number] = written
+        for place in range(starts[number], starts[number + 1]):
+            row = order[place]
+            side = 0 if to_dst[row] else 1
+            so_far[side, 0] += 1
+            so_far[side, 1] += np.int64(packets.octets[row])
+            so_far[side, 2] += np.int64(packets.payload[row])
+            if tells[place]:  # so is the last of each side: nothing is left over
+                rows[written] = row
+                for what in range(3):
+                    sums[what, written] = so_far[side, what]
+                    so_far[side, what] = 0
+                written += 1
+    begins[len(starts) - 1] = written
+    return rows, begins, sums[0], sums[1], sums[2]
