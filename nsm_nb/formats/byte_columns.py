@@ -34,16 +34,17 @@ def texts_in(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pieces(data: np.ndarray, begin: np.ndarray, stop: np.ndarray) -> pa.Array:
-    """Return parts of a text, each from `begin` to `stop` and none before another, as a column."""
+    """Return parts of a text, each from `begin` to `stop`, as a column."""
     import pyarrow as pa
 
-    count = len(begin)
-    if not count:
-        return pa.array([], pa.binary())
-    offsets = np.empty(2 * count + 1, np.int32)
-    offsets[:-1:2], offsets[1::2], offsets[-1] = begin, stop, stop[-1]
-    both = pa.Array.from_buffers(pa.binary(), 2 * count, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
-    return both.take(pa.array(np.arange(0, 2 * count, 2)))
+    from nsm_nb.kernels import words
+
+    begin, stop = (np.ascontiguousarray(each, np.int32) for each in (begin, stop))
+    offsets = np.zeros(len(begin) + 1, np.int32)
+    np.cumsum(stop - begin, out=offsets[1:])
+    found = np.empty(offsets[-1], np.uint8)
+    words.gather(data, begin, stop, offsets, found)
+    return pa.Array.from_buffers(pa.binary(), len(begin), [None, pa.py_buffer(offsets), pa.py_buffer(found)])
 
 
 def shape(column: pa.Array) -> np.ndarray | None:
@@ -76,19 +77,28 @@ def matches(column: pa.Array, pattern: str) -> np.ndarray:
     return result
 
 
-def parts_of(column: pa.Array, pattern: str) -> pa.StructArray:
-    """Return the parts of texts that a pattern (RE2) names, null where a text does not fit; as `matches` of digits."""
+def parts_of(column: pa.Array, pattern: str, rows: np.ndarray | None) -> pa.StructArray:
+    """Return the parts of texts that a pattern (RE2) names, null where a text does not fit.
+
+    Parameters
+    ----------
+    column
+        The texts.
+    pattern
+        As in `matches`.
+    rows
+        Their `shape`.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    rows = shape(column)
     example = rows[0].tobytes() if rows is not None else b""
     # of short and plain texts Python's expressions find what RE2 finds, and tell where that stands
     if not 0 < len(example) <= _SHORT or min(example) < ord(" "):
         return pc.extract_regex(column, pattern=pattern)
     fits = re.search(pattern.encode(), example)
     if rows is None or fits is None:
-        return pc.extract_regex(column.slice(0, 1), pattern=pattern).take(pa.array(np.zeros(len(column), np.int64)))
+        return pa.nulls(len(column), pc.extract_regex(column.slice(0, 1), pattern=pattern).type)
     found = {}
     for name in fits.re.groupindex:
         first, last = fits.span(name)  # -1, -1 where it takes no part: RE2 has an empty text there

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.formats import columns
-from nsm_nb.formats.byte_columns import array_of, parts_of, pieces, texts_in, whole_numbers
+from nsm_nb.formats.byte_columns import array_of, parts_of, pieces, shape, texts_in, whole_numbers
 from nsm_nb.formats.lines import Noted, whole_text
 from nsm_nb.formats.patterns import Found
 from nsm_nb.formats.stamps import printed_times
@@ -85,7 +85,7 @@ class Values:
     def whole(self, name: str, *, most: int = columns.LARGEST, dtype: str = "Int64") -> pd.Series:
         """Return a column as whole numbers from 0 to `most`."""
         numbers, fine = np.zeros(self.count, np.int64), np.zeros(self.count, bool)
-        if name in self.found.fields.column_names:
+        if self.has(name):
             numbers, fine = whole_numbers(array_of(self.found.fields[name]))
             fine &= numbers <= most
             self._odd(name, ~fine, "which is no such number")
@@ -96,7 +96,7 @@ class Values:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if name not in self.found.fields.column_names:
+        if not self.has(name):
             return np.full(self.count, np.nan)
         column = self.found.fields[name]
         matched = pc.fill_null(pc.match_substring_regex(column, pattern=_DECIMAL), False)
@@ -193,13 +193,16 @@ class Values:
         names = ("year", "month", "day", "clock", "fraction", "zone")
         found = dict.fromkeys(names, pa.nulls(self.count, pa.binary()))
         column = array_of(self.raw(name))
+        rows = shape(column)
         for pattern in patterns:
-            parts = parts_of(column, pattern)
-            known = [parts.type.field(place).name for place in range(parts.type.num_fields)]
-            found = {
-                each: pc.coalesce(found[each], pc.struct_field(parts, [each])) if each in known else found[each]
-                for each in names
-            }
+            parts = parts_of(column, pattern, rows)
+            known = {parts.type.field(place).name: parts.field(place) for place in range(parts.type.num_fields)}
+            if parts.null_count == 0 and found["clock"].null_count == self.count:  # most listings write all times alike
+                found |= {each: known[each] for each in names if each in known}
+            elif parts.null_count < self.count:
+                found |= {
+                    each: pc.coalesce(found[each], pc.struct_field(parts, [each])) for each in names if each in known
+                }
             if found["clock"].null_count == 0:
                 break
         # what does not fit has no year: it is no time without a year, of which one would be guessed
@@ -259,10 +262,13 @@ class Values:
         """Note the values that are there and are missing in the table."""
         import pyarrow.compute as pc
 
+        column = self.found.fields[name]
+        if column.null_count:
+            missing = missing & column.is_valid().to_numpy()
         if not missing.any():
             return
         places = np.flatnonzero(missing)
-        column = self.found.fields[name].take(places)
+        column = column.take(places)
         there = pc.fill_null(pc.match_substring_regex(column, pattern=r"[^\s]"), False)
         places, column = places[there.to_numpy(zero_copy_only=False)], column.filter(there)
         for place, value in zip(

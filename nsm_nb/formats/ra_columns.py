@@ -93,7 +93,7 @@ def table(
         duration = (end - start).dt.total_seconds().to_numpy()
     arrow = values.texts("dir")
     turned, one_way, known = _directions(arrow, proto)
-    counts = counts_of(values, proto, one_way)
+    counts = counts_of(values, proto, arrow, one_way)
     result: dict[str, Any] = {
         "session": columns.session_numbers(digest, values.found.record),
         "start": start, "end": end, "duration": duration, "proto": proto, "direction_known": known,

@@ -26,10 +26,13 @@ def is_any(column: pd.Categorical, *names: str) -> np.ndarray:
     return np.array([*(each in names for each in column.categories), False])[column.codes]
 
 
-def counts_of(values: Values, proto: pd.Categorical, one_way: np.ndarray) -> dict[str, list[pd.Series]]:
+def counts_of(
+    values: Values, proto: pd.Categorical, arrow: pd.Categorical, one_way: np.ndarray
+) -> dict[str, list[pd.Series]]:
     """Return `packets`, `octets` and `payload`, each of ra's src, its dst, and both together."""
-    packets = _sides(values, "pkts", one_way)
-    frames = _sides(values, "bytes", one_way)
+    left = is_any(arrow, "<-", "<?")
+    packets = _sides(values, "pkts", one_way & left, one_way & ~left)
+    frames = _sides(values, "bytes", one_way & left, one_way & ~left)
     link = _link(values, proto)
     octets = []
     for count, size in zip(packets, frames, strict=True):
@@ -70,8 +73,11 @@ class _Count(NamedTuple):
         return pd.Series(pd.arrays.IntegerArray(np.where(fine, self.number, 0), ~fine))
 
 
-def _sides(values: Values, name: str, one_way: np.ndarray) -> list[pd.Series]:
-    """Return a count of src, of dst and of both, each made of the others where it was not printed."""
+def _sides(values: Values, name: str, of_dst: np.ndarray, of_src: np.ndarray) -> list[pd.Series]:
+    """Return a count of src, of dst and of both, each made of the others where it was not printed.
+
+    `of_dst` and `of_src` are records of which that side alone sent, as the arrow says.
+    """
     src, dst, both = (_count(values, f"{side}{name}") for side in ("src", "dst", "tot"))
     both = both.or_else(src.number + dst.number, src.known & dst.known)
     src, dst = (
@@ -79,11 +85,9 @@ def _sides(values: Values, name: str, one_way: np.ndarray) -> list[pd.Series]:
         dst.or_else(both.number - src.number, both.known & src.known),
     )
     if values.has(f"tot{name}") and not values.has(f"src{name}", f"dst{name}"):
-        # the arrow says who sent; the other sent nothing
-        left = is_any(values.texts("dir"), "<-", "<?")
         nothing = _Count(np.zeros(values.count, np.int64), np.ones(values.count, bool))
-        src = src.set_where(one_way & ~left, both).set_where(one_way & left, nothing)
-        dst = dst.set_where(one_way & left, both).set_where(one_way & ~left, nothing)
+        src = src.set_where(of_src, both).set_where(of_dst, nothing)
+        dst = dst.set_where(of_dst, both).set_where(of_src, nothing)
         if not src.known.all():
             said = f"it has {name} of both sides together only, for records of which both sent: print src{name} and dst{name}"
             values.say("sides", said)

@@ -97,8 +97,12 @@ def read(path: str | os.PathLike, label: str, layout: Layout, wanted: Sequence[s
             f"{printable(label)}: not one of its {count:,} lines is a {layout.what}; {caveats[0].detail}",
             SESSIONS.empty(),
         )
-    empty = pa.table({name: pa.array([], pa.binary()) for name in wanted})
-    return Found(pa.concat_tables([*taken.parts, empty]).combine_chunks(), record, start, caveats)
+    known = (
+        pa.table({}) if not taken.parts else pa.concat_tables(taken.parts, promote_options="default").combine_chunks()
+    )
+    nothing = pa.nulls(len(record), pa.binary())
+    fields = {name: known[name] if name in known.column_names else nothing for name in wanted}
+    return Found(pa.table(fields), record, start, caveats)
 
 
 class _Taken:
@@ -151,7 +155,7 @@ class _Taken:
             )
         half = bool(bare and whole[-1])
         rows = np.flatnonzero(whole)
-        self.parts.append(pa.table(columns))
+        self.parts.append(pa.table(columns or {self.wanted[0]: pa.nulls(len(rows), pa.binary())}))
         self.records.append(rows + (first + block.record))
         self.starts.append(starts[rows] + block.base)
         if half:
@@ -201,20 +205,17 @@ def _by_place(
     bare: bool,
 ) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray, np.ndarray]:
     """Return the columns of the lines that have as many values as there are names; which these are, which neither; counts."""
-    import pyarrow as pa
-
     values = split(buffer, starts, layout.delimiter, units=layout.units)
     whole = among & (values.counts == len(names)) if names else np.zeros(len(values.counts), bool)
     strange = among & ~whole & (values.length > 0) & ~np.isin(values.counts, layout.others)
     rows = int(whole.sum())
     if not rows:
-        return {name: pa.nulls(0, pa.binary()) for name in wanted}, whole, strange, values.counts
+        return {}, whole, strange, values.counts
     begin, stop = values.of(whole, len(names))
     columns = {
         name: column_of(buffer, begin, stop, names.index(name), half=bool(bare and whole[-1]))
-        if name in names
-        else pa.nulls(rows, pa.binary())
         for name in wanted
+        if name in names
     }
     return columns, whole, strange, values.counts
 
@@ -245,7 +246,8 @@ def _by_words_and_pattern(
     strange[rest] = odd
     if matched.any():
         order = pa.array(np.argsort(np.concatenate([np.flatnonzero(whole), rest[matched]]), kind="stable"))
-        found = {name: pa.concat_arrays([found[name], others[name]]).take(order) for name in wanted}
+        # both have the columns that the header names, and no others
+        found = {name: pa.concat_arrays([found[name], others[name]]).take(order) for name in found}
         whole[rest] = matched
     return found, whole, strange
 
@@ -267,7 +269,6 @@ def _by_pattern(
     columns = {}
     for name in wanted:
         if name not in known:
-            columns[name] = pa.nulls(len(parts), pa.binary())
             continue
         column = parts.field(name)
         absent = pc.binary_length(column).to_numpy(zero_copy_only=False) == 0

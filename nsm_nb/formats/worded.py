@@ -71,8 +71,7 @@ def by_words(
     if not fine.all():
         plain[np.flatnonzero(plain)[~fine]] = False
         columns = {name: column.filter(pa.array(fine)) for name, column in columns.items()}
-    count = int(fine.sum())
-    result = {name: columns.get(name, pa.nulls(count, pa.binary())) for name in wanted}
+    result = {name: columns[name] for name in wanted if name in columns}
     if words.loose in result:
         empty = pc.equal(pc.binary_length(result[words.loose]), 0)
         result[words.loose] = pc.if_else(empty, pa.scalar(None, pa.binary()), result[words.loose])

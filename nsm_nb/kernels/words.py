@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["port_points", "walk_words", "whole_numbers"]
+__all__ = ["gather", "port_points", "walk_words", "whole_numbers"]
 
 _SPACE = 32
 _POINT, _COLON = 46, 58
@@ -76,6 +76,27 @@ def walk_words(buffer, starts, front, back, begin, stop, whole):
                     break
                 low += 1
         whole[line] = fine
+
+
+@njit(cache=True, nogil=True)
+def gather(data, begin, stop, offsets, found):
+    """Put parts of a text one behind the other.
+
+    Parameters
+    ----------
+    data
+        uint8; the text.
+    begin, stop
+        int32; where the parts begin and stop.
+    offsets
+        int32; where each part begins in what is filled, and where the last one stops.
+    found
+        uint8: filled.
+    """
+    for row in range(len(begin)):
+        at = offsets[row] - begin[row]
+        for place in range(begin[row], stop[row]):
+            found[at + place] = data[place]
 
 
 @njit(cache=True, nogil=True)
