@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -10,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from nsm_nb import alerts as alert_room
@@ -18,31 +16,26 @@ from nsm_nb import full_content, statistics
 from nsm_nb import sessions as session_room
 from nsm_nb.case import queries, settings
 from nsm_nb.case.carved import carved
-from nsm_nb.case.current import current
 from nsm_nb.case.holdings import Holdings, retold
 from nsm_nb.case.identity import Names, Naming, meanings, resolved
 from nsm_nb.case.inventory import Progress
-from nsm_nb.case.judging import Judging
-from nsm_nb.case.naming import Named
 from nsm_nb.case.objects import objects_of, written
+from nsm_nb.case.pivots import Pivots
 from nsm_nb.case.selection import Selection
 from nsm_nb.case.tables import together
-from nsm_nb.errors import CaseError, NsmError, UnknownName, UnreadableEvidence
-from nsm_nb.full_content import frame_bytes, view
+from nsm_nb.errors import CaseError
 from nsm_nb.schema import PACKETS, caveat_table, caveats_of
 from nsm_nb.text import printable
-from nsm_nb.transcripts import Transcript, transcript
-from nsm_nb.transcripts.matching import in_packet, matching
 
 if TYPE_CHECKING:
     from nsm_nb.case.growing import Followed
 
-__all__ = ["Case", "create_case", "open_case"]
+__all__ = ["Case"]
 
 log = logging.getLogger(__name__)
 
 
-class Case(Judging):
+class Case(Pivots):
     """One incident. Made by `open_case` and `create_case`; tables are made when they are first asked for.
 
     Parameters
@@ -136,11 +129,6 @@ class Case(Judging):
     def evidence(self) -> pd.DataFrame:
         """The inventory: a row a file, with size, SHA-256, format, what is in it, and what is wrong with it."""
         return self._holdings.inventory()
-
-    @property
-    def paths(self) -> dict[str, Path]:
-        """The path of each evidence, by its label."""
-        return {file.label: file.path for file in self._holdings.files()}
 
     def spare(self, path: str | os.PathLike) -> Path:
         """Return the path of a file or folder that is to be written, where that touches no evidence.
@@ -298,70 +286,7 @@ class Case(Judging):
             self._made[name] = make()
         return self._made[name]
 
-    # --- from one thing to the next
-
-    def session(self, number: int) -> pd.Series:
-        """Return a session's row.
-
-        Raises
-        ------
-        UnknownName
-            Where there is no such session.
-        """
-        rows = np.flatnonzero(self.sessions["session"].to_numpy(np.int64, na_value=-1) == int(number))
-        if not len(rows):
-            raise UnknownName(f"there is no session {number} in this case; case.sessions lists them")
-        return self.sessions.iloc[int(rows[0])]
-
-    def alert(self, alert: str) -> pd.Series:
-        """Return an alert's row; names that it had before, such as when its file was shorter, mean it too.
-
-        Raises
-        ------
-        UnknownName
-            Where there is no such alert.
-        """
-        place = int(self.alert_places([alert])[0])
-        if place < 0:
-            place = int(self.alert_places([self._naming().now(alert)])[0])
-        if place < 0:
-            raise UnknownName(f"there is no alert {printable(alert)!r} in this case; case.alerts lists them")
-        return self.alerts.iloc[place]
-
-    def packets_of(self, session: int) -> pd.DataFrame:
-        """Return the packets of a session; empty where it came from flow records."""
-        row = self.session(session)
-        if row["source"] != "pcap":
-            return PACKETS.empty()
-        return self._holdings.packets_of(str(row["evidence"]), int(session))
-
-    def session_of(self, alert: str) -> pd.Series | None:
-        """Return the session that an alert is about, None where none was found; `joins` says how it was found."""
-        found = self.joins.loc[self.joins["alert"] == self.alert(alert)["alert"], "session"]
-        return None if not len(found) or found.isna().iloc[0] else self.session(int(found.iloc[0]))
-
-    def alerts_of(self, session: int) -> pd.DataFrame:
-        """Return the alerts that are about a session."""
-        named = self.joins.loc[(self.joins["session"] == int(session)).fillna(False), "alert"]
-        return self.alerts[self.alerts["alert"].isin(named)]
-
-    def transcript(self, session: int, *, policy: str = "first") -> Transcript:
-        """Return the transcript of a session; `policy` says whose bytes count where TCP segments overlap.
-
-        Raises
-        ------
-        NsmError
-            Where the case holds no packets of it.
-        """
-        row = self.session(session)
-        packets = self.packets_of(session)
-        if not len(packets):
-            raise NsmError(
-                f"session {session} comes from {row['source']} records, and no capture of the case holds its packets; "
-                "a transcript needs full content"
-            )
-        named = self._kept("named", lambda: Named(lambda: self.names))
-        return transcript(packets, evidence=self.paths, session=row, policy=policy, names=named)
+    # --- what is made of it
 
     def find_objects(self, progress: Progress | None = None) -> pd.DataFrame:
         """Return `objects`; `progress` is told how many of the sessions that may carry some were looked at."""
@@ -382,96 +307,6 @@ class Case(Judging):
             As `nsm_nb.transcripts.objects.write_objects`.
         """
         return written(self, which, None if folder is None else Path(folder), zipped=zipped)
-
-    def frame(self, evidence: str, number: int) -> bytes:
-        """Return the captured bytes of a frame.
-
-        Raises
-        ------
-        UnknownName
-            Where the evidence or the frame is not in the case.
-        """
-        table = self._holdings.table(evidence, "packets")
-        if table is None or not 1 <= number <= len(table):
-            count = 0 if table is None else len(table)
-            raise UnknownName(f"{printable(evidence)} has no frame {number}; it has {count:,} frames")
-        return frame_bytes(table.iloc[number - 1 : number], evidence=self.paths)[0]
-
-    def view(self, packets: pd.DataFrame, style: str = "tcpdump") -> str:
-        """Return packets of the case as tcpdump, snort, hex or tethereal show them; see `nsm_nb.full_content.view`."""
-        return view(packets, style, evidence=self.paths)
-
-    def detail(self, alert: str) -> dict[str, Any]:
-        """Return the raw record of an alert, as the sensor wrote it.
-
-        Raises
-        ------
-        UnreadableEvidence
-            Where the file is not there any more, by whatever name, with the bytes that the alert was read of.
-        """
-        row = self.alert(alert)
-        label, record = str(row["evidence"]), int(row["record"])
-        at = self._followed(str(row["alert"]))
-        if at is None:
-            return self._holdings.detail(label, record)
-        if not at.settle(self._holdings.label_of):
-            raise UnreadableEvidence(
-                f"{printable(label)} was rotated, and the file that record {record:,} was read of is not beside it any more; "
-                "case.refresh() looks at the evidence again"
-            )
-        return self._holdings.detail_at(at.path, at.format, record, label)
-
-    def rule_of(self, alert: str) -> pd.Series | None:
-        """Return the rule that raised an alert, None where the case has no such rule.
-
-        `note` says where the case has only another revision of it than the one that raised the alert.
-        """
-        row = self.alert(alert)
-        found = self.rules[(self.rules["sid"] == row["sid"]) & (self.rules["gid"] == row["gid"])]
-        if not len(found):
-            return None
-        # each sensor has its own copy: the one whose file names the alert's sensor; but first of all the rule that it was
-        same = (found["rev"] == row["rev"]).to_numpy(bool, na_value=False)
-        own = found["file"].astype(str).str.contains(str(row["sensor"]), regex=False).to_numpy(bool)
-        rule = found.iloc[int(np.lexsort((~own, ~same))[0])].copy()
-        other = not pd.isna(row["rev"]) and not pd.isna(rule["rev"]) and rule["rev"] != row["rev"]
-        rule["note"] = f"revision {row['rev']} raised the alert; the case has revision {rule['rev']}" if other else ""
-        return rule
-
-    def packet_of(self, alert: str) -> pd.Series | None:
-        """Return the packet that an alert is about, with `why` in words; None where the case has none.
-
-        It is the packet that holds what the rule looks for, also where segments cut it in two; else the one of the
-        alert's time, else the last with payload before it.
-        """
-        session = self.session_of(alert)
-        if session is None:
-            return None
-        number = int(session["session"])
-        packets = self.packets_of(number)
-        rule = self.rule_of(alert)
-        text = "" if rule is None else str(rule["text"])
-        row = self.alert(alert)
-        found = alert_room.packet(row, packets, text, evidence=self.paths)
-        if found is not None and pd.isna(found["at"]) and found["time"] != row["time"] and row["source"] == "eve":
-            found = alert_room.packet(row, packets, text, evidence=self.paths, hint=self._frame_named(row))
-        if found is not None and pd.isna(found["at"]) and alert_room.contents(text):
-            in_stream = in_packet(matching(text, self.transcript(number), packets), packets)
-            return found if in_stream is None else in_stream
-        return found
-
-    def _frame_named(self, alert: pd.Series) -> int | None:
-        """Return the frame that Suricata names, where it does."""
-        try:
-            named = self.detail(str(alert["alert"])).get("pcap_cnt")
-        except NsmError as problem:
-            log.warning("which frame the sensor names is not known: %s", problem)
-            return None
-        return named if isinstance(named, int) else None
-
-    def related(self, alert: str) -> pd.DataFrame:
-        """Return the other alerts that share a session, hosts, a host or the signature with one, and `how`."""
-        return alert_room.related(self.alert(alert), self.alerts, self.joins)
 
     def carve(
         self,
@@ -501,78 +336,4 @@ def _workplace(path: Path) -> Path:
     """Return where a case's index, ledger and selection are: in the case, or in `home` where the case is read-only."""
     if os.access(path, os.W_OK):
         return path
-    return settings.home() / "read-only" / _hashed(path)
-
-
-def _hashed(path: Path) -> str:
-    return f"{path.resolve().name}-{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]}"
-
-
-def create_case(
-    path: str | os.PathLike, evidence: Iterable[str | os.PathLike] = (), *, name: str | None = None, copy: bool = False
-) -> Case:
-    """Make a case in a new or empty directory, and open it.
-
-    Parameters
-    ----------
-    path
-        The directory.
-    evidence
-        Files and folders: they stay where they are and the case links to them. One folder alone becomes the case's
-        evidence folder.
-    name
-        The case's name; the directory's where not given.
-    copy
-        Copy the evidence into the case instead.
-
-    Raises
-    ------
-    CaseError
-        Where there is a case already, or evidence is missing.
-    """
-    place, sources = Path(path), [Path(each) for each in evidence]
-    if (place / settings.FILE).exists():
-        raise CaseError(f"{printable(place)} is a case already; open it with open_case, or choose another directory")
-    for each in sources:
-        if not each.exists():
-            raise CaseError(f"{printable(each)} does not exist; check the path")
-    alone = len(sources) == 1 and sources[0].is_dir() and not copy
-    settings.write(
-        place, name=name or place.resolve().name, evidence=str(sources[0].resolve()) if alone else "evidence"
-    )
-    case = Case(place)
-    if sources and not alone:
-        case.add(*sources, copy=copy)
-    return case
-
-
-def open_case(path: str | os.PathLike | None = None) -> Case:
-    """Open a case, or make one of a bare folder of evidence; without a path, the one that the notebooks are on.
-
-    A folder without case.toml is taken for evidence: its case, with index and ledger, is kept in `NSM_HOME` (the user's
-    data directory where that is not set), and nothing is written beside the evidence.
-
-    Parameters
-    ----------
-    path
-        A case's directory, its case.toml, or a folder of evidence; see `nsm_nb.case.current` for what is opened without.
-
-    Raises
-    ------
-    CaseError
-        Where there is no such folder, or its case.toml can't be used.
-    """
-    place = current() if path is None else Path(path)
-    if place.name == settings.FILE and place.is_file():
-        place = place.parent
-    if not place.is_dir():
-        raise CaseError(f"{printable(place)} is no folder; give a case's directory or a folder of evidence")
-    if (place / settings.FILE).exists():
-        case = Case(place)
-        case._holdings.clean()
-        return case
-    kept = settings.home() / "cases" / _hashed(place)
-    if not (kept / settings.FILE).exists():
-        log.info("%s has no case.toml: its case is kept in %s", place, kept)
-        settings.write(kept, name=place.resolve().name, evidence=str(place.resolve()))
-    return Case(kept)
+    return settings.home() / "read-only" / settings.named(path)

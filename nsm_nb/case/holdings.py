@@ -1,14 +1,9 @@
-"""What a case holds: its files of evidence, and the tables that were read of them, kept in the index."""
+"""What a case holds: the tables that were read of its files of evidence, together."""
 
 from __future__ import annotations
 
-import glob
-import hashlib
-import logging
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +11,21 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb import formats
-from nsm_nb.alerts import is_map, told_by
+from nsm_nb.alerts import told_by
 from nsm_nb.case import rotated
 from nsm_nb.case.doubles import doubled, fullest, retagged
-from nsm_nb.case.identity import DIGITS, Piece, Prefixes
-from nsm_nb.case.index import DamagedIndex, Entry, clean, make
-from nsm_nb.case.inventory import File, Progress, sha256_of, survey
+from nsm_nb.case.identity import DIGITS, Piece
+from nsm_nb.case.index import Entry, make
+from nsm_nb.case.indexed import Indexed, tables_of
+from nsm_nb.case.inventory import File, Progress
 from nsm_nb.case.recorded import recorded, timeless, unmatched
 from nsm_nb.case.searching import searchable
 from nsm_nb.case.settings import Settings
 from nsm_nb.case.tables import together
-from nsm_nb.errors import CaseError, NsmError, UnknownName, UnreadableEvidence
-from nsm_nb.formats import netflow
-from nsm_nb.formats.source import read_head
-from nsm_nb.formats.stamps import yearless
-from nsm_nb.full_content import faults
-from nsm_nb.schema import ALERTS, FLOWS, PACKETS, SESSIONS, Caveat, caveats_of, with_caveats
-from nsm_nb.sessions import assemble
+from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat
 from nsm_nb.sessions.identity import with_community_id, with_numbers
-from nsm_nb.text import printable
 
 __all__ = ["Holdings", "filled", "retold"]
-
-log = logging.getLogger(__name__)
 
 _COLUMNS = {
     "evidence": "str", "path": "str", "size": "Int64", "sha256": "str", "format": "str", "tables": "str", "rows": "Int64",
@@ -46,116 +33,26 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-class Holdings:
+class Holdings(Indexed):
     """The evidence of one case, on disk and in the index; each table is read when it is first asked for.
 
-    Parameters
-    ----------
-    settings
-        The case's.
-    folder
-        The case's directory, from which patterns of rule files start.
-    index
-        The folder of the index.
+    Parameters are those of `nsm_nb.case.files.Files`.
     """
 
     def __init__(self, settings: Settings, folder: Path, index: Path):
-        self._settings = settings
-        self._case = folder
-        self._root = index
-        # what is read depends on timeouts and the like; with others it is another index
-        other = repr(_sorted(settings.assembly)).encode()
-        self._index = index / f"idle-{hashlib.sha256(other).hexdigest()[:8]}" if settings.assembly else index
-        if settings.recover:  # a search behind damage finds what another reading has not
-            self._index /= "recover"
-        self._files: list[File] | None = None
-        self._trouble: dict[str, str] = {}
+        super().__init__(settings, folder, index)
         self._tables: dict[tuple[str, str], pd.DataFrame | None] = {}
         self._doubles: pd.Series | None = None
         self._told: pd.Series | None = None
-        self.prefixes = Prefixes(index / "beginnings.json")
         self._runs: list[list[rotated.Piece]] | None = None
-
-    # --- files
-
-    def files(self, progress: Progress | None = None) -> list[File]:
-        """Return the files of evidence, hashed and recognised."""
-        if self._files is None:
-            self._files = self._with_columns(
-                survey(self._settings.evidence, self._root / "inventory.json", progress=progress)
-            )
-        return self._files
 
     def look_again(self, progress: Progress | None = None) -> None:
         """Hash all files anew, and forget what was read of them."""
-        self._trouble.clear()
         self._tables.clear()
         self._doubles = self._told = self._runs = None
-        self._files = self._with_columns(
-            survey(self._settings.evidence, self._root / "inventory.json", again=True, progress=progress)
-        )
+        super().look_again(progress)
 
-    def _with_columns(self, files: list[File]) -> list[File]:
-        """Return the files; those to which case.toml gives columns are of the format that can have them."""
-        found = []
-        for file in files:
-            columns = self._settings.columns_of(file.label)
-            known = columns is None or not file.sha256
-            found.append(file if known else replace(file, format=formats.alert_columns(columns), note=""))
-        return found
-
-    def file(self, label: str) -> File:
-        """Return the file of a label.
-
-        Raises
-        ------
-        UnknownName
-            Where there is none.
-        """
-        for file in self.files():
-            if file.label == label:
-                return file
-        raise UnknownName(f"there is no evidence {printable(label)!r} in this case; case.evidence lists it")
-
-    def label_of(self, path: Path) -> str | None:
-        """Return what a file is called here, also one that came since the evidence was looked at; None where it is none."""
-        for file in self.files():
-            if file.path == path:
-                return file.label
-        try:
-            return printable(os.fsencode(path.relative_to(self._settings.evidence).as_posix()))
-        except ValueError:
-            return None
-
-    def rule_files(self) -> set[Path]:
-        """Return the files of rules, and the maps beside them, that case.toml names or that lie among the evidence."""
-        named = {
-            self._case / name
-            for pattern in self._settings.rules
-            # Path.glob takes no absolute pattern
-            for name in glob.glob(pattern, root_dir=self._case, recursive=True)  # noqa: PTH207
-            if (self._case / name).is_file()
-        }
-        there = {os.path.realpath(path) for path in named}
-        return named | {
-            file.path
-            for file in self.files()
-            if file.format is None
-            and (file.path.suffix == ".rules" or is_map(file.path))
-            and os.path.realpath(file.path) not in there
-        }
-
-    def changed(self) -> pd.DataFrame:
-        """Return `evidence`, `sha256` and `now` of each file whose bytes are not those of the inventory."""
-        rows = []
-        for file in self.files():
-            try:
-                now = sha256_of(file.path)
-            except NsmError as problem:
-                now = str(problem)
-            if file.sha256 and now != file.sha256:
-                rows.append((file.label, file.sha256, now))
-        return pd.DataFrame(rows, columns=["evidence", "sha256", "now"], dtype="str")
+    # --- what there is
 
     def inventory(self) -> pd.DataFrame:
         """Return a row a file: what it is, what was read of it, what is wrong with it."""
@@ -253,24 +150,6 @@ class Holdings:
         return told
 
     # --- tables
-
-    def read_all(self, progress: Progress | None = None) -> None:
-        """Read what is not in the index yet.
-
-        Parameters
-        ----------
-        progress
-            Told the label, the bytes done and the bytes in all.
-        """
-        known = [file for file in self.files(progress) if file.format]
-        done, total = 0, sum(file.size for file in known)
-        for file in known:
-            if progress is not None:
-                progress(file.label, done, total)
-            self._entry(file)
-            done += file.size
-        if progress is not None and known:
-            progress("", total, total)
 
     def table(self, label: str, name: str) -> pd.DataFrame | None:
         """Return ``packets``, ``sessions`` or ``alerts`` of one evidence, None where it has none."""
@@ -370,16 +249,6 @@ class Holdings:
                 parts.append(table.iloc[np.flatnonzero(table["session"].array._data == int(session))])  # no copy of it
         return together(PACKETS, parts)
 
-    def _opened(self, entry: Entry, name: str, label: str) -> pd.DataFrame | None:
-        """Return a table of the index; where that is damaged it is made again."""
-        try:
-            return entry.table(name, label)
-        except DamagedIndex as problem:
-            log.warning("%s: %s; it is made again", printable(label), problem)
-            entry.remove()
-            again = self._entry(self.file(label))
-            return None if again is None else again.table(name, label)
-
     def tables(self, name: str) -> dict[str, pd.DataFrame]:
         """Return a table of every evidence that has it, by label. Evidence that is there twice counts once."""
         found, seen = {}, set()
@@ -466,161 +335,10 @@ class Holdings:
             self._doubles = fullest(held)
         return self._doubles
 
-    def clean(self) -> None:
-        """Remove what processes that were killed left in the index."""
-        clean(self._index)
-
-    def _entry(self, file: File) -> Entry | None:
-        """Return the index of an evidence, made where it was not; None where nothing can be read."""
-        if file.format is None or file.label in self._trouble:
-            return None
-        options = self._options(file, read=True)
-        key = _keyed(file, options)
-        entry = Entry(self._index, key)
-        if entry.there:
-            return entry
-        try:
-            tables = self._read(file, options)
-        except NsmError as problem:
-            self._trouble[file.label] = str(problem)
-            log.warning("%s", problem)
-            return None
-        try:
-            return make(self._index, key, tables)
-        except OSError as problem:
-            raise CaseError(
-                f"the index of {file.label} can't be written to {printable(self._index)}: {printable(problem)}; "
-                "free some space, or set NSM_HOME to a place that has some"
-            ) from problem
-
-    def _key(self, file: File) -> str:
-        """Return what names the index of an evidence."""
-        return _keyed(file, self._options(file, read=False))
-
-    def _options(self, file: File, *, read: bool) -> dict[str, Any]:
-        """Return what the reader of alerts is told besides the file: columns, and a time that tells the year.
-
-        With `read`, captures are read for that time if they were not yet.
-        """
-        options: dict[str, Any] = {}
-        columns = self._settings.columns_of(file.label)
-        if columns is not None:
-            options["columns"] = columns
-        module = formats.reader(file.format) if file.format else None
-        if getattr(module, "YEARLESS", False) and file.sha256 and yearless(read_head(file.path)):
-            last = self._captured_last(read=read)
-            if last is not None:
-                options["near"] = pd.Timestamp(last, unit="ns", tz="UTC")
-        return options
-
-    def _captured_last(self, *, read: bool) -> int | None:
-        """Return the time of the last packet of all captures, in nanoseconds; None where there is none."""
-        found = []
-        for file in self.files():
-            if file.format == "pcap":
-                entry = self._entry(file) if read else Entry(self._index, file.sha256)
-                if entry is not None and entry.there:
-                    found.append(entry.meta()["tables"].get("packets", {}).get("last"))
-        return max((each for each in found if each is not None), default=None)
-
-    def alert_options(self, label: str) -> dict[str, Any]:
-        """Return what a reader of a growing file of alerts is told besides the file."""
-        file = self.file(label)
-        options = self._options(file, read=True)
-        if "near" not in options and getattr(formats.reader(str(file.format)), "YEARLESS", False):
-            last = self._captured_last(read=True)  # nothing may stand in it yet
-            return options if last is None else {**options, "near": pd.Timestamp(last, unit="ns", tz="UTC")}
-        return options
-
-    def detail(self, label: str, record: int) -> dict[str, Any]:
-        """Return the raw record of an alert.
-
-        Raises
-        ------
-        UnreadableEvidence
-            Where the file does not begin any more with the bytes that the alert was read of, and none beside it does.
-        """
-        file = self.file(label)
-        path = self._same(file)
-        if path is None:
-            raise UnreadableEvidence(
-                f"{printable(label)} is another file than the one that record {record:,} was read of, and none beside it "
-                "begins as that did; case.refresh() looks at the evidence again"
-            )
-        return self.detail_at(path, str(file.format), record, label)
-
-    def detail_at(self, path: Path, format: str, record: int, label: str) -> dict[str, Any]:
-        """Return the raw record of an alert that stands in a file, whatever it is called now."""
-        columns = self._settings.columns_of(label)
-        options = {"columns": columns} if columns is not None else {}
-        return formats.reader(format).detail(path, record, **options)
-
-    def _same(self, file: File) -> Path | None:
-        """Return where the bytes of a file of the inventory are: there, or where it was moved to; None where nowhere."""
-        for path in (file.path, *_siblings(file.path)):
-            try:
-                found = path.stat()
-            except OSError:
-                continue
-            if path == file.path and (found.st_size, found.st_mtime_ns) == (file.size, file.stamp):
-                return path
-            grown = Piece(file.label, path, found.st_size, "")
-            if self.prefixes.of(grown, [file.size])[file.size] == file.sha256:
-                return path
-        return None
-
-    def _read(self, file: File, options: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-        module = formats.reader(str(file.format))
-        known = {"digest": file.sha256}  # of the inventory: nothing is hashed twice
-        asked: dict[str, Mapping[str, Any]] = {
-            "alerts": {**options, **known},
-            "packets": {"recover": True} if self._settings.recover else {},
-            "sessions": {**({"near": options["near"]} if "near" in options else {}), **known},
-        }
-        tables = {
-            name: getattr(module, name)(file.path, label=file.label, **asked.get(name, {})) for name in _tables_of(file)
-        }
-        if file.format == netflow.NAME and netflow.holds_packets(tables["sessions"]):
-            tables["packets"] = formats.reader("pcap").packets(file.path, label=file.label, **asked["packets"])
-        if "packets" in tables:
-            records = tables.get("sessions", SESSIONS.empty())
-            plain = tables["packets"].drop(columns="recovered", errors="ignore")  # a caveat says which they are
-            tables["packets"] = with_caveats(plain, faults(plain, file.path))
-            found, tables["packets"] = assemble(tables["packets"], **self._settings.assembly)
-            tables["sessions"] = with_caveats(
-                together(FLOWS, [FLOWS.conform(found), FLOWS.conform(records)]) if len(records) else found,
-                [*caveats_of(found), *caveats_of(records)] if len(records) else caveats_of(records),
-            )
-        if "sessions" in tables:
-            tables["sessions"] = with_numbers(with_community_id(tables["sessions"]))
-        return tables
-
-
-def _sorted(assembly: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return what `assemble` is told in one order; timeouts first and alone where nothing else is, as they always were."""
-    others = [(name, each) for name, each in sorted(assembly.items()) if name != "idle"]
-    return [*sorted(assembly.get("idle", {}).items()), *others]
-
-
-def _keyed(file: File, options: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of an evidence, or, where it was read with options, that of both."""
-    if not options:
-        return file.sha256
-    near = options.get("near")  # the day is enough for the year
-    said = repr((file.sha256, options.get("columns"), None if near is None else f"{near:%Y-%m-%d}"))
-    return hashlib.sha256(said.encode()).hexdigest()
-
-
-def _tables_of(file: File) -> list[str]:
-    if file.format is None:
-        return []
-    module = formats.reader(file.format)
-    return [name for name in formats.TABLES if hasattr(module, name)]
-
 
 def _holds(file: File, read: Mapping[str, Any]) -> list[str]:
     """Return the tables that come of a file, or came: a capture's sessions are assembled from its packets."""
-    found = {*_tables_of(file), *read}
+    found = {*tables_of(file), *read}
     return [name for name in formats.TABLES if name in found or (name == "sessions" and "packets" in found)]
 
 
@@ -634,14 +352,6 @@ def _rows(read: Mapping[str, Any]) -> int | None:
 def _captured(sessions: pd.DataFrame) -> np.ndarray:
     """Return a bool array, True for the sessions that were assembled from packets."""
     return (sessions["source"] == "pcap").to_numpy(bool)
-
-
-def _siblings(path: Path) -> list[Path]:
-    """Return the files beside one whose names begin alike, as those of its rotations do."""
-    try:
-        return sorted(each for each in path.parent.iterdir() if each != path and each.name.startswith(path.stem))
-    except OSError:
-        return []
 
 
 def retold(told: pd.Series) -> np.ndarray:

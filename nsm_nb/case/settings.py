@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import ipaddress
 import json
 import os
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 from nsm_nb.errors import CaseError
 from nsm_nb.text import printable
 
-__all__ = ["FILE", "Settings", "home", "read", "write"]
+__all__ = ["FILE", "Settings", "home", "named", "read", "write"]
 
 FILE = "case.toml"
 _LONGEST = 9e9  # seconds: nanoseconds of more do not fit 64 bits
@@ -61,6 +62,11 @@ def home() -> Path:
     if os.environ.get("NSM_HOME"):
         return Path(os.environ["NSM_HOME"])
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "nsm_nb"
+
+
+def named(place: Path) -> str:
+    """Return what a directory is called among those in `home`: its name, and digits that tell it from others of that name."""
+    return f"{place.resolve().name}-{hashlib.sha256(os.fsencode(place.resolve())).hexdigest()[:12]}"
 
 
 def read(folder: Path) -> Settings:
