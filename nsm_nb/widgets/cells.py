@@ -17,7 +17,9 @@ from nsm_nb.statistics.quantities import octets
 from nsm_nb.text import printable
 from nsm_nb.widgets.style import PARTS
 
-__all__ = ["CLASSES", "KINDS", "Field", "cut", "fields", "kind_of", "octets", "rows", "show", "time", "width"]
+__all__ = [
+    "CLASSES", "KINDS", "Field", "addresses_fitted", "cut", "fields", "kind_of", "octets", "rows", "show", "time", "width",
+]  # fmt: skip
 
 #: Class names that a `style` callback may give; grid.css and style.css know each of them.
 CLASSES = frozenset(
@@ -168,6 +170,26 @@ def width(field: Field, column: pd.Series) -> int:
         seen = ()
     longest = max((len(show(each, field.kind)[0]) for each in seen), default=0)
     return int(min(max(longest, len(field.title) + 2, 3), 44))
+
+
+def addresses_fitted(columns: Sequence[str | Field], table: pd.DataFrame) -> tuple[str | Field, ...]:
+    """Return columns whose addresses are as wide as nine of ten rows need: a few of IPv6 would push all else out of sight.
+
+    Parameters
+    ----------
+    columns
+        Names and fields; those fields whose names end in ``_ip`` and that have no width get one.
+    table
+        What will be shown; its addresses are categories.
+    """
+    result: list[str | Field] = []
+    for each in columns:
+        if isinstance(each, Field) and each.name.endswith("_ip") and not each.width and len(table):
+            column = table[each.name].cat
+            lengths = np.array([len(str(name)) for name in column.categories] + [0])[column.codes.to_numpy()]
+            each = replace(each, width=max(int(np.quantile(lengths, 0.9, method="higher")), 15) + 1)
+        result.append(each)
+    return tuple(result)
 
 
 def fields(table: pd.DataFrame, wanted: Sequence[str | Field] | None = None) -> tuple[Field, ...]:

@@ -28,8 +28,8 @@ __all__ = ["Evidence", "cases_beside", "unread"]
 _AT_ONCE = 256 << 20  # bytes; a second or two
 
 _COLUMNS = (
-    "evidence", "format", "tables", "size", "rows", "first", "last", "caveats", Field("sha256", width=20),
-    Field("note", width=24),
+    "evidence", "format", "size", "rows", Field("first", kind="clock"), Field("last", kind="clock"), "caveats",
+    Field("note", width=24), "tables", Field("sha256", width=20),
 )  # fmt: skip
 
 

@@ -92,3 +92,14 @@ def test_width_is_bounded_whatever_the_text():
     table = pd.DataFrame({"message": ["a" * 5000], "n": [1]})
 
     assert [field.width for field in cells.fields(table)] == [44, 3]
+
+
+def test_a_few_long_addresses_do_not_push_all_else_out_of_sight():
+    addresses = ["10.0.0.7"] * 18 + ["fe80::8cd1:f3ff:fe2c:cb5d"]
+    few, many = (
+        pd.DataFrame({"src_ip": schema.addresses(each)[0]}) for each in (addresses, addresses + addresses[-1:] * 20)
+    )
+
+    assert cells.addresses_fitted([Field("src_ip"), "state"], few) == (Field("src_ip", width=16), "state")
+    assert cells.addresses_fitted([Field("src_ip")], many) == (Field("src_ip", width=26),)
+    assert cells.addresses_fitted([Field("src_ip")], few.head(0)) == (Field("src_ip"),)
