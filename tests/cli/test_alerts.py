@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import json
 from email.policy import default
 
 import pytest
@@ -48,3 +49,11 @@ def test_an_option_that_would_mean_nothing_is_refused(judged, capsys, words, sai
 
     told = capsys.readouterr()
     assert said in told.err and not told.out
+
+
+def test_alerts_that_nobody_judged_are_new(judged, capsys):
+    assert run("alerts", judged, "-f", "jsonl", "-q", "category NEW") == 0
+
+    rows = [json.loads(row) for row in capsys.readouterr().out.splitlines()]
+    assert len(rows) == len(nsm.open_case(judged).alerts) > 0
+    assert {row["category"] for row in rows} == {"NEW"}

@@ -102,7 +102,6 @@ def test_a_pipe_is_written_to_and_not_replaced(place, tmp_path, capsys):
         (["sessions", place, "--style", "ra"], b" "),
         (["transcript", place, number], b"Sensor"),
         (["transcript", place, number, "--side", "src"], b"GET"),
-        (["carve", place, number], b"M<\xb2\xa1"),
         (["export-netflow", place / "evidence" / "a.pcap"], b"M<\xb2\xa1"),
     ):
         assert run(*words, "--to" if words[0] == "export-netflow" else "-o", pipe) == 0

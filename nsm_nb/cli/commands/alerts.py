@@ -83,4 +83,4 @@ def _alerts(chosen: argparse.Namespace) -> None:
 
 
 def _with_category(case: Case) -> pd.DataFrame:
-    return case.alerts.assign(category=case.alerts["alert"].map(case.status()).fillna("NEW").astype("str"))
+    return case.alerts.assign(category=case.alerts["alert"].map(case.status()).astype("str").fillna("NEW"))
