@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
@@ -30,6 +30,8 @@ class Frame(ipywidgets.VBox):
         Widgets, from top to bottom.
     code
         The line of Python that gives the same.
+    keys
+        Lines that say what the keys do: the button beside `code` shows them, and so does the key ``?``.
     """
 
     title = traitlets.Unicode()
@@ -38,7 +40,9 @@ class Frame(ipywidgets.VBox):
     error = traitlets.Unicode(help="what went wrong last, as a sentence; empty where nothing did")
     code = traitlets.Unicode(help="the line of Python that gives the same")
 
-    def __init__(self, title: str, *content: ipywidgets.Widget, code: str = "", **traits: Any):
+    def __init__(
+        self, title: str, *content: ipywidgets.Widget, code: str = "", keys: Sequence[str] = (), **traits: Any
+    ):
         self._depth = 0
         self._title = Lines(role="heading")
         self._title.add_class("nsm-title")
@@ -48,13 +52,19 @@ class Frame(ipywidgets.VBox):
         self._code = Lines(code=True, boxed=True, label="Python that gives the same")
         self._status = Lines(role="status", live="polite")
         self._status.add_class("nsm-statusline")
-        self._head = ipywidgets.HBox([self._title, self._button])
+        self._help = ipywidgets.ToggleButton(description="? keys", tooltip="Show what the keys do (?)")
+        self._key_lines = Lines(*keys, code=True, boxed=True, label="what the keys do")
+        self._head = ipywidgets.HBox([self._title, *([self._help] if keys else []), self._button])
         self._head.add_class("nsm-titleline")
         self._content: tuple[ipywidgets.Widget, ...] = content
         super().__init__(**traits)
         self.add_class("nsm-frame")
         self.add_class("nsm")
-        self._button.observe(lambda change: self._lay_out(), "value")
+        for each in (self._button, self._help):
+            each.observe(lambda change: self._lay_out(), "value")
+        if keys:
+            self._title.listens = ["?"]
+            self._title.on_key(self._pressed_help)
         self.title, self.code = title, code
         self._head_line()
         self._status_line()
@@ -71,8 +81,12 @@ class Frame(ipywidgets.VBox):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        shown = [self._code] if self._button.value else []
+        shown = [each for each, on in ((self._key_lines, self._help), (self._code, self._button)) if on.value]
         self.children = (self._head, *shown, *self._content, self._status)
+
+    def _pressed_help(self, key: str) -> None:
+        if key == "?":
+            self._help.value = not self._help.value
 
     @traitlets.observe("title", "note")
     def _head_line(self, change: dict | None = None) -> None:

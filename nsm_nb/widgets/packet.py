@@ -38,7 +38,7 @@ _STYLES = {
     "hex": "the whole frame, as tshark -x prints it",
     "tethereal": "all that tshark can tell of it, as tethereal -n -x -V prints it",
 }
-_HELP = "n p: next and previous packet   / search   F3 Shift+F3: next and previous place"
+_HELP = ("n p next and previous packet   / search   F3 Shift+F3 next and previous place",)
 
 
 class Packet(Frame):
@@ -112,7 +112,7 @@ class Packet(Frame):
             each.add_class("nsm-bar")
         self.text = Octets(boxed=True, code=True, fixed=True, height=360, label="bytes")
         self.text.add_class("nsm-octets")
-        super().__init__("Packet", bar, self.top, searching, self.text, **traits)
+        super().__init__("Packet", bar, self.top, searching, self.text, keys=_HELP, **traits)
         self._title.listens, self._title.asks = ["n", "p", "/", "F3", "Shift+F3", "?"], {"/": "always"}
         self._title.on_key(self.guard(self._key))
         self._style.value = self.style = style
@@ -386,8 +386,6 @@ class Packet(Frame):
             self.step(1 if key == "n" else -1)
         elif key in ("F3", "Shift+F3"):
             self.find(back=key != "F3")
-        elif key == "?":
-            self.status = _HELP
 
     def _hand_out(self, what: str) -> None:
         if self._place is None:

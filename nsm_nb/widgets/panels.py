@@ -27,7 +27,7 @@ PROTOCOLS = (
     Field("length", title="bytes", width=9), Field("share", kind="percent", width=7),
 )  # fmt: skip
 SERVICES = (
-    Field("host", width=17), Field("service", kind="code", width=8), Field("application", width=11),
+    Field("host", width=17), Field("service", kind="code", width=10), Field("application", width=11),
     Field("sessions", kind="count", width=8), Field("clients", kind="count", width=7), Field("octets", title="bytes", width=8),
 )  # fmt: skip
 ALERTS = (

@@ -36,6 +36,12 @@ _FLOWS = (
     "came can't be told. Packets and octets stand where their record begins; a record that touches the window counts whole."
 )
 
+_HELP = (
+    "in the timeline: left right read the intervals, with Shift they brush a window; Escape gives it up",
+    "                 z zoom in   Z zoom out   l scale",
+    "in protocols, talkers and services: arrows, j k move   i or Enter include   e exclude   o only what is chosen",
+)
+
 Window = tuple[pd.Timestamp, pd.Timestamp]
 
 
@@ -89,7 +95,7 @@ class Statistics(Frame):
         self.sizes = _grid("packet sizes", "packets", panels.SIZES, height=206)
         self.alerts = Grid(
             panels.alerts_of(pd.DataFrame(), None), columns=panels.ALERTS, style=panels.alert_style, height=206,
-            label="alerts by message", empty="no alerts in this window with this filter",
+            narrow=True, label="alerts by message", empty="no alerts in this window with this filter",
         )  # fmt: skip
         filters = _bar(self.filter, self._chosen, *self._buttons.values(), self._clear)
         counted = _bar(*self.value.row, *self.by.row, _space(), self._export)
@@ -105,7 +111,7 @@ class Statistics(Frame):
         )
         below.add_class("nsm-row")
         content = (filters, self.caveat, counted, self.timeline, self.icicle, below)
-        super().__init__("Statistics", *content, **traits)
+        super().__init__("Statistics", *content, keys=_HELP, **traits)
         self._term: str | None = None
         self._state: Any = None
         self._take()

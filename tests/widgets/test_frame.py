@@ -15,6 +15,23 @@ def test_the_code_button_shows_the_line_of_python():
     assert frame._code.text() == "case.sessions"
 
 
+def test_a_key_and_a_button_show_what_the_keys_do():
+    frame = Frame("Sessions", keys=("j k move",))
+    assert frame._key_lines not in frame.children
+
+    frame._title.press("?")
+    assert frame._key_lines.text() == "j k move" and frame._key_lines in frame.children
+
+    frame._help.value = False
+    assert frame._key_lines not in frame.children
+
+
+def test_a_frame_without_keys_has_no_button_for_them():
+    frame = Frame("Report")
+
+    assert frame._help not in frame._head.children and frame._title.listens == []
+
+
 def test_an_error_of_ours_is_shown_as_its_sentence():
     frame = Frame("Sessions")
 
