@@ -9,7 +9,7 @@ from nsm_nb.widgets.cells import octets, show, time
 from nsm_nb.widgets.lines import line
 from nsm_nb.widgets.narrowing import quoted
 
-__all__ = ["PIVOTS", "measure_lines", "pivot", "session_lines"]
+__all__ = ["PIVOTS", "measure_lines", "packet_lines", "pivot", "session_lines"]
 
 PIVOTS = {
     "around src": "Sessions of its src, from 30 minutes before it to 30 minutes after",
@@ -70,7 +70,7 @@ def session_lines(row: pd.Series, alerts: pd.DataFrame, joins: pd.DataFrame) -> 
         priority = 5 if pd.isna(each.priority) else min(max(int(each.priority), 1), 5)
         lines.append(
             line(
-                (f" {each.priority} ", f"priority-{priority}"),
+                (f" {'?' if pd.isna(each.priority) else each.priority} ", f"priority-{priority}"),
                 f" {time(each.time)} {show(each.message)[0]}",
                 (joined, "muted"),
             )
@@ -116,3 +116,22 @@ def measure_lines(measured: pd.Series) -> list[dict]:
         if name != "session" and not pd.isna(value) and value != 0
     ]
     return [line(("measured  ", "muted"), ", ".join(parts))] if parts else []
+
+
+def packet_lines(text: str) -> list[dict]:
+    r"""Return packets as tcpdump prints them, each in one line: its time and what it carries, without octets.
+
+    Examples
+    --------
+    >>> text = "02:31:54.3 0a:66 > 46:c5, length 74: (ttl 63)\n    10.0.0.7.59 > 10.0.0.8.80: Flags [S]\n\t0x0000:  4500 003c\n"
+    >>> packet_lines(text)[0]["spans"][0][0]
+    '02:31:54.3 10.0.0.7.59 > 10.0.0.8.80: Flags [S]'
+    """
+    rows: list[list[str]] = []
+    for each in text.splitlines():
+        if each[:1].isspace():
+            rows[-1] += [] if each.startswith("\t0x") else [each.strip()]
+        else:
+            rows.append([each])
+    # below the frame's own line stands the datagram's; of what is no datagram there is the first line alone
+    return [line((f"{head.partition(' ')[0]} {' '.join(more)}" if more else head, "code")) for head, *more in rows]

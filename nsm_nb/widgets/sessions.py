@@ -17,12 +17,12 @@ from nsm_nb.query import compile as understood
 from nsm_nb.sessions import measures
 from nsm_nb.text import csv_table, printable
 from nsm_nb.widgets.builder import Builder
-from nsm_nb.widgets.cells import Field, octets, time
+from nsm_nb.widgets.cells import Field, addresses_fitted, octets, time
 from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.grid import Grid
 from nsm_nb.widgets.handout import Handout
 from nsm_nb.widgets.lines import Lines, line
-from nsm_nb.widgets.session_look import PIVOTS, measure_lines, pivot, session_lines
+from nsm_nb.widgets.session_look import PIVOTS, measure_lines, packet_lines, pivot, session_lines
 from nsm_nb.widgets.statistics import overlapping
 
 if TYPE_CHECKING:
@@ -36,11 +36,17 @@ __all__ = ["Sessions"]
 _PACKETS = 500  # shown at once, and how many there are is told
 _DOWNLOAD = 100_000_000  # bytes that are handed to the browser through the kernel's channel
 _COLUMNS = (
-    "session", "start", "duration", "proto", "src_ip", Field("src_port", title="sport"), "dst_ip",
-    Field("dst_port", title="dport"), Field("alerts", kind="count", meaning="alerts about it"), "src_octets",
-    "dst_octets", "state", "application", Field("src_packets", title="src pkts"), Field("dst_packets", title="dst pkts"),
-    "closed", "source",
+    "session", Field("start", kind="clock"), Field("duration", width=11), Field("proto", width=6), Field("src_ip"),
+    Field("src_port", title="sport", width=6), Field("dst_ip"), Field("dst_port", title="dport", width=6),
+    Field("alerts", kind="count", width=6, meaning="alerts about it"), Field("src_octets", width=10),
+    Field("dst_octets", width=10), Field("state", width=5), "application", "closed", Field("src_packets", title="src pkts"),
+    Field("dst_packets", title="dst pkts"), "source",
 )  # fmt: skip
+
+_HELP = (
+    "in the grid: arrows, j k move   x, Ctrl-click and Shift-click mark for carve and Wireshark   Enter its transcript",
+    "in the query: Enter shows what it finds, an empty line shows all",
+)
 
 
 def _style(row: Mapping) -> dict[str, str]:
@@ -92,14 +98,14 @@ class Sessions(Frame):
         self.builder = Builder(case, self.guard, self._ask, self._count, (self._in_window, self._export))
         self._entry = self.builder.entry
         self.grid = Grid(
-            self._table.head(0), columns=_COLUMNS, style=_style, identity="session", height=380,
+            self._table.head(0), columns=addresses_fitted(_COLUMNS, self._table), style=_style, identity="session", height=380,
             label="sessions", empty="no sessions here: the query or the window hides them; where the case has none, "
             "put captures or flow exports among its evidence, then run case.refresh()",
         )  # fmt: skip
         self.detail = Lines(boxed=True, height=220, label="the chosen session")
         bar = ipywidgets.HBox([self._open, self._packets, self._alerts, *self._pivots, self._carve, self._hand])
         bar.add_class("nsm-bar")
-        super().__init__("Sessions", self.builder, self.grid, bar, self.detail, **traits)
+        super().__init__("Sessions", self.builder, self.grid, bar, self.detail, keys=_HELP, **traits)
         self.grid.observe(self.guard(lambda change: self._choose()), "active")
         self.grid.on_activate(self.guard(lambda position: self.to_transcript()))
         self._in_window.observe(self.guard(lambda change: self._run()), "value")
@@ -141,6 +147,10 @@ class Sessions(Frame):
 
     # --- narrowing ---
 
+    @property
+    def _window(self) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+        return self.case.selection.window if self._in_window.value else None
+
     def _ask(self, query: str) -> None:
         self._entry.value = query
         try:
@@ -156,7 +166,7 @@ class Sessions(Frame):
         return understood(query, home=self.case.settings.home_networks)
 
     def _count(self, query: str) -> int:
-        return int(np.count_nonzero(self._understood(query).mask(self._table)))
+        return len(overlapping(self._understood(query).rows(self._table), self._window))
 
     def _pivot(self, name: str) -> None:
         row = self.selected
@@ -171,7 +181,7 @@ class Sessions(Frame):
         query = self.query if query is None else query
         started = perf_counter()
         found = self._table
-        window = self.case.selection.window if self._in_window.value else None
+        window = self._window
         if query.strip():
             found = self._understood(query).rows(found)
         found = overlapping(found, window).reset_index(drop=True)
@@ -229,8 +239,7 @@ class Sessions(Frame):
             )
             return
         shown = packets.head(_PACKETS)
-        told = self.case.view(shown).splitlines()
-        self.detail.say(*(each for each in told if not each[:1].isspace()))  # a line a packet, without the octets
+        self.detail.say(*packet_lines(self.case.view(shown)))
         self.status = f"{len(shown):,} of its {len(packets):,} packets are shown"
 
     def _to_alert(self) -> None:

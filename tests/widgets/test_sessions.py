@@ -189,8 +189,20 @@ def test_packets_of_the_chosen_session_are_shown(sessions, case):
 
     packets = case.packets_of(shell(case))
     assert len(sessions.detail.lines) == len(packets)
-    assert all("IPv4" in each for each in sessions.detail.text().splitlines())
+    assert all(" > " in each and ": Flags [" in each for each in sessions.detail.text().splitlines())
     assert sessions.status == f"{len(packets):,} of its {len(packets):,} packets are shown"
+
+
+def test_the_builder_counts_what_is_shown_and_so_the_window_too(sessions, case):
+    shell_opened = case.session(shell(case))["start"]
+    case.selection.window = (shell_opened, shell_opened + pd.Timedelta("1s"))
+    sessions.builder.opened.value = True
+
+    sessions._entry.value = "tcp"
+    inside = int(sessions.builder.told.text().split()[0].replace(",", ""))
+    sessions._in_window.value = False
+
+    assert inside < sessions.builder.check() == sessions._count("tcp")
 
 
 def test_its_first_alert_is_chosen_for_the_queue(sessions, case):
