@@ -10,9 +10,14 @@ from types import ModuleType
 
 __all__ = ["main"]
 
+_LISTING = (  # of ra's
+    "StartTime Flgs Proto SrcAddr Sport Dir DstAddr Dport TotPkts TotBytes State\n"
+    "17:00:04.020000 e tcp 10.1.1.177.2254 -> 216.239.37.99.80 10 732 FIN\n"
+)
+
 
 def main() -> None:
-    """Send one small pcap, pcapng and snoop, whole and damaged, through reading, faults, sessions and transcript."""
+    """Send one small pcap, pcapng and snoop, whole and damaged, through reading, faults, sessions, transcript and a filter."""
     import numpy as np
 
     import nsm_nb as nsm
@@ -47,6 +52,10 @@ def main() -> None:
             _, packets = nsm.sessions.assemble(nsm.read_packets(path))
             faults(packets, path)
             nsm.transcripts.transcript(packets)
+            nsm.full_content.matching(packets, "udp[10] > 0")  # read from its bytes
+        path = Path(folder) / "warm.txt"
+        path.write_text(_LISTING)
+        nsm.read_sessions(path)
     log.setLevel(level)
     sealed(np.zeros(1, np.uint8), np.zeros(1, np.uint8))
     _flow_files(np)

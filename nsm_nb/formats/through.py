@@ -92,6 +92,6 @@ def _hand_over(path: str | os.PathLike, place: Path) -> str:
             return ""
         with place.open("wb") as file:
             while source.end > source.start or source.fill():
-                file.write(source.buffer[source.start : source.end])
+                file.write(source.buffer[source.start : source.end].tobytes())
                 source.start = source.end
         return source.trouble
