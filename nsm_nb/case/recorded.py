@@ -12,7 +12,7 @@ from nsm_nb.schema import FLOWS, SESSIONS, Caveat
 from nsm_nb.sessions import pair
 from nsm_nb.sessions.identity import uncovered
 from nsm_nb.sessions.pairing import is_one_way
-from nsm_nb.sessions.status_records import SOURCES
+from nsm_nb.sessions.status_records import partial
 
 __all__ = ["recorded", "timeless", "unmatched"]
 
@@ -36,14 +36,18 @@ def recorded(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
                 rows = here & (one_way == direction)
                 if rows.any():
                     some = table[rows].reset_index(drop=True)
-                    found.setdefault((name, direction), []).append(FLOWS.conform(some) if direction else some)
-    return [together(FLOWS if direction else SESSIONS, parts) for (_, direction), parts in found.items()]
+                    found.setdefault((name, direction), []).append(some)
+    result = []
+    for (_, direction), parts in found.items():
+        flags = direction or any("src_flags" in each for each in parts)  # these tell what ends a conversation
+        result.append(together(FLOWS, [FLOWS.conform(each) for each in parts]) if flags else together(SESSIONS, parts))
+    return result
 
 
 def unmatched(records: pd.DataFrame, known: pd.DataFrame, *, idle: Mapping[str, float] | None = None) -> pd.DataFrame:
     """Return the conversations of records that no known session is about.
 
-    Records of one direction are paired, and those of Argus that are parts of one session joined.
+    Records of one direction are paired, and those of both that are parts of one session joined.
 
     Parameters
     ----------
@@ -57,7 +61,7 @@ def unmatched(records: pd.DataFrame, known: pd.DataFrame, *, idle: Mapping[str, 
     left = uncovered(records, known)
     if not left.any():  # as where a capture holds everything: then nothing is to be paired
         return SESSIONS.empty()
-    if is_one_way(records).all() or records["source"].isin(SOURCES).any():
+    if is_one_way(records).all() or partial(records).any():
         records = pair(records, idle=idle)
         left = uncovered(records, known)
     return records.loc[np.flatnonzero(left), list(SESSIONS.columns)].reset_index(drop=True)

@@ -1,9 +1,11 @@
-"""Records that are parts of one session: Argus tells of a conversation each status interval, and ra prints each record.
+"""Records of both directions that are parts of one session: Argus' status records, and the biflows that timeouts cut.
 
-They are put together as racluster does, until Argus or a timeout says that it is another conversation.
+Argus tells of a conversation each status interval, and ra prints each record: they are put together as racluster does, until
+Argus or a timeout says that it is another conversation. Of biflows the flags say so.
 
 Source: argus(8) ``-S``, racluster(1); argus.conf(5): a flow of TCP that is silent for a minute is forgotten; measured with
 argus 3.0.8, whose records keep what was seen before: the arrow of the opening, and the state once it is a closing one.
+RFC 5103 (biflows), RFC 5470 5.1.1 (how flows end), RFC 9293 3.5 (TCP).
 """
 
 from __future__ import annotations
@@ -13,17 +15,24 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from nsm_nb.schema import SESSIONS, addresses
+from nsm_nb.schema import FLOWS, SESSIONS, addresses
 from nsm_nb.sessions.endpoints import ip_protocol
+from nsm_nb.sessions.flag_bits import TH_ACK, TH_FIN, TH_RST, TH_SYN, bits_of
 from nsm_nb.sessions.idle import IDLE, timeouts
 from nsm_nb.sessions.keys import missing, plain
-from nsm_nb.sessions.states import of_protocols
+from nsm_nb.sessions.ports import port_names
+from nsm_nb.sessions.states import closings, of_protocols, states
 
-__all__ = ["SOURCES", "joined"]
+__all__ = ["joined", "partial"]
 
-SOURCES = ("argus", "ra-csv", "ra-text")
-"""The formats whose records may be parts of a session."""
-
+_ARGUS = ("argus", "ra-csv", "ra-text")
+_FLOWS = (
+    "netflow",
+    "netflow-file",
+    "nfcapd",
+    "nfdump-csv",
+    "nfdump-line",
+)  # some of whose records tell both directions
 _ARGUS_IDLE = 60 * 10**9  # ns; ARGUS_TCP_TIMEOUT: a record of TCP that comes later is of another flow of Argus'
 _CLOSING = ("RST", "FIN", "CLO")
 _OF_TCP = (
@@ -37,19 +46,31 @@ _SUMS = ("packets", "octets", "payload")
 _NEVER = np.iinfo(np.int64).min
 
 
+def partial(records: pd.DataFrame) -> np.ndarray:
+    """Return a bool array, True for the records of both directions that may be parts of a session."""
+    source = records["source"].astype("category")
+    return of_protocols(source, *_ARGUS) | _biflows(records)
+
+
+def _biflows(records: pd.DataFrame) -> np.ndarray:
+    two_way = ~(missing(records["dst_packets"]) & missing(records["dst_octets"]))
+    return two_way & of_protocols(records["source"].astype("category"), *_FLOWS)
+
+
 def joined(records: pd.DataFrame, *, idle: Mapping[str, float] | None = None) -> pd.DataFrame:
     """Return sessions: of records that are parts of one a single row, other rows as they are.
 
     Records belong together where one sensor saw them (where none is named, in one evidence) in one VLAN, with the same ends
     and protocol (TCP and UDP: in either direction; ICMP: with the same message), until nothing is told for the protocol's
-    timeout. A record of TCP that has the opening begins another session where the record before was of a closed one and
-    this is not, and where more than a minute lies between, for Argus would have forgotten the flow.
+    timeout. A record of Argus that has the opening of TCP begins another session where the record before was of a closed one
+    and this is not, and where more than a minute lies between, for Argus would have forgotten the flow; a biflow with a SYN
+    does so behind one that closed or was acknowledged.
 
     Parameters
     ----------
     records
-        A table of SESSIONS. Only rows of Argus are joined (`SOURCES`), and of these only such that name both ends, the
-        protocol and a start.
+        A table of SESSIONS or FLOWS. Only rows of both directions of Argus and of flow exporters are joined (`partial`), and
+        of these only such that name both ends, the protocol and a start.
     idle
         Seconds of silence that end a session, by protocol; `IDLE` for those not given, as in `pair`.
 
@@ -58,7 +79,8 @@ def joined(records: pd.DataFrame, *, idle: Mapping[str, float] | None = None) ->
     DataFrame
         SESSIONS, and `pieces`, the number of records that each row was made of. `session`, `record` and `evidence` are those
         of the first; `src` is who opened, where one of the records tells, else that of the first; counts are sums, missing
-        where one of the records did not tell; `state` is what ra would print of all their flags.
+        where one of the records did not tell; `state` is what ra would print of all their flags, and of biflows so is
+        `closed`, as `pair` has it; where no application is told it is the name of the port.
 
     Notes
     -----
@@ -70,22 +92,57 @@ def joined(records: pd.DataFrame, *, idle: Mapping[str, float] | None = None) ->
     >>> len(joined(SESSIONS.empty()))
     0
     """
-    table = SESSIONS.conform(records)
+    table = (FLOWS if "src_flags" in records else SESSIONS).conform(records)
     key, flipped = _keys(table)
     pieces = np.ones(len(table), np.int64)
     if (np.bincount(key) > 1).any():
         order, new = _split(table, key, {**IDLE, **(idle or {})})
         if not new.all():
             table, pieces = _merged(table, flipped, order, np.flatnonzero(new))
+    rows = np.flatnonzero(partial(table))
+    if len(rows):
+        names = port_names(table["proto"].iloc[rows], table["dst_port"].iloc[rows])
+        table["application"] = _filled(table["application"], rows, names)
+    rows = np.flatnonzero(_biflows(table))
+    if len(rows) and "src_flags" in table:
+        _tell_ends(table, rows)
+    table = table[list(SESSIONS.columns)]
     table["pieces"] = pd.arrays.IntegerArray(pieces, np.zeros(len(pieces), bool))
     table.attrs = dict(records.attrs)
     return table
 
 
+def _filled(column: pd.Series, rows: np.ndarray, values: pd.Categorical) -> pd.Categorical:
+    """Return a column with what some rows lacked."""
+    column = column.astype("category")
+    names = list(dict.fromkeys([*column.cat.categories, *values.categories]))
+    codes = column.cat.codes.to_numpy(np.int64, copy=True)
+    place = np.array([*map(names.index, values.categories), -1])
+    codes[rows] = np.where(codes[rows] < 0, place[values.codes], codes[rows])
+    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype="str")).remove_unused_categories()
+
+
+def _tell_ends(table: pd.DataFrame, rows: np.ndarray) -> None:
+    """Fill in `state` and `closed` of biflows, as far as flags tell."""
+    some = table.iloc[rows]
+    proto = some["proto"].astype("category")
+    tcp = of_protocols(proto, "tcp")
+    flags = [plain(some[f"{side}_flags"]).astype(np.int16) for side in ("src", "dst")]
+    dumb = np.logical_or.reduce([missing(some[f"{side}_flags"]) for side in ("src", "dst")])
+    bits = np.where(tcp, bits_of(*flags), 0).astype(np.int16)
+    one_side = np.logical_or.reduce([plain(some[f"{side}_packets"]) == 0 for side in ("src", "dst")])
+    told = np.flatnonzero(~(tcp & dumb) & some["proto"].notna().to_numpy())
+    state = pd.Categorical(states(proto, bits, one_side))[told]
+    table["state"] = _filled(table["state"], rows[told], state)
+    end = _nanoseconds(some["end"])
+    since = np.where(end == _NEVER, 0, (max(int(end.max()), 0) - np.maximum(end, 0)) // 10**9)
+    table["closed"] = _filled(table["closed"], rows[told], pd.Categorical(closings(proto, bits, since))[told])
+
+
 def _keys(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return a number for who talked to whom and by what, the row's own for what is not joined; and which way round."""
     source, proto = table["source"].astype("category"), table["proto"].astype("category")
-    rows = of_protocols(source, *SOURCES)
+    rows = partial(table)
     for name in ("src_ip", "dst_ip", "proto", "start"):
         rows &= table[name].notna().to_numpy()
     some = table[rows]
@@ -139,9 +196,14 @@ def _split(table: pd.DataFrame, key: np.ndarray, idle: Mapping[str, float]) -> t
     proto = table["proto"].astype("category").take(order)
     kinds = ip_protocol(pd.Series(proto.cat.categories)).astype(np.int64)
     limit = timeouts(idle)[np.append(np.where(kinds > 0, kinds, 256), 256)[proto.cat.codes.to_numpy()]]
-    opened = of_protocols(proto, "tcp") & table["direction_known"].fillna(False).to_numpy(bool)[order]
+    opened = table["direction_known"].fillna(False).to_numpy(bool)[order]
     closing = of_protocols(table["state"].astype("category").take(order), *_CLOSING)
     anew = opened[1:] & ((closing[:-1] & ~closing[1:]) | (gap > _ARGUS_IDLE))
+    if "src_flags" in table:
+        flags = np.bitwise_or(*(plain(table[f"{side}_flags"])[order] for side in ("src", "dst")))
+        by_flags = (flags[1:] & TH_SYN > 0) & (flags[:-1] & (TH_ACK | TH_FIN | TH_RST) > 0)
+        anew = np.where(_biflows(table)[order][1:], by_flags, anew)
+    anew &= of_protocols(proto, "tcp")[1:]
     return order, np.append(np.ones(1, bool), ~same | (gap > limit[1:]) | anew)
 
 
@@ -186,9 +248,16 @@ def _merged(
             total = np.add.reduceat(np.where(turned, other, mine).astype(np.int64), starts)
             absent = np.logical_or.reduceat(np.where(turned, none[1 - place], none[place]), starts)
             result[f"{side}_{what}"] = pd.arrays.IntegerArray(np.where(absent, 0, total), absent)
+    if "src_flags" in table:
+        sides = [table[f"{side}_flags"] for side in ("src", "dst")]
+        values, none = ([each(side)[order] for side in sides] for each in (plain, missing))
+        for place, side in enumerate(("src", "dst")):
+            flags = np.bitwise_or.reduceat(np.where(turned, values[1 - place], values[place]), starts)
+            absent = np.logical_or.reduceat(np.where(turned, none[1 - place], none[place]), starts)
+            result[f"{side}_flags"] = pd.arrays.IntegerArray(flags, absent)
     result["state"] = _state(table, result, order, starts, count)
     there = np.argsort(first, kind="stable")
-    return SESSIONS.conform(result.take(there).reset_index(drop=True)), count[there]
+    return result.take(there).reset_index(drop=True), count[there]
 
 
 def _state(
