@@ -72,9 +72,9 @@ class Alerts(Frame):
         self.verdict = Verdict(self._judged, more=queue_look.KEY_HELP)
         self.verdict.comment.then = self.line.then = BACK
         self.aside = Aside(case, self.guard, alert=lambda: self.alert, changed=self._rules_changed)
-        self.aside.layout.flex = "1 1 640px"
+        self.aside.layout.flex = "1 1 590px"
         self.beside = Beside(case, self.guard)
-        self.beside.layout.flex = "1 1 545px"
+        self.beside.layout.flex = "1 1 602px"  # a row of hex and text, and a scrollbar
         self._below = ipywidgets.HBox([self.aside, self.beside])
         self._below.add_class("nsm-row")
         self.tick = Tick(self.guard(self.look))
@@ -254,7 +254,9 @@ class Alerts(Frame):
 
     def _tell_term(self) -> None:
         term = self.term()
-        self.bar.term.say(line((term, "code")) if term else line(("no cell that can be a filter is chosen", "muted")))
+        self.bar.term.say(
+            line((term, "code", term)) if term else line(("no cell that can be a filter is chosen", "muted"))
+        )
         for how in HOWS:
             self.bar.narrow_buttons[how].disabled = term is None
 

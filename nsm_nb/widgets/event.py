@@ -106,7 +106,7 @@ def packet_lines(packet: pd.Series | None, data: bytes, *, of: str = "payload") 
     if packet is None:
         return lines
     lines += [line(_facts(packet)), line((f"{of}, {len(data):,} bytes" if data else f"no {of}", "muted"))]
-    lines += [line((row, "code")) for row in hex_rows(data[:_SHOWN])]
+    lines += [line((row, "code"), style="whole") for row in hex_rows(data[:_SHOWN])]
     if len(data) > _SHOWN:
         lines.append(line((f"{len(data) - _SHOWN:,} bytes more", "muted")))
     return lines
@@ -138,7 +138,11 @@ def header_lines(packet: pd.Series | None, headers: Sequence[tuple[str, Sequence
         names, values = (
             "  ".join(f"{each[side]:<{width}}" for each, width in zip(row, widths, strict=True)) for side in (0, 1)
         )
-        lines += [line((title, "strong")), line((names, "code muted")), line((values, "code"))]
+        lines += [
+            line((title, "strong")),
+            line((names, "code muted"), style="whole"),
+            line((values, "code"), style="whole"),
+        ]
     if packet is not None and not headers:
         lines.append(line(("no IP header in this frame; see frame or tree", "muted")))
     return lines

@@ -19,7 +19,7 @@ __all__ = ["Lines", "line"]
 
 Span = str | tuple[str, str] | tuple[str, str, str]
 
-_LINE_CLASSES = CLASSES | {"indent", "head", "side-src", "side-dst", "gap"}
+_LINE_CLASSES = CLASSES | {"indent", "head", "side-src", "side-dst", "gap", "whole"}
 
 
 def _classes(names: str) -> str:
