@@ -66,6 +66,10 @@ _LONG = (
     "Total flows processed: 2, passed: 2, Blocks skipped: 0, Bytes read: 198304\n"
     "Sys: 0.0000s User: 0.0026s Wall: 0.0008s flows/second: 4938.8 Runtime: 0.0008s\n"
 )
+_LINE = (
+    "2003-11-13 17:00:04.020     00:00:00.180 TCP         10.1.1.177:2254  ->    216.239.37.99:80           6      320     1\n"
+    "2003-11-13 17:00:22.100     00:00:00.000 ICMP      192.168.60.2:0     ->      172.27.20.3:3.3          1       56     1\n"
+)
 _FORMAT_0 = (
     "Sif  SrcIPaddress     DIf  DstIPaddress      Pr SrcP DstP  Pkts  Octets\n"
     "0000 10.1.1.177       0000 216.239.37.99     06 8ce  50    6     320\n"
@@ -177,7 +181,10 @@ SAMPLES = {
     "conn.log.cut": ("zeek-conn", "\n".join([_CONN, *_CONNECTIONS, ""])),
     "nfdump-1.6.csv": ("nfdump-csv", _OLD + "".join(_FLOWS_OLD) + _SUMMARY),
     "nfdump-1.7.csv": ("nfdump-csv", _NEW),
+    "nfdump-q.csv": ("nfdump-csv", "".join(_FLOWS_OLD)),
     "nfdump-long.txt": ("nfdump-line", _LONG),
+    "nfdump-long-q.txt": ("nfdump-line", "".join(line + "\n" for line in _LONG.split("\n") if line[:2] == "20")),
+    "nfdump-line-q.txt": ("nfdump-line", _LINE),
     "flow-print-0.txt": ("flow-print", _FORMAT_0),
     "flow-print-1.txt": ("flow-print", _FORMAT_1),
     "flow-print-3.txt": ("flow-print", _FORMAT_3),
