@@ -1,11 +1,11 @@
-"""Numbers loaded from many frames at once."""
+"""Many frames at once: where each goes in memory, and the numbers that stand in them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-__all__ = ["load"]
+__all__ = ["lay_out", "load"]
 
 
 @njit(cache=True, nogil=True)
@@ -47,3 +47,59 @@ def load(buffer, start, at, captured, width):
         value[r], there[r] = number, whole
         lost += not whole
     return value, there, lost
+
+
+@njit(cache=True, nogil=True)
+def lay_out(offset, captured, rows, order, first, most, held, gap):
+    """Lay frames out in memory in the order in which they stand in a file, leaving out what lies between them.
+
+    Parameters
+    ----------
+    offset : int64 array
+        Where the frame of each row of a table stands in the file.
+    captured : uint32 array
+        How many bytes it has.
+    rows, order : int64 arrays
+        The frames are those of the rows ``rows[order[first:]]``, as many of them as fit.
+    first
+        Place in `order` of the first one.
+    most
+        How many frames at most.
+    held
+        Bytes at most, but for the last frame.
+    gap
+        So many bytes that nobody asked for are taken along rather than starting a new piece.
+
+    Returns
+    -------
+    start, size : int64 arrays
+        Of each frame in memory, and its bytes.
+    pieces : int64 array (pieces, 3)
+        Where each piece stands in the file, how many bytes it has, and where it goes.
+    backwards
+        True where the next frame does not fit because it stands before the last one.
+    """
+    count = min(len(order) - first, most)
+    start, size = np.empty(count, np.int64), np.empty(count, np.int64)
+    pieces = np.empty((count, 3), np.int64)
+    done, number, last, reach, ahead, backwards = 0, 0, np.int64(0), np.int64(0), np.int64(0), False
+    while done < count:
+        row = np.uintp(rows[np.uintp(order[np.uintp(first + done)])])
+        begin, length = offset[row], np.int64(captured[row])
+        if done and begin < last:
+            backwards = True
+            break
+        # `ahead` is how far a frame's place in the file lies before that in memory; frames may overlap after damage
+        wide = done > 0 and begin - reach > gap
+        place = begin - ahead if done and not wide else reach - ahead
+        if done and place >= held:
+            break
+        if wide or not done:
+            pieces[number, 0], pieces[number, 1], pieces[number, 2] = begin, 0, place
+            number += 1
+            ahead = begin - place
+        start[done], size[done] = place, length
+        last, reach = begin, begin + length if wide or not done else max(reach, begin + length)
+        pieces[number - 1, 1] = reach - pieces[number - 1, 0]
+        done += 1
+    return start[:done], size[:done], pieces[:number], backwards

@@ -1,4 +1,4 @@
-"""Numbers loaded from frames agree with the slow way, and never stand outside of them."""
+"""Frames are laid out whole, and numbers loaded from them agree with the slow way and never stand outside of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nsm_nb.kernels.loading import load
+from nsm_nb.kernels.loading import lay_out, load
 
 
 def slowly(buffer, start, at, captured, width):
@@ -39,3 +39,34 @@ def test_one_offset_may_stand_for_all():
     assert value.tolist() == [0x0102, 0x0304, 0]
     assert there.tolist() == [True, True, False]
     assert lost == 1
+
+
+table = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 40)), min_size=1, max_size=9)
+
+
+@given(table=table, most=st.integers(1, 9), held=st.integers(1, 200), gap=st.integers(0, 60), data=st.data())
+def test_frames_are_laid_out_whole_and_in_pieces_that_do_not_touch_each_other(table, most, held, gap, data):
+    file = bytes(range(256)) * 2
+    offset, captured = (
+        np.array(each, dtype) for each, dtype in zip(zip(*table, strict=True), (np.int64, np.uint32), strict=True)
+    )
+    rows = np.array(data.draw(st.lists(st.integers(0, len(table) - 1), min_size=1, max_size=9)))
+    order = np.arange(len(rows))
+    first = data.draw(st.integers(0, len(rows) - 1))
+
+    start, size, pieces, backwards = lay_out(offset, captured, rows, order, first, most, held, gap)
+
+    memory, end = bytearray(), 0
+    for begin, length, place in pieces.tolist():
+        assert place == len(memory)
+        memory += file[begin : begin + length]
+        assert place == 0 or begin - end > gap
+        end = begin + length
+    asked = offset[rows[first : first + len(start)]]
+    for row, place, length in zip(rows[first:], start.tolist(), size.tolist(), strict=False):
+        assert memory[place : place + length] == file[offset[row] : offset[row] + captured[row]]
+        assert length == captured[row]
+    assert (start < held).all() or len(start) == 1
+    assert (np.diff(asked) >= 0).all()
+    full = len(start) in (most, len(rows) - first)
+    assert backwards == (not full and offset[rows[first + len(start)]] < asked[-1])

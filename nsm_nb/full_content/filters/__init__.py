@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -127,11 +128,14 @@ class Filter:
         layers = packets["layers"].astype("category").cat
         links = np.append(link_types(pd.DataFrame({"layers": layers.categories})), np.uint16(0xFFFF))
         codes = layers.codes.to_numpy()
+        if (links[:-1] == links[0]).all() and codes.min(initial=0) >= 0:
+            codes = np.broadcast_to(codes[:1], codes.shape)  # whatever the layers, the link type is one
         try:
             for asked, data, start, captured in stretches(packets, rows, evidence=evidence):
-                for link, of in _each(links[codes[rows[asked]]]):
+                places = rows[asked]
+                for link, of in _each(links[codes[places]]):
                     here = asked[of]
-                    wire = Wire(data, start[of], captured[of], length[rows[here]], link, known, here)
+                    wire = Wire(data, start[of], captured[of], partial(length.take, places[of]), link, known, here)
                     answers[here] = np.asarray(wire.ask(self._test)) == TRUE
         except (UnknownName, UnreadableEvidence) as problem:
             raise NsmError(

@@ -16,7 +16,7 @@ from nsm_nb.text import printable
 
 __all__ = ["Stretch", "stretches"]
 
-_STRETCH = 4 * 1024 * 1024  # bytes held at once: they stay in the processor's cache until they have been asked
+_STRETCH = 2 * 1024 * 1024  # bytes held at once: they stay in the processor's cache until they have been asked
 _GAP = 16 * 1024  # bytes that nobody asked for are read over, rather than starting anew
 _ROWS = 1 << 16  # looked at once
 
@@ -48,52 +48,34 @@ def stretches(
     UnreadableEvidence, DamagedEvidence
         Where a file is gone, or shorter than when it was read.
     """
+    from nsm_nb.kernels.arrays import read_only
+    from nsm_nb.kernels.loading import lay_out  # brings numba
+
     PACKETS.require(packets, "evidence", "offset", "captured")
     labels = packets["evidence"].astype("category")
-    codes = labels.cat.codes.to_numpy()[rows]
-    offsets = packets["offset"].to_numpy()[rows].astype(np.int64, copy=False)
-    sizes = packets["captured"].to_numpy()[rows].astype(np.int64, copy=False)
+    codes = labels.cat.codes.to_numpy()
+    one = bool((codes == codes[:1]).all())
+    offsets = read_only(packets["offset"].to_numpy(np.int64))
+    sizes = read_only(packets["captured"].to_numpy(np.uint32))
     room = np.empty(_STRETCH, np.uint8)
-    for code in codes[:1] if (codes == codes[:1]).all() else np.unique(codes):
+    for code in codes[:1] if one else np.unique(codes[rows]):
         label = labels.cat.categories[code]
         if evidence is not None and label not in evidence:
             raise UnknownName(
                 f"there is no evidence named {printable(label)!r}; there is: {', '.join(map(printable, evidence))}"
             )
         path = Path(evidence[label] if evidence is not None else label)
-        of = np.flatnonzero(codes == code)
-        if (np.diff(offsets[of]) < 0).any():
-            of = of[np.argsort(offsets[of], kind="stable")]
+        order = np.arange(len(rows)) if one else np.flatnonzero(codes[rows] == code)
+        first = 0
         with Spans(path) as spans:
-            for first in range(0, len(of), _ROWS):
-                some = of[first : first + _ROWS]
-                start, size = offsets[some], sizes[some]
-                for part, pieces, place in _stretches(start, start + size):
-                    room = _read(spans, path, pieces, room)
-                    yield some[part], room, place, size[part]
-
-
-def _stretches(start: np.ndarray, end: np.ndarray) -> Iterator[tuple[slice, list[list[int]], np.ndarray]]:
-    """Yield some frames, the pieces of the file that hold them, and where each frame will start when the pieces are in a row.
-
-    A piece is where it begins, how many bytes it has, and where it will be.
-    """
-    reach = np.maximum.accumulate(end)  # frames may overlap where they were recovered from damage
-    gap = start[1:] - reach[:-1]
-    wide = gap > _GAP
-    place = start - start[0]
-    place[1:] -= np.cumsum(np.where(wide, gap, 0))
-    cuts = np.flatnonzero(wide) + 1
-    first = 0
-    while first < len(start):
-        last = max(first + 1, int(np.searchsorted(place, place[first] + _STRETCH)))
-        own = slice(first, last)
-        inner = cuts[np.searchsorted(cuts, first, "right") : np.searchsorted(cuts, last)]
-        heads = np.concatenate([[first], inner])
-        sizes = np.maximum.reduceat(end[own], heads - first) - start[heads]
-        at = place[own] - place[first]
-        yield own, np.column_stack([start[heads], sizes, at[heads - first]]).tolist(), at
-        first = last
+            while first < len(order):
+                start, size, pieces, backwards = lay_out(offsets, sizes, rows, order, first, _ROWS, _STRETCH, _GAP)
+                room = _read(spans, path, pieces.tolist(), room)
+                yield order[first : first + len(start)], room, start, size
+                first += len(start)
+                if backwards:
+                    rest = order[first:]
+                    order[first:] = rest[np.argsort(offsets[rows[rest]], kind="stable")]
 
 
 def _read(spans: Spans, path: Path, pieces: list[list[int]], room: np.ndarray) -> np.ndarray:

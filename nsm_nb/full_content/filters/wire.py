@@ -77,8 +77,8 @@ class Wire:
         Where each frame starts in `buffer`.
     captured : int64 array
         How many of its bytes are there.
-    length : uint32 array
-        How many there were on the wire.
+    length : function that returns a uint32 array
+        How many there were on the wire; few filters ask.
     link
         LINKTYPE_ number.
     known : Known
@@ -88,10 +88,10 @@ class Wire:
     """
 
     def __init__(
-        self, buffer: np.ndarray, start: np.ndarray, captured: np.ndarray, length: np.ndarray, link: int,
+        self, buffer: np.ndarray, start: np.ndarray, captured: np.ndarray, length: Callable[[], np.ndarray], link: int,
         known: Known | None = None, rows: np.ndarray | None = None,
     ):  # fmt: skip
-        self.buffer, self.start, self.captured, self.length, self.link = buffer, start, captured, length, link
+        self.buffer, self.start, self.captured, self._length, self.link = buffer, start, captured, length, link
         self._known, self._rows = known or {}, rows
         self._made: dict[Any, Any] = {}
 
@@ -114,7 +114,12 @@ class Wire:
 
     def of(self, rows: np.ndarray) -> Wire:
         """Return some of the frames."""
-        return Wire(self.buffer, self.start[rows], self.captured[rows], self.length[rows], self.link)
+        return Wire(self.buffer, self.start[rows], self.captured[rows], lambda: self.length[rows], self.link)
+
+    @cached_property
+    def length(self) -> np.ndarray:
+        """How many bytes each frame had on the wire."""
+        return self._length()
 
     @cached_property
     def radio(self) -> int | np.ndarray:
