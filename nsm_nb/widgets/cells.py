@@ -39,6 +39,7 @@ _RIGHT = frozenset(["port", "number", "count", "bytes", "percent", "seconds"])
 _CODE = frozenset(["code", "address", "port", "time", "clock"])
 _COUNTS = frozenset(["count", "packets", "rows", "sessions", "alerts", "caveats", "src_packets", "dst_packets"])
 _BYTES = frozenset(["size", "octets", "bytes"])
+_SHARES = frozenset(["share", "top_1", "top_3", "top_10"])
 _EXACT = frozenset(["offset", "fragment"])  # places in a file or datagram, not amounts
 _CODES = frozenset(["sha256", "digest", "previous", "alert", "group", "history", "community_id", "layers", "subject"])
 _FIXED = {"time": 26, "clock": 19, "bytes": 8, "port": 5, "yes": 3}
@@ -120,6 +121,8 @@ def kind_of(name: str, column: pd.Series) -> str:
     if pd.api.types.is_numeric_dtype(dtype):
         if name in _EXACT:
             return "number"
+        if name in _SHARES and pd.api.types.is_float_dtype(dtype):
+            return "percent"
         if name in _BYTES or name.endswith("_octets") or (declared is not None and declared.unit == "bytes"):
             return "bytes"
         if name in _COUNTS or name.endswith("_packets"):

@@ -94,6 +94,10 @@ def test_width_is_bounded_whatever_the_text():
     assert [field.width for field in cells.fields(table)] == [44, 3]
 
 
+def test_shares_are_written_as_percent():
+    assert cells.kind_of("share", pd.Series([0.5])) == "percent" and cells.show(0.512821, "percent")[0] == "51.3 %"
+
+
 def test_a_few_long_addresses_do_not_push_all_else_out_of_sight():
     addresses = ["10.0.0.7"] * 18 + ["fe80::8cd1:f3ff:fe2c:cb5d"]
     few, many = (
