@@ -63,7 +63,7 @@ class Recipe(ipywidgets.VBox):
         bar = ipywidgets.HBox([self._from, self.recipe, self._step, self._hand])
         bar.add_class("nsm-bar")
         self.result = Lines(boxed=True, code=True, height=200, label="what the recipe made")
-        self.verdict = Verdict(guard(self._judged))
+        self.verdict = Verdict(guard(self._judged), about="the session")
         super().__init__([bar, self.result, self.verdict], **traits)
         self.recipe.on_submit(guard(lambda words: self.decode()))
         self._step.observe(guard(lambda change: self._add(change["new"])), "value")
