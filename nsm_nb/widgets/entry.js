@@ -70,7 +70,8 @@ export default {
       tellPlaces();
       // At once, not when the kernel says so: the next letter may be a key already.
       const frame = root.closest(".nsm-frame");
-      const next = model.get("then").map((each) => frame?.querySelector(each)).find(Boolean);
+      const leaves = event.key === "Escape" ? ['[role="grid"]', ".nsm-lines-text[tabindex]"] : []; // where keys are heard
+      const next = [...model.get("then"), ...leaves].map((each) => frame?.querySelector(each)).find(Boolean);
       next?.focus({ preventScroll: true });
       model.send({ type: event.key === "Enter" ? "submit" : "cancel", value: input.value });
       event.preventDefault();
