@@ -48,42 +48,75 @@ class Telling(NamedTuple):
     payload: np.ndarray
 
 
-def telling(packets: Packets, session: np.ndarray, to_dst: np.ndarray, count: int) -> Telling:
+def telling(packets: Packets, session: np.ndarray, first: np.ndarray) -> Telling:
     """Return the packets that tell of each conversation.
 
     Parameters
     ----------
     packets
         As they were folded.
-    session, to_dst
-        The conversation of each packet, -1 for none, and whether it goes from the opener to the other.
-    count
-        How many conversations there are.
+    session
+        The conversation of each packet, -1 for none.
+    first
+        The first packet of each conversation.
     """
     packets = Packets(*map(read_only, packets))
-    session, to_dst = read_only(session), read_only(to_dst)
-    order, starts = _by_session(session, count)
-    tells = _telling(packets, to_dst, order, starts)
-    return Telling(*_sums(packets, to_dst, order, starts, tells))
+    session = read_only(session)
+    # what comes between a SYN and the SYN-ACK that takes it stays in the conversation before: those of the same ends are
+    # gone through together
+    ends, count = _ends(packets, first), len(first)
+    order, starts = _grouped(session, ends)
+    tells = _telling(packets, session, count, order, starts)
+    rows, sums = _sums(packets, order, tells)
+    numbers = session[rows]
+    by_session = np.argsort(numbers, kind="stable")
+    begins = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=count))])
+    return Telling(rows[by_session], begins, *(each[by_session] for each in sums))
+
+
+def _ends(packets: Packets, first: np.ndarray) -> np.ndarray:
+    """Return for each conversation a number of its ends and protocol."""
+    a, b = (
+        each[first].astype(np.int64) << 16 | port[first]
+        for each, port in ((packets.src, packets.sport), (packets.dst, packets.dport))
+    )
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    kind = packets.kind[first].astype(np.int64) << 1 | (packets.one_way[first] & (a > b))
+    order = np.lexsort((high, low, kind))
+    other = np.zeros(len(first), bool)
+    for each in (low, high, kind):
+        other[1:] |= np.diff(each[order]) != 0
+    result = np.empty(len(first), np.int64)
+    result[order] = np.cumsum(other)
+    return result
 
 
 @njit(cache=True, nogil=True)
-def _by_session(session, count):
-    """Return the rows of one conversation after the other, and where each begins."""
-    starts = np.zeros(count + 1, np.int64)
+def _grouped(session, ends):
+    """Return the rows of those of the same ends one after the other, and where each group begins, and the end."""
+    groups = ends.max() + 1 if len(ends) else 0
+    starts = np.zeros(groups + 1, np.int64)
     for number in session:
         if number >= 0:
-            starts[number + 1] += 1
-    for number in range(count):
-        starts[number + 1] += starts[number]
+            starts[ends[number] + 1] += 1
+    for group in range(groups):
+        starts[group + 1] += starts[group]
     places = starts[:-1].copy()
     order = np.empty(starts[-1], np.int64)
     for row in range(len(session)):
-        number = session[row]
-        if number >= 0:
-            order[places[number]] = row
-            places[number] += 1
+        if session[row] >= 0:
+            group = ends[session[row]]
+            order[places[group]] = row
+            places[group] += 1
     return order, starts
+
+
+@njit(inline="always")
+def _side(packets, row):
+    # 0 where it goes from the end of the lower number
+    a = (np.int64(packets.src[row]) << 16) | np.int64(packets.sport[row])
+    b = (np.int64(packets.dst[row]) << 16) | np.int64(packets.dport[row])
+    return 0 if a <= b else 1
 
 
 @njit(inline="always")
@@ -105,33 +138,35 @@ def _again(until, seq, size, known):
     )
 
 
+@njit(inline="always")
+def _goes_on(until, known):
+    return known < 0 or _apart(until, known) > 0
+
+
 @njit(cache=True, nogil=True)
-def _telling(packets, to_dst, order, starts):
+def _telling(packets, session, count, order, starts):
     """Return True for the places of the packets that tell.
 
     Those are: SYN, FIN, RST; of each side the first packet, the first data and acknowledgements; a window of 0; what is sent
-    again or jumps; clocks that run backwards; and before each of them the latest packets, by which it will be judged. A SYN
-    may turn out to open another conversation: from there on nothing is taken as known.
+    again or jumps; clocks that run backwards; and before each of them the latest packets, by which it will be judged. A SYN,
+    and the SYN-ACK that takes it, may turn out to open another conversation: from there on nothing is taken as known.
     """
     tells = np.zeros(len(order), np.bool_)
     latest = np.empty((2, 4), np.int64)
-    seen, known, ever, highest = (
-        np.empty(2, np.int64),
-        np.empty(2, np.int64),
-        np.empty(2, np.int64),
-        np.empty(2, np.int64),
-    )
-    closed = np.empty(2, np.bool_)
-    for number in range(len(starts) - 1):
+    seen, known, highest = np.empty(2, np.int64), np.empty(2, np.int64), np.empty(2, np.int64)
+    ever, closed = np.full((count, 2), -1, np.int64), np.zeros((count, 2), np.bool_)
+    for group in range(len(starts) - 1):
         latest[:] = -1
-        seen[:] = 0
-        known[:] = -1
-        ever[:] = -1
-        closed[:] = False
-        clock = packets.time[order[starts[number]]] if starts[number] < starts[number + 1] else np.int64(0)
-        for place in range(starts[number], starts[number + 1]):
+        before, newest, clock = np.int64(-1), np.int64(-1), np.int64(0)
+        for place in range(starts[group], starts[group + 1]):
             row = order[place]
-            side = 0 if to_dst[row] else 1
+            number = np.int64(session[row])
+            side = _side(packets, row)
+            if number != before:
+                seen[:] = 0
+                known[:] = -1
+            if number > newest:
+                newest, clock = number, packets.time[row]
             is_tcp = packets.kind[row] == 6 and not packets.no_tcp[row]
             telling = not seen[side] & _ANY or packets.time[row] < clock
             clock = max(clock, packets.time[row])
@@ -152,36 +187,39 @@ def _telling(packets, to_dst, order, starts):
                     or shows & ~seen[side] > 0
                     or packets.window[row] == 0
                     or _again(until, seq, size, known[side])
-                    or _again(until, seq, size, ever[side])
+                    or _again(until, seq, size, ever[number, side])
                     or (known[side] >= 0 and abs(_apart(until, known[side])) > _JUMP)
-                    or (closed[side] and _apart(until, ever[side]) > 0)
+                    or (closed[number, side] and _apart(until, ever[number, side]) > 0)
                 )
             if telling:
                 _flush(tells, latest)
                 tells[place] = True
-            if flag & (TH_SYN | TH_ACK) == TH_SYN:
+            if flag & TH_SYN:
                 seen[:] = 0
                 known[:] = -1
-            elif flag & TH_SYN:
-                seen[0] &= ~_ACK
-                seen[1] &= ~_ACK
             seen[side] |= shows
             latest[side, _LAST] = place
             if not is_tcp:
+                before = number
                 continue
             if not flag & TH_RST:
-                if known[side] < 0 or _apart(until, known[side]) > 0:
+                if _goes_on(until, known[side]):
                     known[side] = until
                     latest[side, _AHEAD] = place
-                if ever[side] < 0 or _apart(until, ever[side]) > 0:
-                    ever[side] = until
+                if _goes_on(until, ever[number, side]):
+                    ever[number, side] = until
                     latest[side, _AHEAD] = place
+                # a SYN that is taken later was of the conversation before until then
+                opens = flag & (TH_SYN | TH_ACK) == TH_SYN
+                if opens and 0 <= before < number and _goes_on(until, ever[before, side]):
+                    ever[before, side] = until
             if flag & TH_ACK:
                 if latest[side, _HIGHEST] < 0 or _apart(ack, highest[side]) > 0:
                     highest[side] = ack
                     latest[side, _HIGHEST] = place
                 latest[side, _ACKING] = place
-            closed[side] |= flag & TH_FIN > 0
+            before = number
+            closed[number, side] |= flag & TH_FIN > 0
         _flush(tells, latest)
     return tells
 
@@ -196,26 +234,22 @@ def _flush(tells, latest):
 
 
 @njit(cache=True, nogil=True)
-def _sums(packets, to_dst, order, starts, tells):
-    """Return rows, starts and sums, as in `Telling`."""
+def _sums(packets, order, tells):
+    """Return the rows of the packets that tell, and packets, octets and payload as in `Telling`."""
     count = tells.sum()
     rows, sums = np.empty(count, np.int64), np.empty((3, count), np.int64)
-    begins = np.empty(len(starts), np.int64)
     so_far = np.zeros((2, 3), np.int64)
     written = 0
-    for number in range(len(starts) - 1):
-        begins[number] = written
-        for place in range(starts[number], starts[number + 1]):
-            row = order[place]
-            side = 0 if to_dst[row] else 1
-            so_far[side, 0] += 1
-            so_far[side, 1] += np.int64(packets.octets[row])
-            so_far[side, 2] += np.int64(packets.payload[row])
-            if tells[place]:  # so is the last of each side: nothing is left over
-                rows[written] = row
-                for what in range(3):
-                    sums[what, written] = so_far[side, what]
-                    so_far[side, what] = 0
-                written += 1
-    begins[len(starts) - 1] = written
-    return rows, begins, sums[0], sums[1], sums[2]
+    for place in range(len(order)):
+        row = order[place]
+        side = _side(packets, row)
+        so_far[side, 0] += 1
+        so_far[side, 1] += np.int64(packets.octets[row])
+        so_far[side, 2] += np.int64(packets.payload[row])
+        if tells[place]:  # so is the last of each side before another conversation: nothing is left over
+            rows[written] = row
+            for what in range(3):
+                sums[what, written] = so_far[side, what]
+                so_far[side, what] = 0
+            written += 1
+    return rows, sums

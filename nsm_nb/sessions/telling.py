@@ -51,7 +51,7 @@ def records_of(
     from nsm_nb.kernels.pieces import telling
 
     given = keys.packets
-    told = telling(given, found.session, found.to_dst, len(found.first))
+    told = telling(given, found.session, found.first)
     rows = told.rows
     records = np.zeros(len(rows), RECORD)
     for name, values in (

@@ -225,6 +225,8 @@ ANEW = [
     "S.ShAD",  # after a SYN without answer: its number tells
     "DadA.ShADadFafA",  # no close was seen: the answer tells
     "DadA.SDaDahAD",  # packets of the old connection between SYN and answer
+    "DadADDDDaSDDDaDhADaD",
+    "DadASahaAD",
     "DadA.SJAD",  # an answer that does not take the SYN
     "ShAD.sQHad",  # the other end opens
     "ShAD.FSfAS",
