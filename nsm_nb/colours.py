@@ -24,6 +24,7 @@ __all__ = [
     "Theme",
     "contrast",
     "ink",
+    "over",
     "readable",
 ]
 
@@ -95,6 +96,20 @@ def contrast(one: str, other: str) -> float:
     """
     dark, light = sorted([_luminance(one), _luminance(other)])
     return (light + 0.05) / (dark + 0.05)
+
+
+def over(colour: str, ground: str, alpha: float) -> str:
+    """Return what is seen where a colour is drawn over a ground that shines through it.
+
+    Examples
+    --------
+    >>> over("#ffffff", "#000000", 0.5)
+    '#808080'
+    """
+    mixed = (
+        round(top * alpha + below * (1 - alpha)) for top, below in zip(_parts(colour), _parts(ground), strict=True)
+    )
+    return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
 def ink(colour: str) -> str:

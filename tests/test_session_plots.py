@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import nsm_nb as nsm
@@ -173,6 +174,36 @@ def test_inside_and_outside_stand_apart_and_services_are_named(sessions):
     assert spots["198.51.100.13  https"] == 1
     assert spots["dns, smtp  10.10.20.25"] == 0
     assert "2001:db8:30::101 and 2001:db8:51::10" in ax.get_figure().get_suptitle()
+
+
+@pytest.mark.parametrize(("columns", "theme"), [(0, "dark"), (0, "light"), (2, "dark")])
+def test_the_legend_of_hosts_stands_over_no_other_text(sessions, theme, columns):
+    rows = sessions.head(60)
+    protos = [*colours.PROTOCOL, "ah", "eigrp", "esp", "igmp", "l2tp"]
+    rows = rows.assign(proto=pd.Categorical([protos[each % len(protos)] for each in range(len(rows))]))
+    given = Figure(figsize=(12, 8)).subplots(1, columns)[0] if columns else None
+    ax = plots.hosts(rows, home=HOME, ax=given, theme=theme)
+    figure = ax.get_figure()
+    figure.draw_without_rendering()
+
+    legend = ax.get_legend().get_window_extent()
+    titles = [ax._left_title] if columns else [figure._suptitle]
+    for each in (*ax.texts, *titles, *ax.get_xticklabels(), ax.xaxis.label):
+        assert not legend.overlaps(each.get_window_extent()), each.get_text()
+    said = [each.get_text() for each in ax.get_legend().get_texts()]
+    assert len(said) == len(set(said)) <= len(set(colours.PROTOCOL.values()))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_lines_between_hosts_stand_out_from_the_ground_that_shines_through(theme):
+    protos = [*colours.PROTOCOL, "ah"]
+    rows = table(*((f"10.0.0.{each}", "192.0.2.1", each, 10**each) for each in range(len(protos)))).assign(proto=protos)
+    ground = colours.THEMES[theme].ground
+
+    lines = plots.hosts(rows, theme=theme).patches
+    assert len(lines) == len(protos)
+    for each in lines:
+        assert colours.contrast(colours.over(to_hex(each.get_edgecolor()), ground, each.get_alpha()), ground) >= 3
 
 
 def test_a_port_that_refused_is_no_service(sessions):

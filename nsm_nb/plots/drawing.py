@@ -39,6 +39,7 @@ __all__ = [
     "said",
     "scale",
     "unit",
+    "width",
 ]
 
 ThemeName = Literal["light", "dark"]
@@ -132,22 +133,37 @@ def axes(ax: Axes | None, theme: str, height: float) -> tuple[Axes, Look]:
     return ax, look
 
 
-def finish(ax: Axes, look: Look, title: str, caption: str, details: str) -> Axes:
-    """Write title and caption, keep the alternative text, and give the Axes back."""
+def finish(ax: Axes, look: Look, title: str, caption: str, details: str, *, above: float = 0) -> Axes:
+    """Write title and caption, keep the alternative text, and give the Axes back.
+
+    Parameters
+    ----------
+    ax, look, title, caption
+        The figure, and what is written around it.
+    details
+        What it shows, for the alternative text.
+    above
+        Points that stand between the Axes and the title, such as a legend's.
+    """
     figure = ax.get_figure(root=True)
     if look.own and isinstance(figure, Figure):
         figure.suptitle(_folded(title, 100), x=0.008, ha="left", fontsize=_TITLE, color=look.ink)
         if caption:
             figure.supxlabel(_folded(caption, 140), x=0.008, ha="left", fontsize=_SMALL, color=look.faint)
     else:
-        inches = ax.get_window_extent().width / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
-        ax.set_title(_folded(title, max(int(inches * 11), 24)), loc="left", fontsize=_TITLE, color=look.ink)
-    words = [f"{title}." if title else "", details, f"{caption}." if caption else ""]
-    alt = " ".join(text.printable(each) for each in words if each)
+        words = _folded(title, max(int(width(ax) * 11), 24))
+        ax.set_title(words, loc="left", fontsize=_TITLE, color=look.ink, pad=6 + above)
+    said = [f"{title}." if title else "", details, f"{caption}." if caption else ""]
+    alt = " ".join(text.printable(each) for each in said if each)
     ax.nsm_alt = alt  # type: ignore[attr-defined]
     if isinstance(figure, Figure):
         figure.nsm_alt = describe(figure)  # type: ignore[attr-defined]
     return ax
+
+
+def width(ax: Axes) -> float:
+    """Return how wide the Axes are, in inches."""
+    return float(ax.get_window_extent().width / ax.get_figure(root=True).dpi)  # type: ignore[union-attr]
 
 
 def nothing(ax: Axes, look: Look, title: str | None, caption: str, noun: str, shown: str) -> Axes:

@@ -22,6 +22,8 @@ __all__ = ["hosts"]
 
 _SWEEPS = 6  # of ordering by those at the other side, so that few lines cross
 _SERVICES = 3  # named beside a host
+_ALPHA = 0.7  # of lines, so that one behind another is seen
+_ENTRY = 0.95  # inches of a legend's entry
 
 
 def hosts(
@@ -87,7 +89,8 @@ def hosts(
     services = _services(sessions, node, dst, drawn, size)
     names = {each: str(dtype.categories[each]) if each >= 0 else f"{rest[-2 - each]:,} others" for each in spots}
     _draw_nodes(ax, look, spots, names, weight, services)
-    _frame(ax, look, spots, home, edges)
+    _frame(ax, look, spots, home)
+    above = _legend(ax, look, edges)
 
     # those that are drawn by themselves first: "others" are no pair
     (one, other, _), carried = max(edges.items(), key=lambda each: (min(each[0][:2]) >= 0, each[1][0], each[0]))
@@ -103,6 +106,7 @@ def hosts(
     return draw.finish(
         ax, look, said, parts.joined(caption, few if len(order) > n else "", lost),
         f"Graph of hosts, {_side_names(home)[0]} at the left and {_side_names(home)[1]} at the right: {draw.listed(facts)}.",
+        above=above,
     )  # fmt: skip
 
 
@@ -189,9 +193,20 @@ def _draw_edges(
         else:
             bend = [((x + u) / 2, y), ((x + u) / 2, v)]
         path = Path([(x, y), *bend, (u, v)], [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
-        colour = colours.readable(parts.colour_of(proto), look.ground, ratio=3)
-        width = 0.6 + 5 * (octets / largest) ** 0.5
-        ax.add_patch(PathPatch(path, facecolor="none", edgecolor=colour, linewidth=width, alpha=0.55, capstyle="round"))
+        colour = _through(parts.colour_of(proto), look.ground)
+        width = 0.8 + 5 * (octets / largest) ** 0.5
+        ax.add_patch(
+            PathPatch(path, facecolor="none", edgecolor=colour, linewidth=width, alpha=_ALPHA, capstyle="round")
+        )
+
+
+def _through(colour: str, ground: str) -> str:
+    """Return a colour that stands out as shapes must (3, WCAG 2.2 AA) where the ground shines through it."""
+    for ratio in np.arange(3, 21, 0.25):
+        found = colours.readable(colour, ground, ratio=float(ratio))
+        if colours.contrast(colours.over(found, ground, _ALPHA), ground) >= 3:
+            return found
+    return colours.ink(ground)
 
 
 def _draw_nodes(
@@ -236,13 +251,10 @@ def _services(
     return words
 
 
-def _frame(
-    ax: Axes, look: draw.Look, spots: dict[int, tuple[float, float]], home: Sequence[str],
-    edges: dict[tuple[int, int, str], tuple[float, int]],
-) -> None:  # fmt: skip
+def _frame(ax: Axes, look: draw.Look, spots: dict[int, tuple[float, float]], home: Sequence[str]) -> None:
     lowest = max(y for _, y in spots.values())
     ax.set_xlim(-0.75, 1.75)
-    ax.set_ylim(lowest + 0.8, -0.9)
+    ax.set_ylim(lowest + 0.8, -0.4)
     ax.set_yticks([])
     ax.grid(visible=False)
     ax.set_xticks([0, 1], labels=list(_side_names(home)), fontsize=9)
@@ -250,17 +262,25 @@ def _frame(
     ax.set_xlabel("line and disc: the larger, the more octets; colour of a line: the protocol that carried most")
     for spine in ax.spines.values():
         spine.set_visible(False)
+
+
+def _legend(ax: Axes, look: draw.Look, edges: dict[tuple[int, int, str], tuple[float, int]]) -> float:
+    """Put the legend above the Axes, between them and the title; return how high it is, in points."""
+    names: dict[str, list[str]] = {}
+    for name in sorted({name for _, _, name in edges}):
+        names.setdefault(parts.colour_of(name), []).append(name)  # those without a colour of their own share one
     handles = [
         Line2D(
-            [],
-            [],
-            color=colours.readable(parts.colour_of(name), look.ground, ratio=3),
-            linewidth=3,
-            label=draw.label(name),
+            [], [], color=_through(colour, look.ground), alpha=_ALPHA, linewidth=3,
+            label=draw.label(", ".join(those[:3]) + (f" and {len(those) - 3:,} more" if len(those) > 3 else "")),
         )
-        for name in sorted({name for _, _, name in edges})
-    ]
-    ax.legend(
+        for colour, those in sorted(names.items(), key=lambda each: (len(each[1]) > 1, each[1]))
+    ]  # fmt: skip
+    columns = max(min(len(handles), int(draw.width(ax) / _ENTRY)), 1)
+    legend = ax.legend(
         handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False, fontsize=8, labelcolor=look.ink,
-        handlelength=1.2, ncols=8,
+        handlelength=1.2, ncols=columns,
     )  # fmt: skip
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return legend.get_window_extent().height * 72 / figure.dpi + legend.borderaxespad * 8
