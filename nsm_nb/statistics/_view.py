@@ -19,7 +19,7 @@ class Intervals(NamedTuple):
 
     start: int
     step: int
-    count: int
+    intervals: int
     every: str
 
 
@@ -29,7 +29,7 @@ class View:
 
     start: int
     step: int
-    count: int  # intervals
+    intervals: int
     every: str
     paths: pd.Index
     layers: Counts  # packets, bytes on the wire
@@ -45,7 +45,7 @@ class View:
 
 
 def viewed(
-    packets: pd.DataFrame, place: np.ndarray, owner: tuple[np.ndarray, np.ndarray], sessions: int, intervals: Intervals
+    packets: pd.DataFrame, place: np.ndarray, owner: tuple[np.ndarray, np.ndarray], sessions: int, parted: Intervals
 ) -> View:
     """Return packets counted.
 
@@ -59,10 +59,10 @@ def viewed(
         The row of the session of each, and whether it counts for it.
     sessions
         How many sessions there are.
-    intervals
+    parted
         The intervals.
     """
-    count = intervals.count
+    count = parted.intervals
     length, octets, payload = (numbers_of(packets[name])[0] for name in ("length", "octets", "payload"))
     layers, paths = codes_of(packets["layers"])
     protocol, names = codes_of(packets["proto"])
@@ -74,7 +74,7 @@ def viewed(
         sent = side[counts], place[counts], octets[counts], payload[counts]
     side, place_of_side, octets_of_side, payload = sent
     return View(
-        *intervals,
+        *parted,
         paths, counted(place, layers.astype(np.int64) + 1, len(paths) + 1, count, length),
         longest, counted(place, length, longest, count),
         names, counted(place, protocol.astype(np.int64) + 1, len(names) + 1, count, octets),

@@ -159,7 +159,7 @@ class Overview:
 
     def _places(self, window: Window | None) -> tuple[int, int]:
         view = self.view
-        return (0, view.count) if window is None else whole_intervals(view.start, view.step, view.count, window)
+        return (0, view.intervals) if window is None else whole_intervals(view.start, view.step, view.intervals, window)
 
     def _everything(self, window: Window | None) -> bool:
         return window is None and self._asked is None
@@ -194,7 +194,7 @@ class Overview:
         low, high = places
         size = 2 * max(len(self.sessions), 1)
         if self._all is None:
-            self._all = self.view.sides.within(0, self.view.count, size, first=2)
+            self._all = self.view.sides.within(0, self.view.intervals, size, first=2)
         sums = self.view.sides.within(
             low, high, size, self._all, first=2
         )  # packets and octets: payload is asked for seldom
@@ -284,7 +284,7 @@ class Overview:
         Where there are no packets, those of flow records stand where the record begins.
         """
         view = self.view
-        count = view.count
+        count = view.intervals
         if value == "alerts":
             values = self._of_rows(
                 self._alert_time, self._alerts_kept, self._lanes.of_rows(self.alerts, by, "alerts"), None
@@ -315,12 +315,12 @@ class Overview:
     ) -> tuple[np.ndarray, list[str]]:
         codes, names = group
         view = self.view
-        rows = np.flatnonzero(kept & (when != NOT_A_TIME) & (when >= view.start) & (when < view.edge(view.count)))
+        rows = np.flatnonzero(kept & (when != NOT_A_TIME) & (when >= view.start) & (when < view.edge(view.intervals)))
         amounts = None if weights is None else weights[rows]
         codes, names = largest(codes[rows], names, amounts)
         cell = (when[rows] - view.start) // view.step * len(names) + codes
-        values = np.bincount(cell, amounts, minlength=view.count * len(names)).astype(np.int64)
-        return values.reshape(view.count, len(names)), names
+        values = np.bincount(cell, amounts, minlength=view.intervals * len(names)).astype(np.int64)
+        return values.reshape(view.intervals, len(names)), names
 
     def _of_sides(self, by: str, number: int) -> tuple[np.ndarray, list[str]]:
         """Return packets or octets by who sent them; what has no session is what is left of all."""
