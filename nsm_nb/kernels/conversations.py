@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -47,10 +46,9 @@ _WAITING, _WAITING_ISN, _WAITING_END = (
     24,
     25,
     26,
-)  # a SYN that may open the next conversation: its row + 1, number, time
+)  # a SYN that may open the next conversation: its place + 1, number, time
 _WORDS = 32
 _NOT_A_TIME = np.iinfo(np.int64).min
-_ELSEWHERE = -2  # the conversation of a packet that another part folds
 _AHEAD = 32  # packets between asking for a place of the hash table and needing it; half of them for the page behind it
 
 # Multipliers of the hash table, other ones in each process: nobody can make a capture whose conversations all fall into
@@ -143,52 +141,52 @@ def converse(packets: Packets, idle: np.ndarray, *, parts: int | None = None) ->
     idle : int64 array
         Timeout in nanoseconds by `kind`; the last one holds for kinds beyond.
     parts
-        Among how many threads the conversations are parted, a power of two up to 8; by the cores there are where it is not
-        given. What comes out does not depend on it.
+        Among how many threads the work is parted; by the cores there are where it is not given. What comes out does not
+        depend on it.
     """
     packets = Packets(*map(read_only, packets))
     rows = len(packets.time)
-    if parts is None:
-        parts = power_of_two(len(shares(rows)), 8)
-    folded = in_threads([partial(_part, packets, idle, part, parts) for part in range(parts)])
-    firsts = np.concatenate([book[:, _FIRST] for _, _, book, _ in folded])
-    count = len(firsts)
+    spans = shares(rows, parts)
+    parts = power_of_two(len(spans), 8)
+    found = in_threads([partial(_parted, packets, _ODD, *span, parts) for span in spans])
+    parted = [[lists[part] for lists in found] for part in range(parts)]
+    folded = in_threads([partial(_part, packets, idle, lists) for lists in parted])
     # numbered by their first packets: parts among one another, and where a SYN went over to a conversation of its own
-    order = np.argsort(firsts, kind="stable")
-    places = np.empty(count, np.int32)
-    places[order] = np.arange(count, dtype=np.int32)
+    places = _places([book for _, _, book, _ in folded])
+    count = sum(map(len, places))
     start, end, first, isn = (np.empty(count, np.int64) for _ in range(4))
     bits, tally, letters = np.empty(count, np.int16), np.empty((6, count), np.int64), np.empty(count, np.uint8)
     history = np.empty((count, HISTORY), np.uint8)
     session, to_dst = np.empty(rows, np.int32), np.empty(rows, np.bool_)
-    bounds = np.cumsum([0, *(len(book) for _, _, book, _ in folded)])
-    own = [read_only(places[begin:until]) for begin, until in pairwise(bounds.tolist())]
     in_threads([
-        partial(_read_out, book, letter, place, start, end, first, bits, isn, tally, history, letters)
-        for (_, _, book, letter), place in zip(folded, own, strict=True)
+        partial(_read_out, book, written, place, start, end, first, bits, isn, tally, history, letters)
+        for (_, _, book, written), place in zip(folded, places, strict=True)
     ])  # fmt: skip
 
-    def number(begin: int, until: int) -> None:
-        for (numbers, sides, _, _), place in zip(folded, own, strict=True):
-            _number(numbers[begin:until], sides[begin:until], place, session[begin:until], to_dst[begin:until])
+    def number(turn: int, begin: int, until: int) -> None:
+        session[begin:until], to_dst[begin:until] = -1, False
+        for lists, (numbers, sides, _, _), place in zip(parted, folded, places, strict=True):
+            at = sum(len(own) for own, _ in lists[:turn])
+            own = lists[turn][0]
+            _number(own, numbers[at : at + len(own)], sides[at : at + len(own)], place, session, to_dst)
 
-    in_threads([partial(number, *share) for share in shares(rows)])
+    in_threads([partial(number, turn, *span) for turn, span in enumerate(spans)])
     return Conversations(session, to_dst, start, end, first, bits, isn, tally, history, letters)
 
 
-def _part(packets: Packets, idle: np.ndarray, part: int, parts: int) -> tuple[np.ndarray, ...]:
-    """Fold the packets of a part; return its conversation and direction for each packet, pages and letters."""
-    rows = len(packets.time)
+def _part(packets: Packets, idle: np.ndarray, lists: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, ...]:
+    """Fold the packets of a part; return the conversation and direction of each, pages and letters."""
+    own, hashes = (read_only(np.concatenate(each)) for each in zip(*lists, strict=True))
+    rows = len(own)
     session, to_dst = np.empty(rows, np.int32), np.empty(rows, np.bool_)
     # NumPy asks for huge pages where it allocates much, numba does not: hence room is made here; what is not used of it
     # costs nothing
-    room = 4096 + rows // (4 * parts)
-    book, history = _with_room(np.empty((0, _WORDS), np.int64), np.empty((0, HISTORY), np.uint8), room)
-    slots = np.full(1 << max(12, (rows // (4 * parts)).bit_length()), -1, np.int32)
-    row, count = 0, 0
+    book, history = _with_room(np.empty((0, _WORDS), np.int64), np.empty((0, HISTORY), np.uint8), 4096 + rows // 4)
+    slots = np.full(1 << max(12, (rows // 4).bit_length()), -1, np.int32)
+    at, count = 0, 0
     while True:
-        row, count = _fold(packets, idle, _ODD, part, parts, session, to_dst, book, history, slots, row, count)
-        if row == rows:
+        at, count = _fold(packets, idle, own, hashes, session, to_dst, book, history, slots, at, count)
+        if at == rows:
             break
         if count == len(book):
             book, history = _with_room(book, history, 2 * count)
@@ -199,8 +197,24 @@ def _part(packets: Packets, idle: np.ndarray, part: int, parts: int) -> tuple[np
     return session, to_dst, book[:count], history[:count]
 
 
+def _places(books: list[np.ndarray]) -> list[np.ndarray]:
+    """Return int32 places of the conversations of each book, in the order of their first packets."""
+    firsts = [np.ascontiguousarray(book[:, _FIRST]) for book in books]
+    bounds = np.cumsum([0, *map(len, firsts)])
+    first = np.concatenate(firsts)
+    if all((each[1:] > each[:-1]).all() for each in firsts):
+        places = _merged(read_only(first), bounds)
+    else:  # a SYN went over to a conversation of its own
+        places = np.empty(len(first), np.int32)
+        places[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
+    return [read_only(each) for each in np.split(places, bounds[1:-1])]
+
+
 def _with_room(book: np.ndarray, history: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
-    larger = np.empty((room, _WORDS), np.int64), np.empty((room, HISTORY), np.uint8)
+    # a page begins where a line of the processor's cache does
+    spare = np.empty(room * _WORDS + 8, np.int64)
+    begin = -spare.ctypes.data // 8 % 8
+    larger = spare[begin : begin + room * _WORDS].reshape(room, _WORDS), np.empty((room, HISTORY), np.uint8)
     for old, new in zip((book, history), larger, strict=True):
         new[: len(old)] = old
     return larger
@@ -229,29 +243,46 @@ def _key(packets, r):
 
 
 @njit(inline="always")
-def _mixed(key_a, key_b, odd):
+def _hash(key_a, key_b, odd):
     # one key is folded before the other comes to it (see interning); unsigned, because it wraps
     mixed = np.uint64(key_a) * odd[0]
-    return (mixed ^ (mixed >> np.uint64(32)) ^ np.uint64(key_b)) * odd[1]
+    return np.uint32(((mixed ^ (mixed >> np.uint64(32)) ^ np.uint64(key_b)) * odd[1]) >> np.uint64(32))
 
 
-@njit(inline="always")
-def _slot(key_a, key_b, odd, mask):
-    return np.int64(_mixed(key_a, key_b, odd) >> np.uint64(32)) & mask
+@njit(cache=True, nogil=True)
+def _parted(packets, odd, begin, until, parts):
+    """Return for each part the rows of its packets, int32, and their hashes, uint32; rows without a conversation are of none."""
+    own = np.empty((parts, until - begin), np.int32)
+    hashes = np.empty((parts, until - begin), np.uint32)
+    counts = np.zeros(parts, np.int64)
+    for row in range(begin, until):
+        r = np.uintp(row)
+        if packets.no_ip[r] or packets.src[r] < 0 or packets.dst[r] < 0:
+            continue
+        key_a, key_b, _ = _key(packets, r)
+        mixed = _hash(key_a, key_b, odd)
+        # the uppermost bits tell the part: no table is so large that they tell a place, too
+        part = np.uintp((mixed >> np.uint32(29)) & np.uint32(parts - 1))
+        at = np.uintp(counts[part])
+        own[part, at] = row
+        hashes[part, at] = mixed
+        counts[part] += 1
+    return [(own[part, : counts[part]], hashes[part, : counts[part]]) for part in range(parts)]
 
 
-@njit(inline="always")
-def _place(packets, row, odd, mask, part, parts):
-    """Return where a packet's conversation is looked up first; negative where another part does that, or none."""
-    r = np.uintp(row)
-    if packets.no_ip[r] or packets.src[r] < 0 or packets.dst[r] < 0:
-        return np.int64(-1) if part == 0 else np.int64(_ELSEWHERE)
-    key_a, key_b, _ = _key(packets, r)
-    mixed = _mixed(key_a, key_b, odd)
-    # the uppermost bits tell the part: no table is so large that they tell a place, too
-    if np.int64(mixed >> np.uint64(61)) & (parts - 1) != part:
-        return np.int64(_ELSEWHERE)
-    return np.int64(mixed >> np.uint64(32)) & mask
+@njit(cache=True, nogil=True)
+def _merged(first, bounds):
+    """Return the place that each number has among all, of lists that are in order each: list p ends where p + 1 begins."""
+    places = np.empty(len(first), np.int32)
+    heads = bounds[:-1].copy()
+    for place in range(len(first)):
+        least, of = np.int64(0x7FFFFFFFFFFFFFFF), 0
+        for each in range(len(heads)):
+            if heads[each] < bounds[each + 1] and first[heads[each]] < least:
+                least, of = first[heads[each]], each
+        places[heads[of]] = place
+        heads[of] += 1
+    return places
 
 
 @njit(inline="always")
@@ -275,40 +306,30 @@ def _refill(book, odd, slots, larger):
     mask = np.int64(len(larger) - 1)
     for number in slots:
         if number >= 0:
-            slot = _slot(book[np.uintp(number), _KEY_A], book[np.uintp(number), _KEY_B], odd, mask)
+            slot = np.int64(_hash(book[np.uintp(number), _KEY_A], book[np.uintp(number), _KEY_B], odd)) & mask
             while larger[np.uintp(slot)] >= 0:
                 slot = (slot + 1) & mask
             larger[np.uintp(slot)] = number
 
 
 @njit(cache=True, nogil=True)
-def _fold(packets, idle, odd, part, parts, session, to_dst, book, history, slots, row, count):
-    """Fold packets from `row` on; return the row and the count reached: the end, or where more room is needed."""
+def _fold(packets, idle, own, hashes, session, to_dst, book, history, slots, at, count):
+    """Fold the packets of the rows in `own` from place `at` on; return the place reached and the count of conversations.
+
+    That is the end, or where more room is needed. `session` and `to_dst` have a place for each of these packets.
+    """
     mask = np.int64(len(slots) - 1)
     room = min(len(book), len(slots) // 2)
-    rows = len(packets.time)
-    places = np.empty(_AHEAD, np.int64)  # of the packets ahead
-    for ahead in range(row, min(row + _AHEAD, rows)):
-        places[np.uintp(ahead % _AHEAD)] = _place(packets, ahead, odd, mask, part, parts)
-    for row in range(row, rows):  # noqa: B020
-        r = np.uintp(row)
-        slot = places[np.uintp(row % _AHEAD)]
+    for at in range(at, len(own)):  # noqa: B020
+        o, r = np.uintp(at), np.uintp(own[np.uintp(at)])
         # most of the time goes by waiting for memory: what later packets need is asked for now
-        if row + _AHEAD < rows:
-            later = _place(packets, row + _AHEAD, odd, mask, part, parts)
-            places[np.uintp(row % _AHEAD)] = later
-            if later >= 0:
-                prefetch(slots, later)
-            sooner = places[np.uintp((row + _AHEAD // 2) % _AHEAD)]
-            if sooner >= 0:
-                behind = np.int64(slots[np.uintp(sooner)])
-                if behind >= 0:
-                    for line in range(0, _WORDS, 8):
-                        prefetch(book, behind * _WORDS + line)
-        if slot < 0:
-            session[r] = slot
-            to_dst[r] = False
-            continue
+        if at + _AHEAD < len(own):
+            prefetch(slots, np.int64(hashes[np.uintp(at + _AHEAD)]) & mask)
+            behind = np.int64(slots[np.uintp(np.int64(hashes[np.uintp(at + _AHEAD // 2)]) & mask)])
+            if behind >= 0:
+                for line in range(0, _WORDS, 8):
+                    prefetch(book, behind * _WORDS + line)
+        slot = np.int64(hashes[o]) & mask
         sport, dport = np.int64(packets.sport[r]), np.int64(packets.dport[r])
         what = np.int64(packets.kind[r])
         key_a, key_b, forward = _key(packets, r)
@@ -345,7 +366,7 @@ def _fold(packets, idle, odd, part, parts, session, to_dst, book, history, slots
                     fresh = True
                 elif bits & SYN_ACK or not bits & SYN:
                     # the other end decides: if it takes this SYN, it is a new conversation (see below)
-                    book[page, _WAITING] = row + 1
+                    book[page, _WAITING] = at + 1
                     book[page, _WAITING_ISN] = seq
                     book[page, _WAITING_END] = ended
             elif (
@@ -353,14 +374,15 @@ def _fold(packets, idle, odd, part, parts, session, to_dst, book, history, slots
                 and book[page, _WAITING]
                 and (flag & (TH_SYN | TH_ACK)) == TH_SYN | TH_ACK
                 and np.int64(packets.ack[r]) == (book[page, _WAITING_ISN] + 1) & 0xFFFFFFFF
-                and packets.src[r] == packets.dst[np.uintp(book[page, _WAITING] - 1)]
-                and packets.sport[r] == packets.dport[np.uintp(book[page, _WAITING] - 1)]
+                and packets.src[r] == packets.dst[np.uintp(own[np.uintp(book[page, _WAITING] - 1)])]
+                and packets.sport[r] == packets.dport[np.uintp(own[np.uintp(book[page, _WAITING] - 1)])]
             ):
                 if count >= room:
-                    return row, count
+                    return at, count
                 # The port was used again without a close that was seen: the SYN goes over to a conversation of its own.
-                w = np.uintp(book[page, _WAITING] - 1)
-                old = np.int64(0) if to_dst[w] else np.int64(1)
+                waiting = np.uintp(book[page, _WAITING] - 1)
+                w = np.uintp(own[waiting])
+                old = np.int64(0) if to_dst[waiting] else np.int64(1)
                 book[page, np.uintp(_TALLY + 3 * old)] -= 1
                 book[page, np.uintp(_TALLY + 3 * old + 1)] -= np.int64(packets.octets[w])
                 book[page, np.uintp(_TALLY + 3 * old + 2)] -= np.int64(packets.payload[w])
@@ -374,14 +396,14 @@ def _fold(packets, idle, odd, part, parts, session, to_dst, book, history, slots
                 if not forward:  # the SYN came the other way
                     bits |= _LOWER_OPENED
                 _begin(book, page, key_a, key_b, packets.time[w], np.int64(w), np.int64(packets.seq[w]))
-                session[w] = number
-                to_dst[w] = True
+                session[waiting] = number
+                to_dst[waiting] = True
                 bits = _count(packets, w, book, history, page, bits, np.int64(0), True, what)
                 book[page, _BITS] = bits
 
         if fresh:
             if count >= room:
-                return row, count
+                return at, count
             number = np.int64(count)
             page = np.uintp(number)
             slots[np.uintp(slot)] = number
@@ -407,20 +429,20 @@ def _fold(packets, idle, odd, part, parts, session, to_dst, book, history, slots
                 bits |= FLIPPED
             if forward == sender:
                 bits |= _LOWER_OPENED
-            _begin(book, page, key_a, key_b, time, np.int64(row), seq if syn_only else np.int64(-1))
+            _begin(book, page, key_a, key_b, time, np.int64(r), seq if syn_only else np.int64(-1))
             if bits & FLIPPED:
                 _write(book, history, page, 94, 0)
 
         side = np.int64(0) if forward == (bits & _LOWER_OPENED > 0) else np.int64(1)
-        session[r] = number
-        to_dst[r] = side == 0
+        session[o] = number
+        to_dst[o] = side == 0
         if time != _NOT_A_TIME:
             if time > book[page, _END] or book[page, _END] == _NOT_A_TIME:
                 book[page, _END] = time
             if time < book[page, _START] or book[page, _START] == _NOT_A_TIME:
                 book[page, _START] = time
         book[page, _BITS] = _count(packets, r, book, history, page, bits, side, is_tcp, what)
-    return len(packets.time), count
+    return len(own), count
 
 
 @njit(inline="always")
@@ -543,11 +565,9 @@ def _read_out(book, written, places, start, end, first, bits, isn, tally, histor
 
 
 @njit(cache=True, nogil=True)
-def _number(numbers, sides, places, session, to_dst):
-    """Write the conversation and direction of the packets of one part down."""
-    for row in range(len(numbers)):
-        r = np.uintp(row)
-        number = numbers[r]
-        if number != _ELSEWHERE:
-            session[r] = places[np.uintp(number)] if number >= 0 else -1
-            to_dst[r] = sides[r]
+def _number(own, numbers, sides, places, session, to_dst):
+    """Write conversation and direction of the packets of the rows in `own` down."""
+    for at in range(len(own)):
+        o, r = np.uintp(at), np.uintp(own[np.uintp(at)])
+        session[r] = places[np.uintp(numbers[o])]
+        to_dst[r] = sides[o]

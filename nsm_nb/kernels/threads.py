@@ -47,15 +47,22 @@ def power_of_two(number: int, most: int) -> int:
     return 1 << (max(1, min(number, most)).bit_length() - 1)
 
 
-def in_threads(works: Sequence[Callable[[], _Result]]) -> list[_Result]:
+def in_threads(works: Sequence[Callable[[], _Result]], rows: int = _WORTH_THREADS) -> list[_Result]:
     """Return what each of the functions returns, all of them run at once; the first error there was is raised.
+
+    Parameters
+    ----------
+    works
+        Functions that let go of Python's lock most of the time: kernels, and what NumPy and Arrow do with many rows.
+    rows
+        How many rows they are about: for few they are run one after the other.
 
     Examples
     --------
     >>> in_threads([lambda: 1, lambda: 2])
     [1, 2]
     """
-    if len(works) < 2:
+    if len(works) < 2 or rows < _WORTH_THREADS:
         return [work() for work in works]
     with ThreadPoolExecutor(len(works) - 1, thread_name_prefix="nsm-kernel") as pool:
         others = [pool.submit(work) for work in works[1:]]

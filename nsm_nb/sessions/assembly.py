@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -147,12 +147,13 @@ def session_table(
         Nanoseconds: the last packet of the evidence; that of `packets` where not given.
     """
     from nsm_nb.kernels import conversations as kernel
+    from nsm_nb.kernels.threads import in_threads
 
     keys, realm = given.packets, given.realm
     count, first, bits = len(found.first), found.first, found.bits
     flipped = (bits & kernel.FLIPPED) > 0
     proto, vlan, evidence, frame = (packets[name].array.take(first) for name in ("proto", "vlan", "evidence", "frame"))
-    proto = pd.Series(proto).astype("category").cat.remove_unused_categories()
+    proto = pd.Series(proto, copy=False).astype("category").cat.remove_unused_categories()
 
     def ends(src: np.ndarray, dst: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         src, dst = src[first], dst[first]
@@ -173,7 +174,7 @@ def session_table(
     dst_port = pd.arrays.IntegerArray(dport, portless)
 
     def utc(values: np.ndarray) -> pd.Series:
-        return pd.Series(values.view("M8[ns]")).dt.tz_localize("UTC")
+        return pd.Series(values.view("M8[ns]"), copy=False).dt.tz_localize("UTC")
 
     def whole(values: np.ndarray) -> pd.arrays.IntegerArray:
         return pd.arrays.IntegerArray(values, np.zeros(count, bool))
@@ -182,9 +183,25 @@ def session_table(
         categories = pd.Index([] if name is None else [name], dtype="str")
         return pd.Categorical.from_codes(np.full(count, len(categories) - 1, np.int8), categories=categories)
 
+    def hashes() -> dict[str, Any]:
+        number = stable_numbers(src, dst, sport, dport, keys.kind[first], found.start, within)
+        ids = community_id(src, dst, sport, dport, proto, one_way=keys.one_way[first])
+        return {"session": whole(number), "community_id": ids.mask(cut) if cut.any() else ids}
+
+    def endings() -> dict[str, Any]:
+        one_side = (found.tally[0] == 0) | (found.tally[3] == 0)
+        return {
+            "state": states(proto, bits, one_side, _icmp(packets, first)),
+            "closed": closings(proto, bits, idle),
+            "history": _history(proto, found),
+            "application": port_names(proto, dst_port),
+        }
+
+    hashed, ended = in_threads([hashes, endings], count)
     return pd.DataFrame(
         {
-            "session": whole(stable_numbers(src, dst, sport, dport, keys.kind[first], found.start, within)),
+            **hashed,
+            **ended,
             "start": utc(found.start),
             "end": utc(found.end),
             # unsigned: times may lie further apart than a signed number can tell
@@ -199,12 +216,7 @@ def session_table(
                 for field, what in enumerate(("packets", "octets", "payload"))
                 for place, side in enumerate(("src", "dst"))
             },
-            "state": states(proto, bits, (found.tally[0] == 0) | (found.tally[3] == 0), _icmp(packets, first)),
-            "closed": closings(proto, bits, idle),
-            "history": _history(proto, found),
-            "application": port_names(proto, pd.Series(dst_port)),
             "direction_known": pd.arrays.BooleanArray((bits & kernel.KNOWN > 0) & ~cut, np.zeros(count, bool)),
-            "community_id": community_id(src, dst, sport, dport, proto, one_way=keys.one_way[first]).mask(cut),
             "vlan": vlan,
             "sensor": all_of(sensor),
             "evidence": pd.Series(evidence).astype("category").array,

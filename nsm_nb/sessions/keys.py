@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -72,6 +74,7 @@ def keys_of(packets: pd.DataFrame, *, by_vlan: bool = True) -> Keys:
         Whether the same ends in another VLAN or VNI are others.
     """
     from nsm_nb.kernels.conversations import Packets
+    from nsm_nb.kernels.threads import in_threads
 
     src, dst = packets["src_ip"], packets["dst_ip"]
     if src.dtype != dst.dtype:
@@ -86,18 +89,26 @@ def keys_of(packets: pd.DataFrame, *, by_vlan: bool = True) -> Keys:
         ends = _apart(*ends, pd.factorize(realm)[0], known)
         known = max(known, int(max(each.max() for each in ends)) + 1)
     proto = packets["proto"].astype("category")
-    columns = {name: plain(packets[name]) for name in ("octets", "payload", "tcp_flags", "seq", "ack", "window")}
+    names = "octets", "payload", "tcp_flags", "seq", "ack", "window"
+    works: list[Callable[[], np.ndarray]] = [
+        lambda: plain(packets["src_port"]).astype(np.uint16, copy=True),
+        lambda: plain(packets["dst_port"]).astype(np.uint16, copy=True),
+        lambda: kinds(proto),
+        lambda: packets["time"].dt.tz_localize(None).to_numpy().view(np.int64),
+        *(partial(plain, packets[name]) for name in names),
+    ]
+    sport, dport, kind, time, *columns = in_threads(works, len(packets))
     keys = Packets(
         no_ip=missing(packets["octets"]),
         src=ends[0],
         dst=ends[1],
-        sport=plain(packets["src_port"]).astype(np.uint16, copy=True),
-        dport=plain(packets["dst_port"]).astype(np.uint16, copy=True),
-        kind=kinds(proto),
+        sport=sport,
+        dport=dport,
+        kind=kind,
         one_way=np.zeros(len(packets), bool),
-        time=packets["time"].dt.tz_localize(None).to_numpy().view(np.int64),
+        time=time,
         no_tcp=missing(packets["tcp_flags"]),
-        **columns,
+        **dict(zip(names, columns, strict=True)),
     )
     rows = np.flatnonzero(~missing(packets["icmp_type"]))
     identifier = np.empty(0, np.int64)

@@ -225,7 +225,7 @@ def _table(flows: pd.DataFrame, records: Records, found: Conversed) -> pd.DataFr
         partial(_totals, flows, found),
         lambda: {**_endings(flows, records, found, proto), "application": port_names(proto, dst_port)},
     ]
-    for more in in_threads(works):
+    for more in in_threads(works, len(flows)):
         columns |= more
     # conforming would take the address columns apart, of which the dtype is right already
     columns |= {name: SESSIONS.missing(name, count) for name in SESSIONS.columns if name not in columns}
