@@ -190,8 +190,8 @@ _ROW = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25)
-@given(st.lists(_ROW, max_size=9))
+@settings(max_examples=12)
+@given(st.lists(_ROW, max_size=20))
 def test_records_are_joined_as_the_slow_way_does(drawn):
     rows = []
     for each in drawn:
@@ -210,13 +210,18 @@ def test_records_are_joined_as_the_slow_way_does(drawn):
     assert sorted(told) == slowly(table)
 
 
+@pytest.fixture(scope="module")
+def assembled(evidence):
+    return nsm.sessions.assemble(nsm.read_packets(evidence / "staged.pcap"))
+
+
 def compared(table: pd.DataFrame, protos: tuple[str, ...]) -> list[list[str]]:
     some = table[table["proto"].isin(protos)][TOLD]
     return sorted(some.astype("str").to_numpy().tolist())
 
 
 def test_the_listing_of_the_bundled_case_gives_the_sessions_of_argus_own_file_and_of_the_capture(
-    evidence, truth, tmp_path
+    evidence, truth, tmp_path, assembled
 ):
     (tmp_path / "ra.csv").write_bytes(gzip.decompress((truth / "ra.csv.gz").read_bytes()))
     listed = nsm.read_sessions(tmp_path / "ra.csv")
@@ -229,11 +234,10 @@ def test_the_listing_of_the_bundled_case_gives_the_sessions_of_argus_own_file_an
         == compared(joined(own), ("tcp", "udp"))
         == compared(pair(listed), ("tcp", "udp"))
     )
-    captured, _ = nsm.sessions.assemble(nsm.read_packets(evidence / "staged.pcap"))
     counts = [*WHO, "src_packets", "dst_packets"]
     for proto, many in (("tcp", 652), ("udp", 761)):
         ours, theirs = (sorted(table.loc[table["proto"] == proto, counts].astype("str").to_numpy().tolist())
-                        for table in (found, captured))  # fmt: skip
+                        for table in (found, assembled[0]))  # fmt: skip
         assert len(theirs) == many
         assert ours == theirs
 
@@ -270,8 +274,8 @@ def biflows(*rows: dict) -> pd.DataFrame:
     return FLOWS.conform(table)
 
 
-def test_pieces_of_biflows_are_the_sessions_of_their_packets(evidence, tmp_path):
-    sessions, packets = nsm.sessions.assemble(nsm.read_packets(evidence / "staged.pcap"))
+def test_pieces_of_biflows_are_the_sessions_of_their_packets(assembled, tmp_path):
+    sessions, packets = assembled
     export(packets, tmp_path / "x.bin", version=10, active=3, idle=2, biflow=True)
     flows = nsm.read_sessions(tmp_path / "x.bin")
     found = pair(flows)
@@ -320,7 +324,7 @@ def test_records_of_one_direction_are_no_parts():
 
 def test_bits_of_flags_are_those_that_pairing_finds():
     """Both directions of a conversation as two records, and as one."""
-    for src, dst in ((0x1B, 0x1B), (2, 0x14), (2, 0x12), (0x1A, 0x1A), (0x1F, 0x1B), (0x16, 0x12), (0x10, 0x14)):
+    for src, dst in ((0x1B, 0x1B), (2, 0x14), (0x1F, 0x1B), (0x10, 0x14)):
         whole = biflows({"src_flags": src, "dst_flags": dst})
         one = whole.assign(dst_packets=pd.NA, dst_octets=pd.NA, dst_flags=pd.NA, direction_known=False)
         other = biflows(back(src_flags=dst, dst_flags=pd.NA, dst_packets=pd.NA, dst_octets=pd.NA, at=0.1, record=2))

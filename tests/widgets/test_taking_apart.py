@@ -111,7 +111,7 @@ def _parts(draw):
     return Part(field, how, value, draw(st.sampled_from(["and", "or"])))
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.lists(_parts(), max_size=5))
 def test_what_rows_make_is_read_back_to_the_same_line(parts):
     line = line_of(parts)
@@ -144,7 +144,7 @@ _LINES = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(line=_LINES)
 def test_any_line_that_is_rows_finds_the_same_by_them(table, line):
     parts = parts_of(line)
