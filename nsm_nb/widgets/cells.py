@@ -190,7 +190,7 @@ def addresses_fitted(columns: Sequence[str | Field], table: pd.DataFrame) -> tup
         if isinstance(each, Field) and each.name.endswith("_ip") and not each.width and len(table):
             column = table[each.name].cat
             lengths = np.array([len(str(name)) for name in column.categories] + [0])[column.codes.to_numpy()]
-            each = replace(each, width=max(int(np.quantile(lengths, 0.9, method="higher")), 15) + 1)
+            each = replace(each, width=max(int(np.quantile(lengths, 0.9, method="higher")), 15))
         result.append(each)
     return tuple(result)
 

@@ -36,7 +36,7 @@ __all__ = ["Sessions"]
 _PACKETS = 500  # shown at once, and how many there are is told
 _DOWNLOAD = 100_000_000  # bytes that are handed to the browser through the kernel's channel
 _COLUMNS = (
-    "session", Field("start", kind="clock"), Field("duration", width=11), Field("proto", width=6), Field("src_ip"),
+    "session", Field("start", kind="clock", width=18), Field("duration", width=11), Field("proto", width=6), Field("src_ip"),
     Field("src_port", title="sport", width=6), Field("dst_ip"), Field("dst_port", title="dport", width=6),
     Field("alerts", kind="count", width=6, meaning="alerts about it"), Field("src_octets", width=10),
     Field("dst_octets", width=10), Field("state", width=5), "application", "closed", Field("src_packets", title="src pkts"),

@@ -104,6 +104,6 @@ def test_a_few_long_addresses_do_not_push_all_else_out_of_sight():
         pd.DataFrame({"src_ip": schema.addresses(each)[0]}) for each in (addresses, addresses + addresses[-1:] * 20)
     )
 
-    assert cells.addresses_fitted([Field("src_ip"), "state"], few) == (Field("src_ip", width=16), "state")
-    assert cells.addresses_fitted([Field("src_ip")], many) == (Field("src_ip", width=26),)
+    assert cells.addresses_fitted([Field("src_ip"), "state"], few) == (Field("src_ip", width=15), "state")
+    assert cells.addresses_fitted([Field("src_ip")], many) == (Field("src_ip", width=25),)
     assert cells.addresses_fitted([Field("src_ip")], few.head(0)) == (Field("src_ip"),)
