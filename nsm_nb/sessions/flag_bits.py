@@ -17,7 +17,7 @@ def bits_of(src: np.ndarray, dst: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    src, dst : int arrays
+    src, dst : arrays of int16, or wider
         The flags of a side, together; 0 where it sent nothing.
     """
     from nsm_nb.kernels import conversations as kernel

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.schema import SESSIONS, addresses
+from nsm_nb.sessions.flag_bits import bits_of
 from nsm_nb.sessions.identity import with_numbers
 from nsm_nb.sessions.idle import IDLE, timeouts
 from nsm_nb.sessions.keys import missing, plain
@@ -44,7 +45,8 @@ def is_one_way(flows: pd.DataFrame) -> np.ndarray:
 def pair(flows: pd.DataFrame, *, idle: Mapping[str, float] | None = None) -> pd.DataFrame:
     """Return conversations: of one-way flows both directions and all pieces as one row, other rows as they are.
 
-    Of those, records of Argus that are parts of one session are joined (`nsm_nb.sessions.status_records`).
+    Of those, records that are parts of one session are joined: Argus' of each status interval, and pieces of biflows
+    (`nsm_nb.sessions.status_records`).
 
     Flows belong together where one exporter saw them (`sensor`; where that is missing, one evidence) in one VLAN, with the
     same ends and protocol in either direction, until nothing is heard for the protocol's timeout. A SYN after a close, or
@@ -295,26 +297,7 @@ def _endings(flows: pd.DataFrame, records: Records, found: Conversed, proto: pd.
 
 def _bits(found: Conversed) -> tuple[np.ndarray, np.ndarray]:
     """Return what flags tell of each conversation, in the bits of `assemble`'s kernel, and True where none are told."""
-    from nsm_nb.kernels import conversations as kernel
-
-    fin, syn, rst, ack = 1, 2, 4, 16  # RFC 9293 3.1
-    every = np.arange(1 << 10)  # the lower five flags of both sides
-    src, dst = every & 31, every >> 5
-    both_fin = (src & dst & fin) > 0
-    table = np.zeros(len(every), np.int16)
-    for bit, holds in (
-        (kernel.SYN, src & syn),
-        (kernel.SYN_ACK, dst & syn),
-        (kernel.ESTABLISHED, (dst & syn) * (src & ack)),
-        (kernel.FIN_SRC, src & fin),
-        (kernel.FIN_DST, dst & fin),
-        # after both have closed, a reset is what answers segments that come late (RFC 9293 3.5.2)
-        (kernel.RST_SRC, (src & rst) * ~both_fin),
-        (kernel.RST_DST, (dst & rst) * ~both_fin),
-        (kernel.REFUSED, (src & syn) * (dst & rst) * ((dst & syn) == 0) * ~both_fin),
-    ):
-        table[holds > 0] |= bit
     seen_src, seen_dst = (found.sides & 1) > 0, (found.sides & 2) > 0
     dumb = (seen_src & (found.src_flags < 0)) | (seen_dst & (found.dst_flags < 0))
-    lower = [np.where(flags < 0, np.int16(0), flags & 31) for flags in (found.src_flags, found.dst_flags)]
-    return table[lower[0] | lower[1] << 5], dumb
+    known = (np.where(flags < 0, np.int16(0), flags) for flags in (found.src_flags, found.dst_flags))
+    return bits_of(*known), dumb
