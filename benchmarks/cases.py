@@ -81,7 +81,7 @@ def measure_opening(this: Run) -> Iterator[Result]:
     """Yield the time until an indexed case stands open, in a fresh process each time."""
     place = case_of(this)
     _fresh(OPENING, place)
-    found = [_fresh(OPENING, place) for _ in range(max(3, this.runs))]
+    found = [_fresh(OPENING, place) for _ in range(this.processes)]
     how = "fresh processes, indexed 1 GB case, page cache warm; "
     yield of_samples(
         "open case, packets", [told["packets"] for told, _ in found], "s", how + "open_case and case.packets, after imports"
@@ -101,7 +101,7 @@ def measure_memory(this: Run) -> Iterator[Result]:
     if not Path("/proc/self/status").exists():
         return
     place = case_of(this)
-    found = [_fresh(MEMORY, place)[0] for _ in range(max(3, this.runs))]
+    found = [_fresh(MEMORY, place)[0] for _ in range(this.processes)]
     unit = "bytes/packet"
     how = "growth of RssAnon in a fresh process, indexed 1 GB case; "
     yield of_samples(
@@ -113,7 +113,7 @@ def measure_memory(this: Run) -> Iterator[Result]:
         how + "case.sessions as well (they are loaded)",
     )  # fmt: skip
     for capture in (captures.large(this.folder, this.scale), captures.small(this.folder, this.scale)):
-        found = [_fresh(PEAK, capture)[0] for _ in range(max(3, this.runs))]
+        found = [_fresh(PEAK, capture)[0] for _ in range(this.processes)]
         how = f"growth of the peak (VmHWM) in a fresh process while read_packets makes the whole table, {capture.name}"
         yield of_samples(
             f"peak memory of read_packets, {capture.stem}.pcap",

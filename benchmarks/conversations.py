@@ -25,7 +25,7 @@ TINY = 30_000  # segments of one byte
 
 def measure_transcripts(this: Run) -> Iterator[Result]:
     """Yield the times of transcripts of every size."""
-    runs = max(5, this.runs)
+    runs = max(5, this.runs) if this.runs > 1 else 1
     yield from _in_the_large_capture(this, runs)
     name = "transcript of a 2.5 MB download"
     packets = _assembled(captures.download(this.folder, 2_500_000))

@@ -26,6 +26,11 @@ class Run:
     runs: int
     scale: float  # of the captures; what was asked holds for 1
 
+    @property
+    def processes(self) -> int:
+        """How many fresh processes a measurement takes: three at least, but one where one run of each was asked for."""
+        return max(3, self.runs) if self.runs > 1 else 1
+
 
 @dataclass(frozen=True)
 class Result:

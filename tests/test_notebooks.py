@@ -63,22 +63,36 @@ def case_of(kind, bundled, place):
     return nsm.create_case(place).path
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["bundled", "capture", "empty"])
-def test_every_notebook_runs_from_top_to_bottom(kind, bundled, tmp_path, monkeypatch):
+def run_one_after_another(paths, kind):
+    """Run notebooks in one kernel that forgets all names between them; of the bundled case each has its own, as in the lab."""
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
+    notebooks = [nbformat.read(path, as_version=4) for path in paths]
+    resources = {"metadata": {"path": str(paths[0].parent)}}
+    client = NotebookClient(nbformat.v4.new_notebook(), timeout=120, resources=resources)
+    with client.setup_kernel():
+        for path, notebook in zip(paths, notebooks, strict=True):
+            client.nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%reset -f")])
+            client.execute(cleanup_kc=False)
+            client.nb = notebook
+            try:
+                client.execute(cleanup_kc=False)
+            except CellExecutionError as problem:
+                pytest.fail(f"{path.name} on the {kind} case: {problem}")
+    return notebooks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["bundled", "capture", "empty"])
+def test_every_notebook_runs_from_top_to_bottom(kind, bundled, tmp_path, monkeypatch):
     monkeypatch.setenv("NSM_CASE", str(case_of(kind, bundled, tmp_path / "case")))
     monkeypatch.setenv("NSM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    for path in NOTEBOOKS:
-        notebook = nbformat.read(path, as_version=4)
-        try:
-            NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
-        except CellExecutionError as problem:
-            pytest.fail(f"{path.name} on the {kind} case: {problem}")
+    together = [[path] for path in NOTEBOOKS] if kind == "bundled" else [NOTEBOOKS]
+    notebooks = [notebook for paths in together for notebook in run_one_after_another(paths, kind)]
+    for path, notebook in zip(NOTEBOOKS, notebooks, strict=True):
         shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
         assert not [output for output in shown if output.output_type == "stream" and output.name == "stderr"], path.name
         assert shown

@@ -14,12 +14,6 @@ from benchmarks import __main__ as benchmarks
 from benchmarks import captures, measuring, reading, writing
 
 
-@pytest.fixture
-def unbound(monkeypatch):
-    """Leave the test's own process on all its cores."""
-    monkeypatch.setattr(measuring, "on_one_core", lambda: "not bound")
-
-
 def test_copies_have_addresses_and_times_of_their_own(tmp_path):
     staged = nsm.read_packets(captures.STAGED)
 
@@ -93,25 +87,31 @@ def test_a_median_that_misses_what_was_asked_is_told():
     assert "**no**" not in writing.page([slow], {"machine": "m"}, scale=0.01)
 
 
-@pytest.mark.slow
-def test_imports_are_measured_and_written(tmp_path, unbound):
-    assert benchmarks.main(["--only", "import", "--runs", "1", "--folder", str(tmp_path)]) == 0
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder of a result: all that needs no browser, each once, on small captures."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    parts = [word for name in benchmarks.PARTS if name not in ("brush", "queue") for word in ("--only", name)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measuring, "on_one_core", lambda: "not bound")  # the tests' own process keeps all its cores
+        assert benchmarks.main(["--runs", "1", "--scale", "0.005", "--folder", str(folder), *parts]) == 0
+    return folder
 
-    with (tmp_path / "result.csv").open() as file:
+
+@pytest.mark.slow
+def test_imports_are_measured_and_written(written):
+    with (written / "result.csv").open() as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     assert float(rows["import nsm_nb, whole process"]["median"]) < 5
-    assert "import nsm_nb, whole process" in (tmp_path / "result.md").read_text()
+    assert "import nsm_nb, whole process" in (written / "result.md").read_text()
 
 
-@pytest.mark.slow
-def test_all_but_what_needs_a_browser_runs_on_small_captures(tmp_path, unbound):
-    parts = [word for name in benchmarks.PARTS if name not in ("brush", "queue") for word in ("--only", name)]
-    assert benchmarks.main(["--runs", "1", "--scale", "0.005", "--folder", str(tmp_path), *parts]) == 0
-
-    with (tmp_path / "result.csv").open() as file:
+@pytest.mark.slow(40)
+def test_all_but_what_needs_a_browser_runs_on_small_captures(written):
+    with (written / "result.csv").open() as file:
         rows = list(csv.DictReader(file))
     names = {row["name"] for row in rows}
     assert {"times dpkt", "transcript, a shell", "open case, packets and sessions", "memory of case.packets"} <= names
     assert all(float(row["min"]) <= float(row["median"]) <= float(row["max"]) for row in rows)
-    assert (tmp_path / "result.svg").stat().st_size > 1000
-    assert (tmp_path / "result.png").read_bytes()[:4] == b"\x89PNG"
+    assert (written / "result.svg").stat().st_size > 1000
+    assert (written / "result.png").read_bytes()[:4] == b"\x89PNG"
