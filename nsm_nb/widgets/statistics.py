@@ -42,6 +42,8 @@ _HELP = (
     "in protocols, talkers and services: arrows, j k move   i or Enter include   e exclude   o only what is chosen",
 )
 
+_NO_PACKETS = "no packets in this window with this filter"
+
 Window = tuple[pd.Timestamp, pd.Timestamp]
 
 
@@ -172,6 +174,7 @@ class Statistics(Frame):
             self.value.buttons.value = "sessions"
         which = "that were asked: records of one direction do not tell answers" if self.flows else "that answered"
         self._offered.say(*_heading("services", which).lines)
+        self.sizes.empty = "flow records do not tell how large packets were" if self.flows else _NO_PACKETS
         self.timeline.zooms = []
         self._go_to(case.selection.window)
         self._ask(case.selection.query)

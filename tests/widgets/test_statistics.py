@@ -286,7 +286,7 @@ def test_flow_records_alone_are_shown_as_far_as_they_can_tell(bundled, tmp_path)
     assert sum(map(sum, shown.timeline.bins["values"])) == len(case.sessions)
     assert {each["path"] for each in shown.icicle.parts} >= {"ip", "ip:tcp"}
     assert len(shown.talkers.table) and len(shown.services.table)
-    assert shown.sizes.table.empty
+    assert shown.sizes.table.empty and shown.sizes.empty == "flow records do not tell how large packets were"
     assert "statistics.sizes" not in shown.code
     exec(shown.code, {"nsm": nsm, "case": case})
     for value in ("octets", "packets", "alerts"):
