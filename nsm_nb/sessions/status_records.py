@@ -192,7 +192,10 @@ def _split(table: pd.DataFrame, key: np.ndarray, idle: Mapping[str, float]) -> t
     key, start = key[order], start[order]
     until = pd.Series(np.maximum(end[order], start)).groupby(key).cummax().to_numpy()
     same = key[1:] == key[:-1]
-    gap = np.where(same, start[1:] - np.where(same, until[:-1], 0), 0)
+    later = same & (start[1:] > until[:-1])
+    gap = np.where(
+        later, (start[1:] - until[:-1]).view(np.uint64), np.uint64(0)
+    )  # times may lie further apart than 63 bits
     proto = table["proto"].astype("category").take(order)
     kinds = ip_protocol(pd.Series(proto.cat.categories)).astype(np.int64)
     limit = timeouts(idle)[np.append(np.where(kinds > 0, kinds, 256), 256)[proto.cat.codes.to_numpy()]]
@@ -204,7 +207,7 @@ def _split(table: pd.DataFrame, key: np.ndarray, idle: Mapping[str, float]) -> t
         by_flags = (flags[1:] & TH_SYN > 0) & (flags[:-1] & (TH_ACK | TH_FIN | TH_RST) > 0)
         anew = np.where(_biflows(table)[order][1:], by_flags, anew)
     anew &= of_protocols(proto, "tcp")[1:]
-    return order, np.append(np.ones(1, bool), ~same | (gap > limit[1:]) | anew)
+    return order, np.append(np.ones(1, bool), ~same | (gap > limit[1:].astype(np.uint64)) | anew)
 
 
 def _merged(
@@ -237,9 +240,9 @@ def _merged(
     end = _nanoseconds(table["end"])[order]
     until = np.where(np.minimum.reduceat(end, starts) == _NEVER, _NEVER, np.maximum.reduceat(end, starts))
     result["end"] = pd.Series(until.view("M8[ns]")).dt.tz_localize("UTC")
-    result["duration"] = np.where(
-        count > 1, (result["end"] - result["start"]).dt.total_seconds(), table["duration"].to_numpy(float)[first]
-    )
+    since = _nanoseconds(result["start"])
+    lasted = np.where(until < since, np.nan, (until - since).view(np.uint64) / 1e9)  # NaT is below all
+    result["duration"] = np.where(count > 1, lasted, table["duration"].to_numpy(float)[first])
     for what in _SUMS:
         sides = [table[f"{side}_{what}"] for side in ("src", "dst")]
         values, none = ([each(side)[order] for side in sides] for each in (plain, missing))

@@ -103,6 +103,15 @@ def test_one_sensor_may_tell_of_a_session_in_several_files():
     assert len(joined(records({"sensor": "s"}, {"sensor": "s", "evidence": "f"}))) == 1
 
 
+def test_times_at_both_ends_of_the_calendar_are_far_apart_and_a_session_may_last_as_long():
+    ends = pd.to_datetime(["1677-09-21T00:12:44", "2262-04-11T23:47:16"], utc=True).as_unit("ns")
+    table = records({}, {}, {}).assign(start=ends[[0, 0, 1]], end=ends[[0, 1, 1]])
+
+    assert joined(table.iloc[[0, 2]])["pieces"].tolist() == [1, 1]
+    (row,) = joined(table).to_dict("records")
+    assert (row["pieces"], row["duration"]) == (3, pytest.approx(18_446_744_072))
+
+
 @pytest.mark.parametrize("lacking", [{"src_ip": None}, {"dst_ip": None}, {"proto": None}, {"at": np.nan}])
 def test_what_does_not_tell_who_or_when_is_left_as_it_is(lacking):
     table = records({}, lacking, lacking)
