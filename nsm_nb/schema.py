@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+_OCTET = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_QUAD = re.compile(r"\.".join([_OCTET] * 4), re.ASCII)  # as it is written; anything else goes through `ipaddress`
 TIME = "datetime64[ns, UTC]"
 ADDRESS = "address"  # one ordered categorical for all address columns of a table, IPv4 before IPv6, numeric order
 
@@ -180,6 +183,16 @@ def _text(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     return str(address) if mapped is None else f"::ffff:{mapped}"
 
 
+def _placed(text: object) -> tuple[int, int, str] | None:
+    """Return version, number and text of an address; of IPv4 without the `ipaddress` module, which takes ten times as long."""
+    quad = _QUAD.fullmatch(text) if isinstance(text, str) else None
+    if quad is not None:
+        a, b, c, d = map(int, quad.groups())
+        return 4, a << 24 | b << 16 | c << 8 | d, quad[0]
+    address = _parse(text)
+    return None if address is None else (address.version, int(address), _text(address))
+
+
 def addresses(*columns: Any) -> tuple[pd.Categorical, ...]:
     """Return columns of address text as categoricals of one dtype, ordered by number, IPv4 before IPv6.
 
@@ -203,10 +216,10 @@ def addresses(*columns: Any) -> tuple[pd.Categorical, ...]:
     ):
         return tuple(pd.Categorical(column) for column in columns)  # they are of one address dtype already
 
-    numbers = {text: _parse(text) for _, uniques in parts for text in uniques}
-    order = sorted({each for each in numbers.values() if each is not None}, key=lambda each: (each.version, int(each)))
+    numbers = {text: _placed(text) for _, uniques in parts for text in uniques}
+    order = sorted({each for each in numbers.values() if each is not None})
     place = {each: number for number, each in enumerate(order)}
-    dtype = _address_dtype(_text(each) for each in order)
+    dtype = _address_dtype(text for _, _, text in order)
     result = []
     for codes, uniques in parts:
         lookup = np.array([*(place.get(numbers[text], -1) for text in uniques), -1], np.int32)  # type: ignore[arg-type]

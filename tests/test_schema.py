@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsm_nb import schema
@@ -137,3 +137,21 @@ def test_columns_that_are_missing_are_made_quickly_and_of_their_dtype():
         for name, column in columns.columns.items():
             if column.dtype not in (schema.ADDRESS, "uint32", "int64"):  # which have no way to say missing
                 assert str(table[name].dtype) == column.dtype
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.sampled_from(["0", "1", "10", "099", "255", "256", "", "9 ", "\u0663", "1%e", "::1"]), max_size=5).map(
+        ".".join
+    )
+    | st.sampled_from(["::ffff:1.2.3.4", "fe80::1%eth0", "1.2.3.4\n"])
+)
+def test_addresses_are_those_that_the_ipaddress_module_knows(text):
+    (column,) = schema.addresses([text, "10.0.0.1"])
+    try:
+        expected = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        assert column[0] is np.nan
+        return
+    assert ipaddress.ip_address(column[0]) == expected
+    assert (column.codes[0] > column.codes[1]) == ((expected.version, int(expected)) > (4, 0x0A000001))
