@@ -248,11 +248,10 @@ class Transcript(Frame):
         if self.view not in tabs.BYTES or not 0 <= start[0] < len(self._pane.spots):
             return
         self.text.at = start[0]
-        chosen = turns.chosen_in(self._pane.spots, start, end)
-        if chosen is None:
-            self.selection = None
-        else:
+        if chosen := turns.chosen_in(self._pane.spots, start, end):
             self.choose(*chosen)
+        else:
+            self.selection = None
 
     def choose(self, side: str, start: int, end: int) -> None:
         """Choose bytes of a side, for a recipe or to go to their packet."""
@@ -318,11 +317,7 @@ class Transcript(Frame):
             self._ask_for(str(row["evidence"]), frame)
             return
         side = str(row["side"])
-        own = (
-            []
-            if self.said is None
-            else [turn for turn in self.said.turns if turn.side == side and frame in turn.frames]
-        )
+        own = [] if self.said is None else turns.brought_by(self.said, side, frame)
         if not own:
             raise NsmError(f"frame {frame} carries no bytes of {side} in this session; the packet tab shows it")
         offset = int(row["offset"]) if "offset" in row else own[0].offset

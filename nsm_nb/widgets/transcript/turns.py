@@ -11,9 +11,9 @@ from nsm_nb.widgets.conversation import Spot, byte_at
 from nsm_nb.widgets.giving import MOST
 
 if TYPE_CHECKING:
-    from nsm_nb.transcripts import Transcript
+    from nsm_nb.transcripts import Transcript, Turn
 
-__all__ = ["Chosen", "Spots", "chosen_in", "given", "line_of", "next_turn", "page_of"]
+__all__ = ["Chosen", "Spots", "brought_by", "chosen_in", "given", "line_of", "next_turn", "page_of"]
 
 Spots = Sequence[Spot | None]
 """Which bytes each line shows; None where it is about bytes and shows none."""
@@ -30,6 +30,11 @@ def page_of(said: Transcript, side: str, offset: int) -> int | None:
             return (before + offset - turn.offset) // conversation.MOST + 1
         before += turn.size
     return None
+
+
+def brought_by(said: Transcript, side: str, frame: int) -> list[Turn]:
+    """Return the turns of a side that a frame brought bytes of."""
+    return [turn for turn in said.turns if turn.side == side and frame in turn.frames]
 
 
 def line_of(spots: Spots, side: str, offset: int) -> int | None:
