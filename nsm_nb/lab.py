@@ -19,6 +19,7 @@ from nsm_nb.errors import CaseError, NsmError
 __all__ = ["as_shipped", "keep_as_shipped", "notebooks", "settings", "start", "text_as_shipped"]
 
 FIRST = "00-start.ipynb"
+_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 _say = functools.partial(print, flush=True)
@@ -178,7 +179,7 @@ def keep_as_shipped(model: dict[str, Any], path: str, **_: Any) -> None:
     """Save a notebook of the kit without its outputs, so that working on a case leaves the checkout as it was.
 
     JupyterLab calls this before it saves. The kit's notebooks are those whose names begin with two digits and a dash;
-    all others are the analyst's own and keep what they show.
+    all others are the analyst's own and keep what they show, widgets as the tables that they were at first.
 
     Parameters
     ----------
@@ -187,13 +188,21 @@ def keep_as_shipped(model: dict[str, Any], path: str, **_: Any) -> None:
     path
         Where, below the folder that is served.
     """
-    if (
-        model["type"] == "notebook"
-        and path[:2].isdigit()
-        and path[2:3] == "-"
-        and model["content"].get("nbformat") == 4
-    ):
+    if model["type"] != "notebook" or model["content"].get("nbformat") != 4:
+        return
+    if path[:2].isdigit() and path[2:3] == "-":
         model["content"].update(as_shipped(model["content"]))
+    elif not model["content"].get("metadata", {}).get("widgets"):  # the widgets' state is not saved along with it
+        _as_tables(model["content"])
+
+
+def _as_tables(notebook: dict[str, Any]) -> None:
+    """Take away the views of widgets that have a table beside them: without its kernel a view is but an error."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if _VIEW in data and "text/html" in data:
+                del data[_VIEW]
 
 
 def text_as_shipped(text: str) -> str:

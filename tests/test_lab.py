@@ -155,6 +155,28 @@ def test_saving_an_analysts_own_notebook_keeps_its_outputs(server):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def widget_of(metadata):
+    """A notebook whose cell shows a widget that has a table beside it, and one that has none."""
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "gone"}, "text/plain": "Grid()"}
+    outputs = [
+        {"output_type": "display_data", "metadata": {}, "data": {**view, **more}}
+        for more in ({"text/html": "<table>"}, {})
+    ]
+    cell = {"cell_type": "code", "id": "own", "metadata": {}, "source": "", "execution_count": 1, "outputs": outputs}
+    return {"type": "notebook", "content": {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": [cell]}}
+
+
+def test_a_widget_in_a_saved_notebook_of_ones_own_is_its_table():
+    saved, with_state = widget_of({}), widget_of({"widgets": {"state": {}}})
+    for each in (saved, with_state):
+        lab.keep_as_shipped(each, "mine.ipynb")
+
+    shown, bare = (output["data"] for output in saved["content"]["cells"][0]["outputs"])
+    assert list(shown) == ["text/plain", "text/html"]
+    assert "application/vnd.jupyter.widget-view+json" in bare  # there is nothing else to show of it
+    assert with_state == widget_of({"widgets": {"state": {}}})
+
+
 def test_lab_hands_the_case_to_its_kernels_and_ends_them_at_one_interrupt(server):
     status, _ = server.ask("/api/kernels", token=server.token, method="POST", body={"name": "python3"})
     assert status == 201
