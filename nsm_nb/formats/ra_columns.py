@@ -43,6 +43,7 @@ _TIMES = (
     rf"^\s*{_CLOCK}\s*$",  # the default of Argus 3
 )
 _HALF_DAY = 43_200
+_LINK_LAYER = re.compile(rb"\s*(?:[0-9a-fA-F]{2}:){5}.*\Z")
 _STEPS = re.compile(r"[sSEfFCR]+")
 _SEEN = re.compile(r"([FSRPAUEWC]*)_([FSRPAUEWC]*)(\*?)|([FSRPAUEWC]+)\*")
 
@@ -139,6 +140,8 @@ def _protocols(values: Values) -> pd.Categorical:
 
 def _either(which: np.ndarray, yes: pd.Categorical, no: pd.Categorical) -> pd.Categorical:
     """Return a column that is the one where `which` is true, and the other else."""
+    if not which.any():
+        return no
     both = pd.Index(yes.categories).union(no.categories)
     codes = np.where(which, yes.set_categories(both).codes, no.set_categories(both).codes)
     return pd.Categorical.from_codes(codes, categories=both)
@@ -164,13 +167,15 @@ def _directions(arrow: pd.Categorical, proto: pd.Categorical) -> tuple[np.ndarra
 def _hosts(values: Values) -> list[pd.Categorical]:
     found = []
     for name in ("srcaddr", "dstaddr"):
-        # records of the link layer have its addresses
-        hosts = columns.mapped(
-            values.raw(name),
-            lambda text: None if re.fullmatch(rb"\s*(?:[0-9a-fA-F]{2}:){5}.*|\s*", text) else whole_text(text).strip(),
-        )
-        found.append(hosts)
+        found.append(columns.mapped(values.raw(name), _host))
     return found
+
+
+def _host(text: bytes) -> str | None:
+    # records of the link layer have its addresses
+    if b":" in text and _LINK_LAYER.match(text):
+        return None
+    return whole_text(text).strip() or None
 
 
 def _times(values: Values, name: str, path: str | os.PathLike, near: pd.Timestamp | None) -> pd.Series:
