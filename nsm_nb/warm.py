@@ -49,7 +49,8 @@ def main() -> None:
             path.write_bytes(data + b"\xfe" * 40)
             nsm.read_packets(path, recover=True)
             path.write_bytes(data)
-            _, packets = nsm.sessions.assemble(nsm.read_packets(path))
+            sessions, packets = nsm.sessions.assemble(nsm.read_packets(path), pieces=True)
+            nsm.sessions.stitch([sessions])
             faults(packets, path)
             nsm.transcripts.transcript(packets)
             nsm.full_content.matching(packets, "udp[10] > 0")  # read from its bytes

