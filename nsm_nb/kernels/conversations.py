@@ -17,6 +17,40 @@ import numpy as np
 from numba import njit
 
 from nsm_nb.kernels.arrays import read_only
+from nsm_nb.kernels.pages import (
+    BITS,
+    END,
+    ESTABLISHED,
+    FIN_ACKED,
+    FIN_DST,
+    FIN_SRC,
+    FIRST,
+    FLIPPED,
+    HISTORY,
+    ISN,
+    KEY_A,
+    KEY_B,
+    KNOWN,
+    KNOWN_BITS,
+    LOWER_OPENED,
+    REFUSED,
+    RST_DST,
+    RST_SRC,
+    START,
+    SYN,
+    SYN_ACK,
+    TALLY,
+    TH_ACK,
+    TH_SYN,
+    WAITING,
+    WAITING_END,
+    WAITING_ISN,
+    WORDS,
+    begin_page,
+    count_packet,
+    read_out,
+    write_letter,
+)  # fmt: skip
 from nsm_nb.kernels.prefetching import prefetch
 from nsm_nb.kernels.threads import in_threads, power_of_two, shares
 
@@ -26,28 +60,6 @@ __all__ = [
     "Conversations", "Packets", "converse",
 ]  # fmt: skip
 
-TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 3.1
-
-# What is known of a conversation, one bit each
-SYN, SYN_ACK, ESTABLISHED, FIN_SRC, FIN_DST, RST_SRC, RST_DST, KNOWN, FLIPPED, REFUSED, FIN_ACKED = (
-    1 << bit for bit in range(11)
-)
-BITS = 11
-_LOWER_OPENED = 1 << BITS  # and whether the opener is the endpoint of the lower number
-
-HISTORY = 56  # letters: six of each side once, two of each side at 1, 10, 100 ... 10**9, and ^
-_RST_WINDOW = 1 << 20  # a reset further from the expected number does not belong (RFC 9293 3.5.2, window unscaled)
-
-# The words of a conversation's page: most packets touch three lines of a processor's cache
-_KEY_A, _KEY_B, _END, _BITS, _START, _FIRST, _ISN, _WRITTEN = range(8)
-_TALLY = 8  # packets, octets, payload of src; the same of dst
-_NEXT, _ACKED, _SEEN, _AGAIN, _ZERO = 14, 16, 18, 20, 22  # of src, and one further of dst
-_WAITING, _WAITING_ISN, _WAITING_END = (
-    24,
-    25,
-    26,
-)  # a SYN that may open the next conversation: its place + 1, number, time
-_WORDS = 32
 _NOT_A_TIME = np.iinfo(np.int64).min
 _AHEAD = 32  # packets between asking for a place of the hash table and needing it; half of them for the page behind it
 
@@ -159,7 +171,7 @@ def converse(packets: Packets, idle: np.ndarray, *, parts: int | None = None) ->
     history = np.empty((count, HISTORY), np.uint8)
     session, to_dst = np.empty(rows, np.int32), np.empty(rows, np.bool_)
     in_threads([
-        partial(_read_out, book, written, place, start, end, first, bits, isn, tally, history, letters)
+        partial(read_out, book, written, place, start, end, first, bits, isn, tally, history, letters)
         for (_, _, book, written), place in zip(folded, places, strict=True)
     ])  # fmt: skip
 
@@ -181,7 +193,7 @@ def _part(packets: Packets, idle: np.ndarray, lists: list[tuple[np.ndarray, np.n
     session, to_dst = np.empty(rows, np.int32), np.empty(rows, np.bool_)
     # NumPy asks for huge pages where it allocates much, numba does not: hence room is made here; what is not used of it
     # costs nothing
-    book, history = _with_room(np.empty((0, _WORDS), np.int64), np.empty((0, HISTORY), np.uint8), 4096 + rows // 4)
+    book, history = _with_room(np.empty((0, WORDS), np.int64), np.empty((0, HISTORY), np.uint8), 4096 + rows // 4)
     slots = np.full(1 << max(12, (rows // 4).bit_length()), -1, np.int32)
     at, count = 0, 0
     while True:
@@ -199,7 +211,7 @@ def _part(packets: Packets, idle: np.ndarray, lists: list[tuple[np.ndarray, np.n
 
 def _places(books: list[np.ndarray]) -> list[np.ndarray]:
     """Return int32 places of the conversations of each book, in the order of their first packets."""
-    firsts = [np.ascontiguousarray(book[:, _FIRST]) for book in books]
+    firsts = [np.ascontiguousarray(book[:, FIRST]) for book in books]
     bounds = np.cumsum([0, *map(len, firsts)])
     first = np.concatenate(firsts)
     if all((each[1:] > each[:-1]).all() for each in firsts):
@@ -212,22 +224,15 @@ def _places(books: list[np.ndarray]) -> list[np.ndarray]:
 
 def _with_room(book: np.ndarray, history: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
     # a page begins where a line of the processor's cache does
-    spare = np.empty(room * _WORDS + 8, np.int64)
+    spare = np.empty(room * WORDS + 8, np.int64)
     begin = -spare.ctypes.data // 8 % 8
-    larger = spare[begin : begin + room * _WORDS].reshape(room, _WORDS), np.empty((room, HISTORY), np.uint8)
+    larger = spare[begin : begin + room * WORDS].reshape(room, WORDS), np.empty((room, HISTORY), np.uint8)
     for old, new in zip((book, history), larger, strict=True):
         new[: len(old)] = old
     return larger
 
 
 # Indices are unsigned below, which spares the look whether one counts from the end; the caller has made the room.
-
-
-@njit(inline="always")
-def _apart(a, b):
-    # how far sequence number a is ahead of b, modulo 2**32, from -2**31 to 2**31 - 1 (RFC 1982)
-    difference = (a - b) & 0xFFFFFFFF
-    return difference - 0x100000000 if difference >= 0x80000000 else difference
 
 
 @njit(inline="always")
@@ -285,28 +290,12 @@ def _merged(first, bounds):
     return places
 
 
-@njit(inline="always")
-def _write(book, history, page, letter, side):
-    # Zeek: upper case is the originator's
-    written = book[page, _WRITTEN]
-    if written < HISTORY:
-        history[page, np.uintp(written)] = letter - 32 if side == 0 and letter != 94 else letter
-        book[page, _WRITTEN] = written + 1
-
-
-@njit(inline="always")
-def _power_of_ten(count):
-    while count >= 10 and count % 10 == 0:
-        count //= 10
-    return count == 1
-
-
 @njit(cache=True, nogil=True)
 def _refill(book, odd, slots, larger):
     mask = np.int64(len(larger) - 1)
     for number in slots:
         if number >= 0:
-            slot = np.int64(_hash(book[np.uintp(number), _KEY_A], book[np.uintp(number), _KEY_B], odd)) & mask
+            slot = np.int64(_hash(book[np.uintp(number), KEY_A], book[np.uintp(number), KEY_B], odd)) & mask
             while larger[np.uintp(slot)] >= 0:
                 slot = (slot + 1) & mask
             larger[np.uintp(slot)] = number
@@ -327,8 +316,8 @@ def _fold(packets, idle, own, hashes, session, to_dst, book, history, slots, at,
             prefetch(slots, np.int64(hashes[np.uintp(at + _AHEAD)]) & mask)
             behind = np.int64(slots[np.uintp(np.int64(hashes[np.uintp(at + _AHEAD // 2)]) & mask)])
             if behind >= 0:
-                for line in range(0, _WORDS, 8):
-                    prefetch(book, behind * _WORDS + line)
+                for line in range(0, WORDS, 8):
+                    prefetch(book, behind * WORDS + line)
         slot = np.int64(hashes[o]) & mask
         sport, dport = np.int64(packets.sport[r]), np.int64(packets.dport[r])
         what = np.int64(packets.kind[r])
@@ -340,7 +329,7 @@ def _fold(packets, idle, own, hashes, session, to_dst, book, history, slots, at,
         time = packets.time[r]
 
         number = np.int64(slots[np.uintp(slot)])
-        while number >= 0 and (book[np.uintp(number), _KEY_A] != key_a or book[np.uintp(number), _KEY_B] != key_b):
+        while number >= 0 and (book[np.uintp(number), KEY_A] != key_a or book[np.uintp(number), KEY_B] != key_b):
             slot = (slot + 1) & mask
             number = np.int64(slots[np.uintp(slot)])
 
@@ -348,8 +337,8 @@ def _fold(packets, idle, own, hashes, session, to_dst, book, history, slots, at,
         page = np.uintp(number)
         bits = np.int64(0)
         if not fresh:
-            bits = book[page, _BITS]
-            ended = book[page, _END]
+            bits = book[page, KNOWN_BITS]
+            ended = book[page, END]
             # as unsigned numbers, because times may lie further apart than a signed one can tell
             if (
                 time != _NOT_A_TIME
@@ -358,48 +347,48 @@ def _fold(packets, idle, own, hashes, session, to_dst, book, history, slots, at,
                 and np.uint64(time - ended) > np.uint64(idle[np.uintp(min(what, len(idle) - 1))])
             ):
                 fresh = True
-            elif syn_only and seq != book[page, _ISN]:
+            elif syn_only and seq != book[page, ISN]:
                 over = (bits & FIN_SRC and bits & FIN_DST) or bits & (RST_SRC | RST_DST)
-                from_opener = forward == (bits & _LOWER_OPENED > 0)
-                unanswered = from_opener and bits & SYN and book[page, _TALLY + 3] == 0
+                from_opener = forward == (bits & LOWER_OPENED > 0)
+                unanswered = from_opener and bits & SYN and book[page, TALLY + 3] == 0
                 if over or unanswered:
                     fresh = True
                 elif bits & SYN_ACK or not bits & SYN:
                     # the other end decides: if it takes this SYN, it is a new conversation (see below)
-                    book[page, _WAITING] = at + 1
-                    book[page, _WAITING_ISN] = seq
-                    book[page, _WAITING_END] = ended
+                    book[page, WAITING] = at + 1
+                    book[page, WAITING_ISN] = seq
+                    book[page, WAITING_END] = ended
             elif (
                 is_tcp
-                and book[page, _WAITING]
+                and book[page, WAITING]
                 and (flag & (TH_SYN | TH_ACK)) == TH_SYN | TH_ACK
-                and np.int64(packets.ack[r]) == (book[page, _WAITING_ISN] + 1) & 0xFFFFFFFF
-                and packets.src[r] == packets.dst[np.uintp(own[np.uintp(book[page, _WAITING] - 1)])]
-                and packets.sport[r] == packets.dport[np.uintp(own[np.uintp(book[page, _WAITING] - 1)])]
+                and np.int64(packets.ack[r]) == (book[page, WAITING_ISN] + 1) & 0xFFFFFFFF
+                and packets.src[r] == packets.dst[np.uintp(own[np.uintp(book[page, WAITING] - 1)])]
+                and packets.sport[r] == packets.dport[np.uintp(own[np.uintp(book[page, WAITING] - 1)])]
             ):
                 if count >= room:
                     return at, count
                 # The port was used again without a close that was seen: the SYN goes over to a conversation of its own.
-                waiting = np.uintp(book[page, _WAITING] - 1)
+                waiting = np.uintp(book[page, WAITING] - 1)
                 w = np.uintp(own[waiting])
                 old = np.int64(0) if to_dst[waiting] else np.int64(1)
-                book[page, np.uintp(_TALLY + 3 * old)] -= 1
-                book[page, np.uintp(_TALLY + 3 * old + 1)] -= np.int64(packets.octets[w])
-                book[page, np.uintp(_TALLY + 3 * old + 2)] -= np.int64(packets.payload[w])
-                book[page, _END] = book[page, _WAITING_END]
-                book[page, _WAITING] = 0
+                book[page, np.uintp(TALLY + 3 * old)] -= 1
+                book[page, np.uintp(TALLY + 3 * old + 1)] -= np.int64(packets.octets[w])
+                book[page, np.uintp(TALLY + 3 * old + 2)] -= np.int64(packets.payload[w])
+                book[page, END] = book[page, WAITING_END]
+                book[page, WAITING] = 0
                 number = np.int64(count)
                 page = np.uintp(number)
                 slots[np.uintp(slot)] = number
                 count += 1
                 bits = np.int64(KNOWN)
                 if not forward:  # the SYN came the other way
-                    bits |= _LOWER_OPENED
-                _begin(book, page, key_a, key_b, packets.time[w], np.int64(w), np.int64(packets.seq[w]))
+                    bits |= LOWER_OPENED
+                begin_page(book, page, key_a, key_b, packets.time[w], np.int64(w), np.int64(packets.seq[w]))
                 session[waiting] = number
                 to_dst[waiting] = True
-                bits = _count(packets, w, book, history, page, bits, np.int64(0), True, what)
-                book[page, _BITS] = bits
+                bits = count_packet(packets, w, book, history, page, bits, np.int64(0), True, what)
+                book[page, KNOWN_BITS] = bits
 
         if fresh:
             if count >= room:
@@ -428,140 +417,21 @@ def _fold(packets, idle, own, hashes, session, to_dst, book, history, slots, at,
             if not sender:
                 bits |= FLIPPED
             if forward == sender:
-                bits |= _LOWER_OPENED
-            _begin(book, page, key_a, key_b, time, np.int64(r), seq if syn_only else np.int64(-1))
+                bits |= LOWER_OPENED
+            begin_page(book, page, key_a, key_b, time, np.int64(r), seq if syn_only else np.int64(-1))
             if bits & FLIPPED:
-                _write(book, history, page, 94, 0)
+                write_letter(book, history, page, 94, 0)
 
-        side = np.int64(0) if forward == (bits & _LOWER_OPENED > 0) else np.int64(1)
+        side = np.int64(0) if forward == (bits & LOWER_OPENED > 0) else np.int64(1)
         session[o] = number
         to_dst[o] = side == 0
         if time != _NOT_A_TIME:
-            if time > book[page, _END] or book[page, _END] == _NOT_A_TIME:
-                book[page, _END] = time
-            if time < book[page, _START] or book[page, _START] == _NOT_A_TIME:
-                book[page, _START] = time
-        book[page, _BITS] = _count(packets, r, book, history, page, bits, side, is_tcp, what)
+            if time > book[page, END] or book[page, END] == _NOT_A_TIME:
+                book[page, END] = time
+            if time < book[page, START] or book[page, START] == _NOT_A_TIME:
+                book[page, START] = time
+        book[page, KNOWN_BITS] = count_packet(packets, r, book, history, page, bits, side, is_tcp, what)
     return len(own), count
-
-
-@njit(inline="always")
-def _begin(book, page, key_a, key_b, time, row, isn):
-    """Start a conversation's page."""
-    for word in range(_WORDS):
-        book[page, np.uintp(word)] = 0
-    book[page, _KEY_A] = key_a
-    book[page, _KEY_B] = key_b
-    book[page, _START] = time
-    book[page, _END] = time
-    book[page, _FIRST] = row
-    book[page, _ISN] = isn
-    for side in range(2):
-        book[page, np.uintp(_NEXT + side)] = -1
-        book[page, np.uintp(_ACKED + side)] = -1
-
-
-@njit(inline="always")
-def _count(packets, r, book, history, page, bits, side, is_tcp, what):
-    """Count a packet in its conversation; return what is known of it now."""
-    size = np.int64(packets.payload[r])
-    book[page, np.uintp(_TALLY + 3 * side)] += 1
-    book[page, np.uintp(_TALLY + 3 * side + 1)] += np.int64(packets.octets[r])
-    book[page, np.uintp(_TALLY + 3 * side + 2)] += size
-    if is_tcp:
-        bits = _follow(
-            book, history, page, bits, side, np.int64(packets.tcp_flags[r]), np.int64(packets.seq[r]),
-            np.int64(packets.ack[r]), np.int64(packets.window[r]), size,
-        )  # fmt: skip
-    elif (what == 17 or what == 132) and not book[page, np.uintp(_SEEN + side)] & 8:
-        book[page, np.uintp(_SEEN + side)] |= 8
-        _write(book, history, page, 100, side)
-    return bits
-
-
-@njit(inline="always")
-def _follow(book, history, page, bits, side, flag, seq, ack, window, size):
-    """Follow one TCP segment: its letters and what is known of the conversation, which comes back."""
-    seen, again, zero = np.uintp(_SEEN + side), np.uintp(_AGAIN + side), np.uintp(_ZERO + side)
-    mine, acked, theirs = np.uintp(_NEXT + side), np.uintp(_ACKED + side), np.uintp(_ACKED + 1 - side)
-    was = book[page, seen]
-    if flag & TH_SYN:
-        if flag & TH_ACK:
-            bits |= SYN_ACK
-            if not was & 2:
-                was |= 2
-                _write(book, history, page, 104, side)
-        else:
-            bits |= SYN
-            if side == 0 and book[page, _ISN] < 0:
-                book[page, _ISN] = seq
-            if not was & 1:
-                was |= 1
-                _write(book, history, page, 115, side)
-    elif flag & TH_ACK and side == 0 and bits & SYN_ACK:
-        bits |= ESTABLISHED
-    if flag & TH_FIN:
-        bits |= FIN_SRC if side == 0 else FIN_DST
-        if not was & 16:
-            was |= 16
-            _write(book, history, page, 102, side)
-    known = book[page, mine]
-    if flag & TH_RST:
-        belongs = True
-        if side == 1 and bits & SYN and not bits & SYN_ACK and flag & TH_ACK:
-            belongs = book[page, _NEXT] < 0 or ack == book[page, _NEXT]
-            if belongs:
-                bits |= REFUSED
-        elif known >= 0:
-            belongs = abs(_apart(seq, known)) <= _RST_WINDOW
-        elif book[page, theirs] >= 0:
-            belongs = abs(_apart(seq, book[page, theirs])) <= _RST_WINDOW
-        if belongs and not (bits & FIN_SRC and bits & FIN_DST):
-            bits |= RST_SRC if side == 0 else RST_DST
-        if not was & 32:
-            was |= 32
-            _write(book, history, page, 114, side)
-    if size > 0 and not was & 8:
-        was |= 8
-        _write(book, history, page, 100, side)
-    if size == 0 and flag & TH_ACK and not flag & (TH_SYN | TH_FIN | TH_RST) and not was & 4:
-        was |= 4
-        _write(book, history, page, 97, side)
-    if window == 0 and not flag & (TH_SYN | TH_RST):
-        book[page, zero] += 1
-        if _power_of_ten(book[page, zero]):
-            _write(book, history, page, 119, side)
-    if flag & TH_ACK:
-        book[page, acked] = ack
-        if bits & (FIN_DST if side == 0 else FIN_SRC) and _apart(ack, book[page, np.uintp(_NEXT + 1 - side)]) >= 0:
-            bits |= FIN_ACKED
-    if not flag & TH_RST:
-        until = (seq + size + (1 if flag & TH_SYN else 0) + (1 if flag & TH_FIN else 0)) & 0xFFFFFFFF
-        if known < 0 or _apart(until, known) > 0:
-            book[page, mine] = until
-        elif until != seq and _apart(seq, known) < 0 and not (size == 1 and _apart(seq, known) == -1):
-            book[page, again] += 1  # sent before, in whole (a keep-alive of one byte is not)
-            if _power_of_ten(book[page, again]):
-                _write(book, history, page, 116, side)
-    book[page, seen] = was
-    return bits
-
-
-@njit(cache=True, nogil=True)
-def _read_out(book, written, places, start, end, first, bits, isn, tally, history, letters):
-    """Write each page down at its conversation's place."""
-    for number in range(len(places)):
-        page, c = np.uintp(number), np.uintp(places[np.uintp(number)])
-        start[c] = book[page, _START]
-        end[c] = book[page, _END]
-        first[c] = book[page, _FIRST]
-        bits[c] = book[page, _BITS] & (_LOWER_OPENED - 1)
-        isn[c] = book[page, _ISN]
-        letters[c] = book[page, _WRITTEN]
-        for field in range(6):
-            tally[field, c] = book[page, np.uintp(_TALLY + field)]
-        for letter in range(book[page, _WRITTEN]):
-            history[c, np.uintp(letter)] = written[page, np.uintp(letter)]
 
 
 @njit(cache=True, nogil=True)
