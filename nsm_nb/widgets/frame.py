@@ -61,13 +61,14 @@ class Frame(ipywidgets.VBox):
         self.add_class("nsm-frame")
         self.add_class("nsm")
         for each in (self._button, self._help):
-            each.observe(lambda change: self._lay_out(), "value")
+            each.observe(lambda change: self._unfold(), "value")
         if keys:
             self._title.listens = ["?"]
             self._title.on_key(self._pressed_help)
         self.title, self.code = title, code
         self._head_line()
         self._status_line()
+        self._unfold()
         self._lay_out()
 
     @property
@@ -81,8 +82,12 @@ class Frame(ipywidgets.VBox):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        shown = [each for each, on in ((self._key_lines, self._help), (self._code, self._button)) if on.value]
-        self.children = (self._head, *shown, *self._content, self._status)
+        self.children = (self._head, self._key_lines, self._code, *self._content, self._status)
+
+    def _unfold(self) -> None:
+        # hidden, not taken out: what stands below would be drawn anew, and lose the keyboard
+        for each, on in ((self._key_lines, self._help), (self._code, self._button)):
+            each.layout.display = "" if on.value else "none"
 
     def _pressed_help(self, key: str) -> None:
         if key == "?":

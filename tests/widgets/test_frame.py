@@ -7,23 +7,25 @@ from nsm_nb.widgets.grid import Grid
 
 def test_the_code_button_shows_the_line_of_python():
     frame = Frame("Sessions", code="case.sessions")
-    assert frame._code not in frame.children
+    assert frame._code in frame.children and frame._code.layout.display == "none"
 
     frame._button.value = True
 
-    assert frame._code in frame.children
+    assert frame._code.layout.display == ""
     assert frame._code.text() == "case.sessions"
 
 
 def test_a_key_and_a_button_show_what_the_keys_do():
     frame = Frame("Sessions", keys=("j k move",))
-    assert frame._key_lines not in frame.children
+    shown, children = frame._key_lines, frame.children
+    assert shown in children and shown.layout.display == "none"
 
     frame._title.press("?")
-    assert frame._key_lines.text() == "j k move" and frame._key_lines in frame.children
+    assert shown.text() == "j k move" and shown.layout.display == ""
 
     frame._help.value = False
-    assert frame._key_lines not in frame.children
+    assert shown.layout.display == "none"
+    assert frame.children is children  # what is drawn anew loses the keyboard
 
 
 def test_a_frame_without_keys_has_no_button_for_them():
