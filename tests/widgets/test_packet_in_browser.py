@@ -58,6 +58,18 @@ def test_its_payload_is_searched(notebook, page):
     shots(notebook, "search")
 
 
+def test_escape_gives_the_keyboard_back_and_a_question_mark_tells_the_keys(notebook, page):
+    page.get_by_label("bytes").focus()
+    page.keyboard.press("/")
+    page.keyboard.type("tcp")
+    page.keyboard.press("Escape")
+
+    page.keyboard.press("?")
+    page.get_by_text("n p next and previous packet").wait_for()
+    page.keyboard.press("?")
+    notebook.wait_for("packet._search.value == 'tcp' and not packet._help.value")
+
+
 def test_keys_go_through_the_session(notebook, page):
     frames = notebook.run("print(*case.packets_of(int(packet.row['session'].iloc[0]))['frame'])").split()
     at = frames.index("3620")
