@@ -259,7 +259,7 @@ class View:
             codes, names = self.categories(f"{side}_ip")
             hidden = self.by_shape(context, lambda shape: FALSE if shape.plain else TRUE) == TRUE
             if hidden.any():
-                outer = np.full(self.count, -1, codes.dtype)
+                outer = np.broadcast_to(codes.dtype.type(-1), codes.shape)
                 if f"outer_{side}_ip" in self.packets:
                     known, others = self.categories(f"outer_{side}_ip")
                     if others is names or others.equals(names):
