@@ -204,7 +204,7 @@ class Alerts(Frame):
                 "then run case.refresh()"  # fmt: skip
         if self.queue.query.strip():
             return "nothing here that matches the query; clear it to see the rest"
-        return {"RealTime": "every alert is judged; see All", "Escalated": "nothing is escalated"}.get(self.tab, "")
+        return {"RealTime": "every alert is judged; see All", "Escalated": "nothing is escalated"}.get(self.tab, "none")
 
     def _count(self) -> None:
         waiting, judged = self.queue.counts()
