@@ -4,6 +4,7 @@
         notebook.run_all()
         notebook.page.get_by_role("grid").first.click()
 
+Starting both takes seconds: the tests ask the fixture `lab_on` instead, where those that follow one another share them.
 `expose_app_in_browser` gives the page `window.jupyterapp`, through which commands are run.
 """
 
@@ -24,6 +25,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -161,23 +163,32 @@ class Notebook:
 
 
 class Lab:
-    """A running JupyterLab on a folder, and a browser to look at it."""
+    """A folder of notebooks in a running JupyterLab, and a browser to look at them."""
 
-    def __init__(self, address: str, token: str, context: Any):
+    def __init__(self, address: str, token: str, context: Any, *, place: str, environment: dict[str, str], size: dict):
         self.address = address
         self.token = token
+        self.requests: list[str] = []  # of all its pages
         self._context = context
+        self._place = place  # of the folder, below the server's root: "" or "notebooks0/"
+        self._environment = environment
+        self._size = size
 
     @contextlib.contextmanager
     def notebook(self, name: str) -> Iterator[Notebook]:
         """Open a notebook of the folder alone on the screen; its page and its kernel end after."""
         page = self._context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_viewport_size(self._size)
+        page.set_default_timeout(30_000)  # a machine may be busy with others
+        page.on("request", lambda request: self.requests.append(request.url))
         notebook = Notebook(page)
         try:
             workspace = secrets.token_hex(4)  # no tabs of another test
-            notebook.open(f"{self.address}/lab/workspaces/{workspace}/tree/{name}?token={self.token}")
+            notebook.open(f"{self.address}/lab/workspaces/{workspace}/tree/{self._place}{name}?token={self.token}")
             page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+            if self._environment:  # before the first cell, as if the server had started with it
+                said = notebook.run(f"import os; os.environ.update({self._environment!r}); del os")
+                assert not said, said
             yield notebook
         finally:
             with contextlib.suppress(Exception):
@@ -186,19 +197,27 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab(
-    folder: Path, *, environment: dict[str, str] | None = None, width: int = 1400, height: int = 1000
-) -> Iterator[Lab]:
-    """Start JupyterLab on a folder and a browser; stop both, their kernels too, at the end."""
-    browser_path = chromium()
+def engine() -> Iterator[Any]:
+    """Start a browser without a page; stop it at the end."""
+    place = chromium()
     from playwright.sync_api import sync_playwright
 
-    folder = Path(folder)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=place, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def server(root: Path) -> Iterator[tuple[str, str]]:
+    """Start JupyterLab on a folder; give its address and token; stop it at the end, its kernels too."""
     port, token = _free_port(), secrets.token_hex(16)
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
         "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
-        f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}",
+        f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}",
         "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
     ]  # fmt: skip
     address = f"http://127.0.0.1:{port}"
@@ -212,7 +231,6 @@ def lab(
             "JUPYTERLAB_SETTINGS_DIR": str(private / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(private / "workspaces"),
             "IPYTHONDIR": str(private / "ipython"),
-            **(environment or {}),
         }
         output = stack.enter_context((private / "lab.log").open("w"))
         process = subprocess.Popen(
@@ -221,12 +239,67 @@ def lab(
         )  # fmt: skip
         stack.callback(_stop, process)
         _wait_until_up(process, address, token, private / "lab.log")
-        playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
-        stack.callback(browser.close)
-        context = browser.new_context(viewport={"width": width, "height": height})
-        stack.callback(context.close)
-        yield Lab(address, token, context)
+        yield address, token
+
+
+class Desk:
+    """A browser and a JupyterLab, each started when it is first asked for: folders are looked at one after another."""
+
+    def __init__(self) -> None:
+        self._running = contextlib.ExitStack()
+        self._engine: Any = None
+        self._server: tuple[str, str, Path, Any] | None = None
+
+    @property
+    def engine(self) -> Any:
+        """The browser."""
+        if self._engine is None:
+            self._engine = self._running.enter_context(engine())
+        return self._engine
+
+    @contextlib.contextmanager
+    def lab(
+        self,
+        folder: Path,
+        *,
+        root: Path,
+        environment: dict[str, str] | None = None,
+        width: int = 1400,
+        height: int = 1000,
+    ) -> Iterator[Lab]:
+        """Look at a folder below the server's root; its kernels have the environment's variables besides."""
+        chromium()
+        if self._server is None:
+            address, token = self._running.enter_context(server(root))
+            # one context for all pages: what JupyterLab is made of is loaded once
+            self._server = address, token, root, self.engine.new_context()
+        address, token, root, context = self._server
+        below = Path(folder).resolve().relative_to(root.resolve()).as_posix()
+        yield Lab(
+            address, token, context, place="" if below == "." else f"{quote(below)}/", environment=environment or {},
+            size={"width": width, "height": height},
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Stop both: playwright keeps an event loop in this thread, which nobody else should find."""
+        self._engine = self._server = None
+        self._running.close()
+
+
+@contextlib.contextmanager
+def lab(
+    folder: Path, *, environment: dict[str, str] | None = None, width: int = 1400, height: int = 1000
+) -> Iterator[Lab]:
+    """Start JupyterLab and a browser for one folder alone."""
+    desk = Desk()
+    try:
+        with desk.lab(folder, root=folder, environment=environment, width=width, height=height) as running:
+            yield running
+    finally:
+        desk.close()
+
+
+DESK = Desk()  # that of the tests which follow one another: see the fixture `lab_on`
 
 
 def _wait_until_up(process: subprocess.Popen, address: str, token: str, log: Path, seconds: float = 60) -> None:

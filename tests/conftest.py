@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.browser import DESK
 
 # kernels compile at their first call, and two cores are shared: no deadline, but many examples in CI
 hypothesis.settings.register_profile("nsm_nb", deadline=None, max_examples=100)
@@ -27,6 +30,31 @@ def pytest_collection_modifyitems(items):
         seconds = slow.args[0] if slow and slow.args else 20 if browser else 5 if slow else 0.1
         weights[item.path] = weights.get(item.path, 0) + seconds
     items.sort(key=lambda item: -weights[item.path])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file is of one worker, and all that drive a browser are of the same: they share it, and no two want the cores."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "browser" if file.endswith("_in_browser.py") else file
+
+    return Files(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem):
+    """Browser and JupyterLab end behind the last of the tests that follow one another in them."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or not nextitem.get_closest_marker("browser"):
+            DESK.close()
 
 
 def _shared() -> Path | None:
@@ -71,6 +99,12 @@ def shared() -> Path:
     if place is None:
         pytest.skip("the shared evidence (corpus, fixtures, hostile) is not on this machine")
     return place
+
+
+@pytest.fixture(scope="session")
+def lab_on(tmp_path_factory):
+    """A function that opens a folder below pytest's own in the one JupyterLab and Chromium of the browser tests."""
+    return functools.partial(DESK.lab, root=tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

@@ -45,14 +45,14 @@ def seen(message, src):
 
 
 @pytest.fixture(scope="module")
-def notebook(bundled, tmp_path_factory):
+def notebook(bundled, lab_on, tmp_path_factory):
     """The queue of the whole bundled case, Snort's alerts and Suricata's."""
     folder = tmp_path_factory.mktemp("notebooks")
     (folder / "www-files01").mkdir()
     shutil.copy(bundled / "case.toml", folder / "www-files01")
     (folder / "www-files01" / "evidence").symlink_to(bundled / "evidence", target_is_directory=True)
     browser.write_notebook(folder / "alerts.ipynb", OPEN, "alerts = nsm.widgets.Alerts(case)\nalerts")
-    lab = browser.lab(folder, width=1500, height=1250, environment={"NSM_ANALYST": "ada"})
+    lab = lab_on(folder, width=1500, height=1250, environment={"NSM_ANALYST": "ada"})
     with lab as running, running.notebook("alerts.ipynb") as notebook:
         notebook.run_all()
         notebook.page.get_by_role("grid", name="alert queue").wait_for()

@@ -15,12 +15,12 @@ LISTING = "directory listing over SMB"
 
 
 @pytest.fixture(scope="module")
-def notebook(indexed, tmp_path_factory):
+def notebook(indexed, lab_on, tmp_path_factory):
     """A console on a case of one's own."""
     folder = tmp_path_factory.mktemp("notebooks")
     shutil.copytree(indexed, folder / "www-files01", symlinks=True)
     browser.write_notebook(folder / "console.ipynb", OPEN, "console = nsm.console(case)\nconsole")
-    lab = browser.lab(folder, height=1250, environment={"NSM_ANALYST": "ada"})
+    lab = lab_on(folder, height=1250, environment={"NSM_ANALYST": "ada"})
     with lab as running, running.notebook("console.ipynb") as notebook:
         notebook.run_all()
         notebook.page.get_by_role("tab", name="Alerts").wait_for()

@@ -56,11 +56,11 @@ frame
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(lab_on, tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebooks")
     browser.write_notebook(folder / "million.ipynb", IMPORTS + MILLION, GRID)
     browser.write_notebook(folder / "small.ipynb", IMPORTS + SMALL)
-    with browser.lab(folder) as running:
+    with lab_on(folder) as running:
         yield running
 
 

@@ -16,12 +16,12 @@ case.selection.session = int(case.sessions.loc[case.sessions['dst_port'] == 3133
 
 
 @pytest.fixture(scope="module")
-def notebook(indexed, tmp_path_factory):
+def notebook(indexed, lab_on, tmp_path_factory):
     """A packet of a case of one's own."""
     folder = tmp_path_factory.mktemp("notebooks")
     shutil.copytree(indexed, folder / "www-files01", symlinks=True)
     browser.write_notebook(folder / "packet.ipynb", OPEN, "packet = nsm.widgets.Packet(case)\npacket")
-    with browser.lab(folder, height=900) as running, running.notebook("packet.ipynb") as notebook:
+    with lab_on(folder, height=900) as running, running.notebook("packet.ipynb") as notebook:
         notebook.run_all()
         title(notebook.page, 3163).wait_for()
         yield notebook

@@ -18,10 +18,10 @@ def pressed(page, *keys):
         page.keyboard.press(key)
 
 
-def test_a_query_is_built_and_a_session_opened_with_the_keyboard_alone(indexed, tmp_path):
+def test_a_query_is_built_and_a_session_opened_with_the_keyboard_alone(indexed, lab_on, tmp_path):
     shutil.copytree(indexed, tmp_path / "www-files01", symlinks=True)
     browser.write_notebook(tmp_path / "sessions.ipynb", OPEN, "sessions = nsm.widgets.Sessions(case)\nsessions")
-    with browser.lab(tmp_path, width=1500, height=1200) as lab, lab.notebook("sessions.ipynb") as notebook:
+    with lab_on(tmp_path, width=1500, height=1200) as lab, lab.notebook("sessions.ipynb") as notebook:
         page = notebook.page
         notebook.run_all()
         page.get_by_role("grid", name="sessions").wait_for()

@@ -17,12 +17,12 @@ WHOLE = "9,746 packets"
 
 
 @pytest.fixture(scope="module")
-def notebook(indexed, tmp_path_factory):
+def notebook(indexed, lab_on, tmp_path_factory):
     """Statistics and sessions of a case of one's own."""
     folder = tmp_path_factory.mktemp("notebooks")
     shutil.copytree(indexed, folder / "www-files01", symlinks=True)
     browser.write_notebook(folder / "statistics.ipynb", OPEN, SHOW)
-    with browser.lab(folder, height=1130) as running, running.notebook("statistics.ipynb") as notebook:
+    with lab_on(folder, height=1130) as running, running.notebook("statistics.ipynb") as notebook:
         notebook.run_all()
         notebook.page.get_by_role("tree").get_by_text("udp").wait_for()
         notebook.page.locator(".nsm-frame").first.scroll_into_view_if_needed()

@@ -18,12 +18,12 @@ def of(frame):
 
 
 @pytest.fixture(scope="module")
-def notebook(indexed, tmp_path_factory):
+def notebook(indexed, lab_on, tmp_path_factory):
     """A transcript of a case of one's own."""
     folder = tmp_path_factory.mktemp("notebooks")
     shutil.copytree(indexed, folder / "www-files01", symlinks=True)
     browser.write_notebook(folder / "said.ipynb", OPEN, "said = nsm.widgets.Transcript(case, shell)\nsaid")
-    with browser.lab(folder, height=1150) as running, running.notebook("said.ipynb") as notebook:
+    with lab_on(folder, height=1150) as running, running.notebook("said.ipynb") as notebook:
         notebook.run_all()
         notebook.page.locator(".nsm-title").get_by_text("826 bytes from SRC, 3,012 from DST").wait_for()
         yield notebook

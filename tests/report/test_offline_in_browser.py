@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser import FLAGS, chromium
+from tests.browser import DESK
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def engine():
-    place = chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=place, args=list(FLAGS))
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(engine, tmp_path):
+def opened(tmp_path):
     """Open a page from a file; what it asked for and what the browser said of it are kept."""
+    contexts = []
 
     def open_it(html, **options):
         path = tmp_path / "report.html"
         path.write_text(html, "utf-8")
-        page = engine.new_context(**options).new_page()
+        contexts.append(DESK.engine.new_context(**options))
+        page = contexts[-1].new_page()
         page.requests, page.said = [], []
         page.on("request", lambda request: page.requests.append(request.url))
         page.on("console", lambda message: page.said.append(message.text))
@@ -36,7 +27,9 @@ def opened(engine, tmp_path):
         page.goto(path.as_uri())
         return page, path.as_uri()
 
-    return open_it
+    yield open_it
+    for each in contexts:
+        each.close()
 
 
 def test_it_asks_for_nothing_but_itself(opened, html):

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import nsm_nb as nsm
-from tests import browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -31,9 +30,9 @@ def place(bundled, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lab(place):
+def lab(lab_on, place):
     environment = {"NSM_CASE": str(place / "case"), "NSM_HOME": str(place / "home"), "NSM_ANALYST": "ada"}
-    with browser.lab(place, environment=environment, width=1500, height=1300) as running:
+    with lab_on(place, environment=environment, width=1500, height=1300) as running:
         yield running
 
 
@@ -116,11 +115,10 @@ def test_an_analyst_walks_from_the_alert_to_the_report(lab, place):
 
 
 def test_nothing_outside_of_this_machine_was_asked_for(lab):
-    with lab.notebook("10-statistics.ipynb") as notebook:
-        notebook.run_all()
-        outside = [
-            address
-            for address in notebook.requests
-            if not address.startswith((lab.address, "ws://127.0.0.1", "data:", "blob:"))
-        ]
-        assert outside == []
+    if not lab.requests:  # the walk was not taken: this test runs alone
+        with lab.notebook("10-statistics.ipynb") as statistics:
+            statistics.run_all()
+
+    assert lab.requests
+    asked = (lab.address, lab.address.replace("http", "ws", 1), "data:", "blob:")
+    assert [address for address in lab.requests if not address.startswith(asked)] == []
