@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["any_under", "gathered", "history_texts", "session_numbers"]
+__all__ = ["any_under", "gathered", "history_texts", "looked_up", "session_numbers"]
 
 
 @njit(cache=True, nogil=True)
@@ -18,16 +18,23 @@ def any_under(values, mask):
 
 
 @njit(cache=True, nogil=True)
-def gathered(values, places):
-    """Return int64 ``values[places]``, 0 where a place is negative, and a bool array, True there."""
-    result = np.empty(len(places), np.int64)
-    none = np.empty(len(places), np.bool_)
+def gathered(values, places, result, none):
+    """Write ``values[places]`` into `result`, 0 where a place is negative, and into `none` whether it is."""
     for row in range(len(places)):
         r = np.uintp(row)
         place = places[r]
         none[r] = place < 0
         result[r] = values[np.uintp(place)] if place >= 0 else 0
-    return result, none
+
+
+@njit(cache=True, nogil=True)
+def looked_up(table, codes):
+    """Return ``table[codes]``, the last of the table where a code is negative; NumPy makes int64 of small codes first."""
+    result = np.empty(len(codes), table.dtype)
+    for row in range(len(codes)):
+        r = np.uintp(row)
+        result[r] = table[np.uintp(codes[r])] if codes[r] >= 0 else table[len(table) - 1]
+    return result
 
 
 @njit(cache=True, nogil=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,8 +90,10 @@ def assemble(
     --------
     >>> sessions, packets = assemble(PACKETS.empty(), tcp_idle="1h", udp_idle="300s")
     """
+    from nsm_nb.kernels.arrays import read_only
     from nsm_nb.kernels.conversations import converse
     from nsm_nb.kernels.rows import gathered
+    from nsm_nb.kernels.threads import in_threads, shares
 
     PACKETS.require(
         packets, "time", "src_ip", "dst_ip", "src_port", "dst_port", "proto", "octets", "payload", "tcp_flags"
@@ -123,10 +126,17 @@ def assemble(
         number, to_dst = number[back], to_dst[back]
     caveats = one_way_by_vlan(sessions, keys.realm[found.first]) if len(keys.realm) else []
     sessions = with_caveats(sessions, caveats) if caveats else sessions
-    ids, absent = gathered(sessions["session"].to_numpy(np.int64), number)
+    ids, absent = np.empty(len(number), np.int64), np.empty(len(number), bool)
+    values = read_only(sessions["session"].to_numpy(np.int64))
+
+    def gather(begin: int, end: int) -> None:
+        gathered(values, read_only(number[begin:end]), ids[begin:end], absent[begin:end])
+
+    in_threads([partial(gather, *share) for share in shares(len(number))])
     filled = packets.copy(deep=False)
-    filled["session"] = pd.arrays.IntegerArray(ids, absent)
-    filled["to_dst"] = pd.arrays.BooleanArray(to_dst, absent.copy())
+    masked = pd.arrays.IntegerArray(ids, absent), pd.arrays.BooleanArray(to_dst, absent.copy())
+    for name, each in zip(("session", "to_dst"), masked, strict=True):
+        filled[name] = pd.Series(each, index=filled.index, copy=False)
     return sessions, filled
 
 

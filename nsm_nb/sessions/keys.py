@@ -82,7 +82,7 @@ def keys_of(packets: pd.DataFrame, *, by_vlan: bool = True) -> Keys:
 
         src, dst = (pd.Series(each) for each in addresses(src, dst))
     known = len(src.cat.categories)
-    src_code, dst_code = src.cat.codes.to_numpy(np.int32), dst.cat.codes.to_numpy(np.int32)
+    src_code, dst_code = (each.array.codes.astype(np.int32, copy=False) for each in (src, dst))
     realm = _realms(packets) if by_vlan else np.empty(0, np.int64)
     ends = src_code, dst_code
     if len(realm):
@@ -94,7 +94,7 @@ def keys_of(packets: pd.DataFrame, *, by_vlan: bool = True) -> Keys:
         lambda: plain(packets["src_port"]).astype(np.uint16, copy=True),
         lambda: plain(packets["dst_port"]).astype(np.uint16, copy=True),
         lambda: kinds(proto),
-        lambda: packets["time"].dt.tz_localize(None).to_numpy().view(np.int64),
+        lambda: np.asarray(packets["time"], dtype="datetime64[ns]").view(np.int64),
         *(partial(plain, packets[name]) for name in names),
     ]
     sport, dport, kind, time, *columns = in_threads(works, len(packets))
@@ -199,11 +199,14 @@ def _follow_fragments(packets: pd.DataFrame, keys: Packets, identifier: np.ndarr
 
 def kinds(proto: pd.Series) -> np.ndarray:
     """Return the IP protocol number of each row of a categorical, or a number from 256 on for other protocols."""
+    from nsm_nb.kernels.arrays import read_only
+    from nsm_nb.kernels.rows import looked_up
+
     numbers = ip_protocol(pd.Series(proto.cat.categories)).astype(np.int16)
     # names without a number of IP share what is left, which is enough for those that can stand above IP
     others = np.minimum(256 + np.arange(len(numbers) + 1), 16_383).astype(np.int16)
     others[:-1][numbers > 0] = numbers[numbers > 0]
-    return others.take(proto.cat.codes.to_numpy(), mode="wrap")  # code -1, for missing, takes the last
+    return looked_up(read_only(others), read_only(proto.array.codes))  # the last for what is missing
 
 
 def shared_address_dtype(packets: pd.DataFrame) -> pd.CategoricalDtype:
