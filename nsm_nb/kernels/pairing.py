@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit
 
 from nsm_nb.kernels.arrays import read_only
+from nsm_nb.kernels.prefetching import prefetch
 from nsm_nb.kernels.threads import in_threads, shares
 
 __all__ = ["NOT_A_TIME", "Conversed", "Records", "paired", "summed"]
@@ -26,9 +27,10 @@ TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 3.1
 _TCP, _UDP, _SCTP, _UDPLITE = 6, 17, 132, 136
 _ODD = tuple(np.uint64(secrets.randbits(64) | 1) for _ in range(2))  # see kernels/conversations.py
 _HEAP = 64  # records a heap, about
+_AHEAD = 24  # records between asking for a place of the book and needing it
 _A, _B, _START, _END, _ROW, _FLAGS, _SIDE, _KIND = range(8)
-# What is found, a line of the processor's cache for each record: the row of the first record of its conversation and,
-# in the lowest bit, whether it is of what src sent; of first records alone, the conversation
+# What is found takes the record's place: the row of the first record of its conversation and, in the lowest bit, whether
+# it is of what src sent; of first records alone, the conversation
 _HEAD, _SINCE, _UNTIL, _PIECES, _SRC_FLAGS, _DST_FLAGS, _SIDES, _SURE = range(8)
 
 
@@ -124,11 +126,21 @@ def paired(records: Records, order: np.ndarray, idle: np.ndarray, *, parts: int 
     sizes = np.array(in_threads([partial(_counted, records, heaps, _ODD, *span, heap) for span in spans]))
     bounds = np.concatenate([[0], sizes.sum(axis=0).cumsum()])
     at = bounds[:-1] + sizes.cumsum(axis=0) - sizes  # where each part begins in each heap
-    book, pages = np.empty((count, 8), np.int64), np.empty((count, 8), np.int64)
-    in_threads([partial(_thrown, records, heap, *span, place, book) for span, place in zip(spans, at, strict=True)])
+    book, places = np.empty((count, 8), np.int64), np.empty(count, np.int32)
+    in_threads(
+        [partial(_thrown, records, heap, *span, place, book, places) for span, place in zip(spans, at, strict=True)]
+    )
     own = pairwise([*np.searchsorted(bounds, [begin for begin, _ in spans]).tolist(), heaps])
-    in_threads([partial(_walked, book, bounds, *span, order, idle, pages) for span in own])
-    return Conversed(*_numbered(pages))
+    in_threads([partial(_walked, book, bounds, *span, order, idle) for span in own])
+    # conversations stand in the order of the rows of their first records
+    heads, numbers = np.empty(count, np.int64), np.empty(count, np.int32)
+    found = in_threads([partial(_taken, book, places, *span, heads, numbers) for span in spans])
+    conversation, from_src = np.empty(count, np.int32), np.empty(count, np.bool_)
+    before = np.cumsum([0, *(len(each[0]) for each in found)])
+    for (begin, end), already in zip(spans, before, strict=False):
+        numbers[begin:end] += already
+    in_threads([partial(_numbered, heads, numbers, *span, conversation, from_src) for span in spans])
+    return Conversed(conversation, from_src, *map(np.concatenate, zip(*found, strict=True)))
 
 
 @njit(inline="always")
@@ -164,13 +176,14 @@ def _counted(records, heaps, odd, begin, until, heap):
 
 
 @njit(cache=True, nogil=True)
-def _thrown(records, heap, begin, until, at, book):
-    """Write the records from `begin` to `until` into their heaps, where `at` says."""
+def _thrown(records, heap, begin, until, at, book, places):
+    """Write the records from `begin` to `until` into their heaps, where `at` says, and into `places` where each lies."""
     for row in range(begin, until):
         r = np.uintp(row)
         a, b, side = _key(records, r)
         place = np.uintp(at[np.uintp(heap[r])])
         at[np.uintp(heap[r])] += 1
+        places[r] = place
         book[place, _A] = a
         book[place, _B] = b
         book[place, _START] = records.start[r]
@@ -225,8 +238,8 @@ def _sorted(book, begin, end, order, places, room):
 
 
 @njit(cache=True, nogil=True)
-def _walked(book, bounds, begin, until_heap, order, idle, pages):
-    """Walk the heaps from `begin` to `until_heap`: the pages of their records are filled."""
+def _walked(book, bounds, begin, until_heap, order, idle):
+    """Walk the heaps from `begin` to `until_heap`: what is found takes the place of their records."""
     largest = np.int64(0)
     for heap in range(begin, until_heap):
         largest = max(largest, bounds[heap + 1] - bounds[heap])
@@ -254,7 +267,7 @@ def _walked(book, bounds, begin, until_heap, order, idle, pages):
                 fresh = mine & TH_SYN and mine & (TH_ACK | TH_FIN | TH_RST) and since > ended[side]
             if fresh:
                 if step:
-                    _close(book, places, opened, step, seen, told, began, start, end, pages)
+                    _close(book, places, opened, step, seen, told, began, start, end)
                 opened, start, end = np.int64(step), since, until
                 for each in range(2):
                     seen[each] = 0
@@ -270,7 +283,7 @@ def _walked(book, bounds, begin, until_heap, order, idle, pages):
                 told[side] = told[side] | flag if flag >= 0 and told[side] >= 0 else -1
             seen[side] += 1
         if size:
-            _close(book, places, opened, size, seen, told, began, start, end, pages)
+            _close(book, places, opened, size, seen, told, began, start, end)
 
 
 @njit(inline="always")
@@ -316,49 +329,59 @@ def _opener(kind, seen, told, began, sport, dport, side):
 
 
 @njit(inline="always")
-def _close(book, places, opened, until, seen, told, began, start, end, pages):
-    """Write down a conversation: the pages of its records."""
+def _close(book, places, opened, until, seen, told, began, start, end):
+    """Write down a conversation, in the places of its records."""
     p = np.uintp(places[opened])
     row, kind, side = book[p, _ROW], book[p, _KIND], book[p, _SIDE]
     ports = book[p, _A] & 0xFFFF, book[p, _B] & 0xFFFF
     src, sure = _opener(kind, seen, told, began, ports[side], ports[1 - side], side)
     for step in range(opened, until):
         q = np.uintp(places[step])
-        pages[np.uintp(book[q, _ROW]), _HEAD] = row << 1 | (1 if book[q, _SIDE] == src else 0)
-    page = np.uintp(row)
-    pages[page, _SINCE], pages[page, _UNTIL], pages[page, _PIECES] = start, end, until - opened
-    pages[page, _SRC_FLAGS] = told[src] if seen[src] else -1
-    pages[page, _DST_FLAGS] = told[1 - src] if seen[1 - src] else -1
-    pages[page, _SIDES] = (1 if seen[src] else 0) | (2 if seen[1 - src] else 0)
-    pages[page, _SURE] = 1 if sure else 0
+        book[q, _HEAD] = row << 1 | (1 if book[q, _SIDE] == src else 0)
+    book[p, _SINCE], book[p, _UNTIL], book[p, _PIECES] = start, end, until - opened
+    book[p, _SRC_FLAGS] = told[src] if seen[src] else -1
+    book[p, _DST_FLAGS] = told[1 - src] if seen[1 - src] else -1
+    book[p, _SIDES] = (1 if seen[src] else 0) | (2 if seen[1 - src] else 0)
+    book[p, _SURE] = 1 if sure else 0
 
 
 @njit(cache=True, nogil=True)
-def _numbered(pages):
-    """Return the columns of `Conversed`: conversations stand in the order of the rows of their first records."""
-    rows = len(pages)
-    numbers = np.empty(rows, np.int32)
+def _taken(book, places, begin, until, heads, numbers):
+    """Return the conversations whose first records are of the rows from `begin` to `until`, as the columns of `Conversed`.
+
+    `heads` is filled for each of these rows, `numbers` with how many conversations begin before it.
+    """
+    rows = until - begin
+    first, pieces = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    start, end = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    sure, sides = np.empty(rows, np.bool_), np.empty(rows, np.uint8)
+    src_flags, dst_flags = np.empty(rows, np.int16), np.empty(rows, np.int16)
     count = 0
-    for row in range(rows):
+    for row in range(begin, until):
         r = np.uintp(row)
+        if row + _AHEAD < until:
+            prefetch(book, np.int64(places[np.uintp(row + _AHEAD)]) * 8)
+        p, c = np.uintp(places[r]), np.uintp(count)
+        heads[r] = book[p, _HEAD]
         numbers[r] = count
-        count += pages[r, _HEAD] >> 1 == row
-    conversation, from_src = np.empty(rows, np.int32), np.empty(rows, np.bool_)
-    first, pieces = np.empty(count, np.int64), np.empty(count, np.int64)
-    start, end = np.empty(count, np.int64), np.empty(count, np.int64)
-    sure, sides = np.empty(count, np.bool_), np.empty(count, np.uint8)
-    src_flags, dst_flags = np.empty(count, np.int16), np.empty(count, np.int16)
-    for row in range(rows):
+        if book[p, _HEAD] >> 1 == row:
+            start[c], end[c], first[c], pieces[c] = book[p, _SINCE], book[p, _UNTIL], row, book[p, _PIECES]
+            src_flags[c], dst_flags[c] = book[p, _SRC_FLAGS], book[p, _DST_FLAGS]
+            sure[c], sides[c] = book[p, _SURE], book[p, _SIDES]
+            count += 1
+    return (
+        first[:count], pieces[:count], start[:count], end[:count], sure[:count], sides[:count], src_flags[:count],
+        dst_flags[:count],
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _numbered(heads, numbers, begin, until, conversation, from_src):
+    """Write conversation and side of the rows from `begin` to `until` down."""
+    for row in range(begin, until):
         r = np.uintp(row)
-        head = pages[r, _HEAD] >> 1
-        conversation[r] = numbers[np.uintp(head)]
-        from_src[r] = pages[r, _HEAD] & 1
-        if head == row:
-            c = np.uintp(numbers[r])
-            start[c], end[c], first[c], pieces[c] = pages[r, _SINCE], pages[r, _UNTIL], row, pages[r, _PIECES]
-            src_flags[c], dst_flags[c] = pages[r, _SRC_FLAGS], pages[r, _DST_FLAGS]
-            sure[c], sides[c] = pages[r, _SURE], pages[r, _SIDES]
-    return conversation, from_src, first, pieces, start, end, sure, sides, src_flags, dst_flags
+        conversation[r] = numbers[np.uintp(heads[r] >> 1)]
+        from_src[r] = heads[r] & 1
 
 
 @njit(cache=True, nogil=True)
