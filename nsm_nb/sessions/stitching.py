@@ -118,9 +118,10 @@ def _laid_out(rows: pd.DataFrame, limits: np.ndarray) -> _Pieces:
     row = np.repeat(np.arange(len(rows)), np.diff(starts))
     captures = _one_list(rows["captures"], records, row)
     order, by_frame = _order(records, captures)
-    begins = records["frame" if by_frame else "time"][starts[:-1]]
-    spans = begins, *(each.reduceat(records["time"], starts[:-1]) for each in (np.minimum, np.maximum))
-    conversation = _conversations(rows, records[starts[:-1]], spans, limits)
+    first, time = records[starts[:-1]], records["time"]
+    start = first["time"] if by_frame else np.minimum.reduceat(time, starts[:-1])
+    spans = first["frame"] if by_frame else start, start, np.maximum.reduceat(time, starts[:-1])
+    conversation = _conversations(rows, first, spans, limits)
     records, row = records[order], row[order]
     # the same packet of the same piece, where parts of what is stitched overlap
     same = np.zeros(len(records), bool)
@@ -168,7 +169,7 @@ def _conversations(
     first
         The record of the first packet of each.
     spans
-        What the pieces are ordered by; their first and last nanosecond.
+        What the pieces are ordered by; the nanoseconds of their first packet and of the latest.
     limits
         Timeouts in nanoseconds by protocol.
     """
