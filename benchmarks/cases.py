@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nsm_nb as nsm
 from benchmarks import captures
-from benchmarks.measuring import Result, Run, of_samples, run, times
+from benchmarks.measuring import Result, Run, of_samples, on_each, run, times
 
 __all__ = ["case_of", "measure_memory", "measure_opening", "measure_sessions"]
 
@@ -57,9 +57,13 @@ def measure_sessions(this: Run) -> Iterator[Result]:
     for make, asked in ((captures.large, "< 1"), (captures.small, "< 0.5")):
         packets = nsm.read_packets(make(this.folder, this.scale))
         count = len(nsm.sessions.assemble(packets)[0])
-        seconds, share = times(lambda: nsm.sessions.assemble(packets), this.runs)  # noqa: B023
-        how = f"sessions.assemble of {len(packets):,} decoded packets to {count:,} sessions"
-        yield of_samples(f"assemble, {make.__name__}.pcap", seconds, "s", how, asked=asked, share=share)
+        for where, cores in on_each().items():
+            with cores:
+                seconds, share = times(lambda: nsm.sessions.assemble(packets), this.runs)  # noqa: B023
+            how = f"sessions.assemble of {len(packets):,} decoded packets to {count:,} sessions, on {where}"
+            name = f"assemble, {make.__name__}.pcap, {where}"
+            met = asked if where == "all cores" else ""
+            yield of_samples(name, seconds, "s", how, asked=met, share=min(share, 1.0))
 
 
 def case_of(this: Run) -> Path:

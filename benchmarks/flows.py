@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 import nsm_nb as nsm
-from benchmarks.measuring import Result, Run, of_samples, times
+from benchmarks.measuring import Result, Run, of_samples, on_each, times
 from nsm_nb.formats import netflow
 
 __all__ = ["exports", "measure_flows"]
@@ -17,6 +18,7 @@ RECORDS = 5_000_000
 _A_DATAGRAM = 30
 _START = 1_795_487_400  # 2026-11-24 02:30:00
 _HOSTS = 200_000  # distinct addresses of either side
+_DIGEST = "0" * 64  # any will do: it only numbers the rows
 
 _RECORD = np.dtype(
     [
@@ -35,10 +37,13 @@ _FRAME = np.dtype(
 )  # fmt: skip
 
 
-def exports(folder: Path, scale: float = 1.0) -> Path:
-    """Return a capture of export datagrams with five million flow records, made where it is not there yet (257 MB)."""
+def exports(folder: Path, scale: float = 1.0, *, both: bool = False) -> Path:
+    """Return a capture of export datagrams with five million flow records, made where it is not there yet (257 MB).
+
+    With `both` every other record tells the other side of the one before it, else next to none has another side.
+    """
     count = max(int(RECORDS * scale) // _A_DATAGRAM, 1)
-    path = folder / f"netflow-v5-{count * _A_DATAGRAM}.pcap"
+    path = folder / f"netflow-v5-{'both-' if both else ''}{count * _A_DATAGRAM}.pcap"
     if path.exists():
         return path
     random = np.random.default_rng(5)
@@ -64,6 +69,12 @@ def exports(folder: Path, scale: float = 1.0) -> Path:
     records["first"] = records["last"] - random.integers(0, 60_000, shape)
     records["sport"], records["dport"] = random.integers(1024, 65_536, shape), random.choice([53, 80, 443, 22], shape)
     records["flags"], records["proto"] = 27, random.choice([6, 17, 1], shape, p=[0.7, 0.28, 0.02])
+    if both:
+        there, back = records[:, ::2], records[:, 1::2]
+        for name, other in (("src", "dst"), ("dst", "src"), ("sport", "dport"), ("dport", "sport")):
+            back[name] = there[other]
+        for name in ("first", "last", "flags", "proto"):
+            back[name] = there[name]
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
@@ -76,11 +87,20 @@ def exports(folder: Path, scale: float = 1.0) -> Path:
 def measure_flows(this: Run) -> Iterator[Result]:
     """Yield how long the records take from the file to FLOWS, its SHA-256 known, as in a case, or not."""
     path = exports(this.folder, this.scale)
-    digest = "0" * 64  # any will do: it only numbers the rows
-    walls, share = times(lambda: netflow.sessions(path, label=path.name, digest=digest), this.runs)
+    walls, share = times(lambda: _records(path), this.runs)
     how = f"netflow.sessions of {path.name} ({path.stat().st_size / 1e6:,.0f} MB, in the page cache), its SHA-256 known"
     yield of_samples("NetFlow v5 records to FLOWS (5 M)", walls, "s", how, asked="< 1.5", share=share)
     walls, share = times(lambda: nsm.read_sessions(path, label=path.name), this.runs)
     yield of_samples("the same with read_sessions, SHA-256 included", walls, "s", "as above", share=share)
-    walls, share = times(lambda: nsm.sessions.pair(netflow.sessions(path, label=path.name, digest=digest)), this.runs)
-    yield of_samples("read and paired", walls, "s", f"sessions.pair of them; {how}", asked="< 3", share=share)
+    for told, both in (("next to none has another side", False), ("each has its other side", True)):
+        capture = exports(this.folder, this.scale, both=both)
+        for where, cores in on_each().items():
+            with cores:
+                walls, share = times(lambda: nsm.sessions.pair(_records(capture)), this.runs)  # noqa: B023
+            how = f"netflow.sessions and sessions.pair of {capture.name}, on {where}"
+            asked = "< 3" if where == "all cores" else ""
+            yield of_samples(f"read and paired: {told}, {where}", walls, "s", how, asked=asked, share=min(share, 1.0))
+
+
+def _records(path: Path) -> pd.DataFrame:
+    return netflow.sessions(path, label=path.name, digest=_DIGEST)

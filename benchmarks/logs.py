@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterator
 
 import nsm_nb as nsm
 from benchmarks import events
-from benchmarks.measuring import Result, Run, of_samples, times
+from benchmarks.measuring import Result, Run, of_samples, on_each, times
 
 __all__ = ["measure_logs"]
 
@@ -19,7 +17,7 @@ def measure_logs(this: Run) -> Iterator[Result]:
     count = len(nsm.read_alerts(log))
     size = log.stat().st_size / 1e6
     lines = f"{round(events.LINES * this.scale):,} lines of EVE ({size:,.0f} MB), SHA-256 of the file included"
-    for where, cores in (("one core", contextlib.nullcontext()), ("all cores", _all_cores())):
+    for where, cores in on_each().items():
         with cores:
             seconds, share = times(lambda: nsm.read_alerts(log), this.runs)
         how = f"read_alerts, {lines}, to {count:,} alerts, on {where}"
@@ -30,17 +28,3 @@ def measure_logs(this: Run) -> Iterator[Result]:
     seconds, share = times(lambda: nsm.read_alerts(binary), this.runs)
     how = f"read_alerts, {count:,} events of unified2, each with its packet ({binary.stat().st_size / 1e6:,.0f} MB)"
     yield of_samples("read_alerts, unified2", seconds, "s", how, asked="< 1", share=share)
-
-
-@contextlib.contextmanager
-def _all_cores() -> Iterator[None]:
-    """Let this process use all cores for a while; the other measurements are bound to one."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

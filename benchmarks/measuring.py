@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib.metadata
 import os
@@ -11,11 +12,11 @@ import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Result", "Run", "circumstances", "load", "of_samples", "on_one_core", "run", "times"]
+__all__ = ["Result", "Run", "circumstances", "load", "of_samples", "on_each", "on_one_core", "run", "times"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,25 @@ def on_one_core() -> str:
     core = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})
     return f"bound to core {core} (sched_setaffinity)"
+
+
+def on_each() -> dict[str, contextlib.AbstractContextManager[None]]:
+    """Return what to measure within, on one core and on all, by name."""
+    return {"one core": contextlib.nullcontext(), "all cores": _all_cores()}
+
+
+@contextlib.contextmanager
+def _all_cores() -> Iterator[None]:
+    """Let this process use all cores for a while; the other measurements are bound to one."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def times(function: Callable[[], object], runs: int, *, warm: int = 1) -> tuple[list[float], float]:
