@@ -172,10 +172,12 @@ def _command(program: str, asked: Asked) -> list[str]:
 
 
 # The program ends with us, also where we are killed; what the `subprocess` module runs between fork and exec can deadlock.
+# Where we were started in the background SIGINT is ignored, and would be by the program, which it tells to end its file.
 _START = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 try:
-    import ctypes, signal
+    import ctypes
     ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG, of Linux
     if os.getppid() != int(sys.argv[1]):
         sys.exit(1)

@@ -63,7 +63,7 @@ def _capture(chosen: argparse.Namespace) -> None:
     def stopped(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # in the background the first would be ignored
         signal.signal(number, stopped)
     say(f"capturing on {chosen.interface} to {chosen.dir}; Ctrl-C ends it")
     asked = Asked(chosen.interface, chosen.dir, chosen.filter, chosen.size, chosen.every, chosen.files, chosen.seconds)
