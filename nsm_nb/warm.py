@@ -17,7 +17,7 @@ _LISTING = (  # of ra's
 
 
 def main() -> None:
-    """Send one small pcap, pcapng and snoop, whole and damaged, through reading, faults, sessions, transcript and a filter."""
+    """Send small files through all that has kernels: captures, whole and damaged, from reading to stitching; a listing of flows."""
     import numpy as np
 
     import nsm_nb as nsm

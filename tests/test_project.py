@@ -47,6 +47,8 @@ HOMES = {
     "sqlalchemy": ["triage"],
     "dask": ["case.runner"],
     "distributed": ["case.runner"],
+    "numba": ["kernels"],
+    "llvmlite": ["kernels"],
 }
 BARRED = {"kernels": ["pandas"]}
 

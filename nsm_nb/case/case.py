@@ -141,9 +141,8 @@ class Case(Pivots):
         place = os.path.realpath(path)
         files = list(self.paths.values())
         folders = {os.path.realpath(each) for each in [self.settings.evidence, *(file.parent for file in files)]}
-        same = os.path.lexists(place) and any(
-            each.exists() and each.samefile(place) for each in files
-        )  # hard links too
+        # hard links too
+        same = os.path.lexists(place) and any(each.exists() and each.samefile(place) for each in files)
         if same or any(Path(place).is_relative_to(folder) for folder in folders):
             raise CaseError(
                 f"{printable(path)} is or would be among the evidence, which is never written to; choose another"

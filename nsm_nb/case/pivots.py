@@ -1,4 +1,4 @@
-"""The part of a case that leads from one thing to the next: alert, session, packets, bytes, transcript, files."""
+"""The part of a case that leads from one thing to the next: alert, rule, session, packets, bytes, transcript."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from nsm_nb.text import printable
 __all__ = ["FILE", "Settings", "home", "named", "read", "write"]
 
 FILE = "case.toml"
-_LONGEST = 9e9  # seconds: nanoseconds of more do not fit 64 bits
 _BY_DEFAULT = {"idle": {}, "by_vlan": True, "argus2": False}
 
 
@@ -141,7 +140,7 @@ def _checked(table: dict[str, Any], folder: Path, place: Path) -> Settings:
 
 def _idle(table: dict[str, Any], place: Path) -> dict[str, float]:
     """Return seconds of silence by protocol, of numbers and of text such as ``"1h"``."""
-    from nsm_nb.sessions import IDLE
+    from nsm_nb.sessions.idle import IDLE, LONGEST
 
     found = {}
     for proto, said in table.items():
@@ -149,7 +148,7 @@ def _idle(table: dict[str, Any], place: Path) -> dict[str, float]:
         if seconds is None:
             raise CaseError(
                 f"{printable(place)}: idle has {printable(proto)} = {printable(said)}; it may have seconds, more than 0 and "
-                f'below {_LONGEST:g}, or text such as "1h", for {", ".join(IDLE)}'
+                f'below {LONGEST:g}, or text such as "1h", for {", ".join(IDLE)}'
             )
         found[proto] = seconds
     return found

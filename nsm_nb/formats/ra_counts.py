@@ -30,9 +30,8 @@ def counts_of(
     values: Values, proto: pd.Categorical, arrow: pd.Categorical, one_way: np.ndarray
 ) -> dict[str, list[pd.Series]]:
     """Return `packets`, `octets` and `payload`, each of ra's src, its dst, and both together."""
-    left = is_any(arrow, "<-", "<?")
-    packets = _sides(values, "pkts", one_way & left, one_way & ~left)
-    frames = _sides(values, "bytes", one_way & left, one_way & ~left)
+    leftward = is_any(arrow, "<-", "<?")
+    packets, frames = (_sides(values, name, one_way & leftward, one_way & ~leftward) for name in ("pkts", "bytes"))
     link = _link(values, proto)
     octets = []
     for count, size in zip(packets, frames, strict=True):

@@ -11,7 +11,8 @@ from numba import njit
 __all__ = [
     "BITS", "END", "ESTABLISHED", "FIN_ACKED", "FIN_DST", "FIN_SRC", "FIRST", "FLIPPED", "HISTORY", "ISN", "KEY_A", "KEY_B",
     "KNOWN", "KNOWN_BITS", "LOWER_OPENED", "REFUSED", "RST_DST", "RST_SRC", "START", "SYN", "SYN_ACK", "TALLY", "TH_ACK",
-    "TH_SYN", "WAITING", "WAITING_END", "WAITING_ISN", "WORDS", "begin_page", "count_packet", "read_out", "write_letter",
+    "TH_FIN", "TH_RST", "TH_SYN", "WAITING", "WAITING_END", "WAITING_ISN", "WORDS", "apart", "begin_page", "count_packet",
+    "read_out", "write_letter",
 ]  # fmt: skip
 
 TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 3.1
@@ -36,8 +37,8 @@ WORDS = 32
 
 
 @njit(inline="always")
-def _apart(a, b):
-    # how far sequence number a is ahead of b, modulo 2**32, from -2**31 to 2**31 - 1 (RFC 1982)
+def apart(a, b):
+    """Return how far sequence number a is ahead of b, modulo 2**32, from -2**31 to 2**31 - 1 (RFC 1982)."""
     difference = (a - b) & 0xFFFFFFFF
     return difference - 0x100000000 if difference >= 0x80000000 else difference
 
@@ -126,9 +127,9 @@ def _follow(book, history, page, bits, side, flag, seq, ack, window, size):
             if belongs:
                 bits |= REFUSED
         elif known >= 0:
-            belongs = abs(_apart(seq, known)) <= _RST_WINDOW
+            belongs = abs(apart(seq, known)) <= _RST_WINDOW
         elif book[page, theirs] >= 0:
-            belongs = abs(_apart(seq, book[page, theirs])) <= _RST_WINDOW
+            belongs = abs(apart(seq, book[page, theirs])) <= _RST_WINDOW
         if belongs and not (bits & FIN_SRC and bits & FIN_DST):
             bits |= RST_SRC if side == 0 else RST_DST
         if not was & 32:
@@ -146,13 +147,13 @@ def _follow(book, history, page, bits, side, flag, seq, ack, window, size):
             write_letter(book, history, page, 119, side)
     if flag & TH_ACK:
         book[page, acked] = ack
-        if bits & (FIN_DST if side == 0 else FIN_SRC) and _apart(ack, book[page, np.uintp(_NEXT + 1 - side)]) >= 0:
+        if bits & (FIN_DST if side == 0 else FIN_SRC) and apart(ack, book[page, np.uintp(_NEXT + 1 - side)]) >= 0:
             bits |= FIN_ACKED
     if not flag & TH_RST:
         until = (seq + size + (1 if flag & TH_SYN else 0) + (1 if flag & TH_FIN else 0)) & 0xFFFFFFFF
-        if known < 0 or _apart(until, known) > 0:
+        if known < 0 or apart(until, known) > 0:
             book[page, mine] = until
-        elif until != seq and _apart(seq, known) < 0 and not (size == 1 and _apart(seq, known) == -1):
+        elif until != seq and apart(seq, known) < 0 and not (size == 1 and apart(seq, known) == -1):
             book[page, again] += 1  # sent before, in whole (a keep-alive of one byte is not)
             if _power_of_ten(book[page, again]):
                 write_letter(book, history, page, 116, side)

@@ -13,13 +13,12 @@ from numba import njit
 
 from nsm_nb.kernels.arrays import read_only
 from nsm_nb.kernels.conversations import Packets
+from nsm_nb.kernels.pages import TH_ACK, TH_FIN, TH_RST, TH_SYN, apart
 
 __all__ = ["Telling", "telling"]
 
-TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 3.1
-_JUMP = (
-    1 << 30
-)  # sequence numbers are compared modulo 2**32 (RFC 1982): which is ahead is sure for less than half of it
+# Sequence numbers are compared modulo 2**32 (RFC 1982): which is ahead is sure for less than half of it
+_JUMP = 1 << 30
 
 # What was seen of a side since the last SYN
 _ANY, _DATA, _ACK_ALONE, _ACK = 1, 2, 4, 8
@@ -120,27 +119,20 @@ def _side(packets, row):
 
 
 @njit(inline="always")
-def _apart(a, b):
-    # how far sequence number a is ahead of b, as in kernels/conversations.py
-    difference = (a - b) & 0xFFFFFFFF
-    return difference - 0x100000000 if difference >= 0x80000000 else difference
-
-
-@njit(inline="always")
 def _again(until, seq, size, known):
     # sent before, in whole, and no keep-alive
     return (
         known >= 0
         and until != seq
-        and _apart(until, known) <= 0
-        and _apart(seq, known) < 0
-        and not (size == 1 and _apart(seq, known) == -1)
+        and apart(until, known) <= 0
+        and apart(seq, known) < 0
+        and not (size == 1 and apart(seq, known) == -1)
     )
 
 
 @njit(inline="always")
 def _goes_on(until, known):
-    return known < 0 or _apart(until, known) > 0
+    return known < 0 or apart(until, known) > 0
 
 
 @njit(cache=True, nogil=True)
@@ -188,8 +180,8 @@ def _telling(packets, session, count, order, starts):
                     or packets.window[row] == 0
                     or _again(until, seq, size, known[side])
                     or _again(until, seq, size, ever[number, side])
-                    or (known[side] >= 0 and abs(_apart(until, known[side])) > _JUMP)
-                    or (closed[number, side] and _apart(until, ever[number, side]) > 0)
+                    or (known[side] >= 0 and abs(apart(until, known[side])) > _JUMP)
+                    or (closed[number, side] and apart(until, ever[number, side]) > 0)
                 )
             if telling:
                 _flush(tells, latest)
@@ -214,7 +206,7 @@ def _telling(packets, session, count, order, starts):
                 if opens and 0 <= before < number and _goes_on(until, ever[before, side]):
                     ever[before, side] = until
             if flag & TH_ACK:
-                if latest[side, _HIGHEST] < 0 or _apart(ack, highest[side]) > 0:
+                if latest[side, _HIGHEST] < 0 or apart(ack, highest[side]) > 0:
                     highest[side] = ack
                     latest[side, _HIGHEST] = place
                 latest[side, _ACKING] = place

@@ -18,7 +18,7 @@ from nsm_nb.query.times import MACROS
 from nsm_nb.query.values import Value, mistake
 from nsm_nb.text import printable
 
-__all__ = ["ENDS", "PROTOCOLS", "Test", "Token", "parse", "tokens"]
+__all__ = ["ENDS", "PROTOCOLS", "SIGNS", "SYNONYMS", "Test", "Token", "parse", "tokens"]
 
 Test = Callable[[pd.DataFrame], np.ndarray]
 """What a part of a line becomes: a table -> True where a row matches."""
@@ -34,12 +34,12 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 ENDS = ("host", "net", "port", "portrange")
-_COMPARISONS = ("=", "==", "!=", "<", "<=", ">", ">=", "~", "!~")
+SIGNS = ("=", "==", "!=", "<", "<=", ">", ">=", "~", "!~")
 _OTHER = ("!=", "!~")  # where several columns are compared, all of them must differ
 _AND, _OR, _NOT = ("and", "&&"), ("or", "||"), ("not", "!")
 PROTOCOLS = {"icmp": "1", "igmp": "2", "tcp": "6", "udp": "17", "gre": "47", "esp": "50", "ah": "51", "icmp6": "58",
               "ospf": "89", "sctp": "132", "arp": ""}  # fmt: skip
-_SYNONYMS = {"icmpv6": "icmp6", "ipv6-icmp": "icmp6"}
+SYNONYMS = {"icmpv6": "icmp6", "ipv6-icmp": "icmp6"}
 _SUMS = ("packets", "octets", "payload")
 _ALIASES = {"category": "status", "service": "application"}  # where a table has no column of the first name
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -176,10 +176,10 @@ class _Parser:
             return anywhere(self.value("a regular expression", 'matches "^Sh.*F"'), pattern=True)
         if word == "alert" and (test := self.alert(token)) is not None:
             return test
-        if self.now.kind != "sign" or self.now.text not in _COMPARISONS:
+        if self.now.kind != "sign" or self.now.text not in SIGNS:
             if word in MACROS and self.ends():
                 return self.column(token, Value("=", token.column), Value(word, token.column), name="time")
-            if word in PROTOCOLS or word in _SYNONYMS:
+            if word in PROTOCOLS or word in SYNONYMS:
                 return self.column(token, Value("=", token.column), Value(word, token.column), name="proto")
             if word in ("ip", "ip6"):
                 return self.address(token, ("src", "dst"), Value("0.0.0.0/0" if word == "ip" else "::/0", token.column))
@@ -205,7 +205,7 @@ class _Parser:
             value = self.value("the number of a signature", "alert sid 2000123")
             checks.check("number", "sid", comparison, value)
             return alert_test(token.column, Value("sid", sid.column), comparison, value)
-        return alert_test(token.column) if self.ends() and self.now.text not in _COMPARISONS else None
+        return alert_test(token.column) if self.ends() and self.now.text not in SIGNS else None
 
     def sided(self, side: str) -> Test:
         """Return what follows ``src`` or ``dst``; ``src or dst``, ``src and dst`` are both sides."""
@@ -253,7 +253,7 @@ class _Parser:
 
     def comparison(self) -> Value:
         token = self.now
-        if token.kind == "sign" and token.text in _COMPARISONS:
+        if token.kind == "sign" and token.text in SIGNS:
             self.place += 1
             return Value(token.text.replace("==", "="), token.column)
         if token.kind == "word" and token.text.lower() == "matches":
@@ -294,7 +294,7 @@ class _Parser:
 
 def _both_names(protocol: str) -> set[str]:
     """Return the name and the number of a protocol: a table has the number where its reader knew no name."""
-    protocol = _SYNONYMS.get(protocol, protocol)
+    protocol = SYNONYMS.get(protocol, protocol)
     named = {protocol, PROTOCOLS.get(protocol, "")} | {name for name, number in PROTOCOLS.items() if number == protocol}
     return named - {""} or {protocol}
 

@@ -138,7 +138,11 @@ def _headline(alerts: pd.DataFrame, groups: pd.DataFrame, held: pd.DataFrame, fi
     judged = int(alerts["alert"].isin(set(held.loc[held["subject_kind"].astype("str") == "alert", "subject"])).sum())
     waiting = len(alerts) - judged
     rows = int((groups["status"].astype("str") == "NEW").sum())
-    parts = [f"{quantities.amount(len(alerts), 'alert')} fold into {quantities.amount(len(groups), 'queue row')}"]
+    # the queue can join what several sensors saw; here each sensor's alerts stand for themselves, as evidence
+    apart = ", each sensor's apart" if len(alerts) and alerts["sensor"].nunique() > 1 else ""
+    parts = [
+        f"{quantities.amount(len(alerts), 'alert')} fold into {quantities.amount(len(groups), 'queue row')}{apart}"
+    ]
     wait = f"{waiting:,} in {quantities.amount(rows, 'row')} {'waits' if waiting == 1 else 'wait'} for a verdict"
     parts.append(f"{judged:,} {'is' if judged == 1 else 'are'} judged" + (f", {wait}" if waiting else ", none waits"))
     said = "; ".join(parts)

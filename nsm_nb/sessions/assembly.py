@@ -13,7 +13,7 @@ from nsm_nb.schema import PACKETS, SESSIONS, with_caveats
 from nsm_nb.sessions.endpoints import Endpoints, address_numbers, community_id
 from nsm_nb.sessions.identity import stable_numbers
 from nsm_nb.sessions.idle import IDLE, seconds_of, timeouts
-from nsm_nb.sessions.keys import Keys, keys_of, missing, order_of, plain, shared_address_dtype
+from nsm_nb.sessions.keys import NOT_A_TIME, Keys, keys_of, missing, order_of, plain, shared_address_dtype
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.states import Icmp, argus2_states, closings, of_protocols, states
 from nsm_nb.sessions.tags import one_way_by_vlan
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from nsm_nb.kernels.conversations import Conversations, Packets
 
 __all__ = ["assemble", "session_table"]
-
-_NOT_A_TIME = np.iinfo(np.int64).min
 
 
 def assemble(
@@ -110,7 +108,7 @@ def assemble(
     found = converse(keys.packets, timeouts(idle))
     sessions = session_table(ordered, keys, found, sensor)
     if argus2:
-        timed = (found.start != _NOT_A_TIME) & (found.end != _NOT_A_TIME)
+        timed = (found.start != NOT_A_TIME) & (found.end != NOT_A_TIME)
         idle_for = np.where(timed, (keys.packets.time.max() - found.end) // 1_000_000_000, 0)
         sessions["state"] = argus2_states(sessions["state"].array, sessions["proto"], idle_for)
     if pieces:
@@ -177,7 +175,7 @@ def session_table(
     ported = of_protocols(proto, "tcp", "udp", "sctp", "udplite")
     cut = ported & _portless(packets, keys, first)  # a header that was cut, or a later fragment without its first
     portless = ~ported | cut
-    timeless = (found.start == _NOT_A_TIME) | (found.end == _NOT_A_TIME)
+    timeless = (found.start == NOT_A_TIME) | (found.end == NOT_A_TIME)
     until = int(keys.time.max()) if until is None else until
     idle = np.where(timeless, 0, np.maximum((until - found.end) // 1_000_000_000, 0))
     within = realm[first] if len(realm) else None

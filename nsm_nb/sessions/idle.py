@@ -9,11 +9,11 @@ import pandas as pd
 
 from nsm_nb.text import printable
 
-__all__ = ["IDLE", "seconds_of", "timeouts"]
+__all__ = ["IDLE", "LONGEST", "seconds_of", "timeouts"]
 
 # Seconds of silence after which the next packet starts another session; softflowd's defaults (softflowd(8), -t).
 IDLE: Mapping[str, float] = {"tcp": 3600, "udp": 300, "icmp": 300, "icmp6": 300, "other": 300}
-_LONGEST = 9e9  # seconds: nanoseconds of more do not fit 64 bits
+LONGEST = 9e9  # seconds: nanoseconds of more do not fit 64 bits
 
 
 def seconds_of(value: str | float, name: str) -> float:
@@ -34,7 +34,7 @@ def seconds_of(value: str | float, name: str) -> float:
             seconds = pd.Timedelta(value).total_seconds()
     except (TypeError, ValueError, OverflowError):
         seconds = float("nan")
-    if not 0 < seconds < _LONGEST:  # so is NaN
+    if not 0 < seconds < LONGEST:  # so is NaN
         raise ValueError(f"{name} is {printable(value)!r}; give seconds, more than 0, or text such as '1h' or '300s'")
     return seconds
 

@@ -14,7 +14,10 @@ from nsm_nb.sessions.endpoints import icmp_ports, ip_protocol
 if TYPE_CHECKING:
     from nsm_nb.kernels.conversations import Packets
 
-__all__ = ["Keys", "keys_of", "kinds", "missing", "order_of", "plain", "shared_address_dtype"]
+__all__ = ["NOT_A_TIME", "Keys", "keys_of", "kinds", "missing", "nanoseconds", "order_of", "plain", "shared_address_dtype"]
+
+NOT_A_TIME = np.iinfo(np.int64).min
+"""What stands for a missing time in nanoseconds since 1970."""
 
 
 def order_of(packets: pd.DataFrame) -> np.ndarray | None:
@@ -42,6 +45,11 @@ def missing(column: pd.Series) -> np.ndarray:
     """Return a bool array, True where a column is missing; a masked column's own mask, not to be written to."""
     array = column.array
     return array._mask if isinstance(array, pd.arrays.IntegerArray) else column.isna().to_numpy()
+
+
+def nanoseconds(times: pd.Series) -> np.ndarray:
+    """Return times as int64 nanoseconds since 1970, `NOT_A_TIME` where they are missing; not to be written to."""
+    return np.asarray(times, dtype="datetime64[ns]").view(np.int64)
 
 
 class Keys(NamedTuple):
@@ -94,7 +102,7 @@ def keys_of(packets: pd.DataFrame, *, by_vlan: bool = True) -> Keys:
         lambda: plain(packets["src_port"]).astype(np.uint16, copy=True),
         lambda: plain(packets["dst_port"]).astype(np.uint16, copy=True),
         lambda: kinds(proto),
-        lambda: np.asarray(packets["time"], dtype="datetime64[ns]").view(np.int64),
+        partial(nanoseconds, packets["time"]),
         *(partial(plain, packets[name]) for name in names),
     ]
     sport, dport, kind, time, *columns = in_threads(works, len(packets))

@@ -15,6 +15,7 @@ import pandas as pd
 from nsm_nb.schema import PACKETS, SESSIONS
 from nsm_nb.sessions.assembly import assemble
 from nsm_nb.sessions.endpoints import Endpoints, address_numbers, ip_protocol
+from nsm_nb.sessions.keys import nanoseconds
 
 __all__ = ["ACTIVE", "FORCED", "IDLE_TIMEOUT", "Metered", "metered"]
 
@@ -96,7 +97,7 @@ def _of_packets(packets: pd.DataFrame, active: int, idle: int, *, both: bool) ->
     PACKETS.require(packets, "time", "src_ip", "dst_ip", "proto", "octets", "tcp_flags", "icmp_type", "icmp_code")
     _, packets = assemble(packets)
     here = packets["session"].notna() & packets["octets"].notna()
-    time = _nanoseconds(packets["time"])
+    time = nanoseconds(packets["time"])
     placed = (time >= 0) & (time < _LATEST - _SECOND)
     rows = np.flatnonzero(here.to_numpy(bool) & placed)
     left = {
@@ -198,7 +199,7 @@ def _asked(message: np.ndarray) -> np.ndarray:
 
 def _of_sessions(sessions: pd.DataFrame, *, both: bool) -> Metered:
     SESSIONS.require(sessions, "start", "end", "src_ip", "dst_ip", "proto", "src_packets", "src_octets")
-    start, end = (_nanoseconds(sessions[name]) for name in ("start", "end"))
+    start, end = (nanoseconds(sessions[name]) for name in ("start", "end"))
     src, dst = (address_numbers(sessions[name]) for name in ("src_ip", "dst_ip"))
     placed = (start >= 0) & (end >= start) & (end < _LATEST - _SECOND)
     addressed = (src.tag > 0) & (dst.tag == src.tag)
@@ -262,10 +263,6 @@ def _answer(message: np.ndarray) -> np.ndarray:
     for answer, asked in _ANSWERS.items():
         found[message >> 8 == asked] = answer << 8
     return found
-
-
-def _nanoseconds(column: pd.Series) -> np.ndarray:
-    return column.dt.tz_localize(None).to_numpy().astype("M8[ns]").view(np.int64)  # NaT is the smallest number
 
 
 def _plain(table: pd.DataFrame, name: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from nsm_nb.schema import SESSIONS, addresses
 from nsm_nb.sessions.flag_bits import bits_of
 from nsm_nb.sessions.identity import with_numbers
 from nsm_nb.sessions.idle import IDLE, timeouts
-from nsm_nb.sessions.keys import missing, plain
+from nsm_nb.sessions.keys import NOT_A_TIME, missing, nanoseconds, plain
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.states import closings, of_protocols, states, used
 from nsm_nb.sessions.status_records import joined
@@ -145,12 +145,8 @@ def _records(flows: pd.DataFrame) -> Records:
         flags = np.full(len(flows), -1, np.int16)
     return Records(
         src.cat.codes.to_numpy(np.int32), dst.cat.codes.to_numpy(np.int32), sport, dport, kinds[proto.cat.codes.to_numpy()],
-        group, one_way, _nanoseconds(flows["start"]), _nanoseconds(flows["end"]), flags,
+        group, one_way, nanoseconds(flows["start"]), nanoseconds(flows["end"]), flags,
     )  # fmt: skip
-
-
-def _nanoseconds(times: pd.Series) -> np.ndarray:
-    return times.dt.tz_localize(None).to_numpy().astype("M8[ns]").view(np.int64)
 
 
 def _groups(flows: pd.DataFrame, proto: pd.Series) -> np.ndarray:
@@ -209,8 +205,7 @@ def _table(flows: pd.DataFrame, records: Records, found: Conversed) -> pd.DataFr
     src_port, dst_port = (
         pd.arrays.IntegerArray(port.astype(np.uint16), none) for port, none in zip(ports, portless, strict=True)
     )
-    unknown = np.iinfo(np.int64).min
-    told = (found.start != unknown) & (found.end != unknown)
+    told = (found.start != NOT_A_TIME) & (found.end != NOT_A_TIME)
     columns: dict[str, Any] = {
         "start": _utc(found.start),
         "end": _utc(found.end),

@@ -19,31 +19,20 @@ from nsm_nb.schema import FLOWS, SESSIONS, addresses
 from nsm_nb.sessions.endpoints import ip_protocol
 from nsm_nb.sessions.flag_bits import TH_ACK, TH_FIN, TH_RST, TH_SYN, bits_of
 from nsm_nb.sessions.idle import IDLE, timeouts
-from nsm_nb.sessions.keys import missing, plain
+from nsm_nb.sessions.keys import NOT_A_TIME, missing, nanoseconds, plain
 from nsm_nb.sessions.ports import port_names
 from nsm_nb.sessions.states import closings, of_protocols, states
 
 __all__ = ["joined", "partial"]
 
 _ARGUS = ("argus", "ra-csv", "ra-text")
-_FLOWS = (
-    "netflow",
-    "netflow-file",
-    "nfcapd",
-    "nfdump-csv",
-    "nfdump-line",
-)  # some of whose records tell both directions
+# Some of their records tell both directions
+_FLOWS = ("netflow", "netflow-file", "nfcapd", "nfdump-csv", "nfdump-line")
 _ARGUS_IDLE = 60 * 10**9  # ns; ARGUS_TCP_TIMEOUT: a record of TCP that comes later is of another flow of Argus'
 _CLOSING = ("RST", "FIN", "CLO")
-_OF_TCP = (
-    *_CLOSING,
-    "TIM",
-    "CON",
-    "ACC",
-    "REQ",
-)  # the first that one of the records has, as ra says of all their flags
+# The state of a session is the first of these that one of its records has, as ra says of all their flags
+_OF_TCP = (*_CLOSING, "TIM", "CON", "ACC", "REQ")
 _SUMS = ("packets", "octets", "payload")
-_NEVER = np.iinfo(np.int64).min
 
 
 def partial(records: pd.DataFrame) -> np.ndarray:
@@ -134,8 +123,8 @@ def _tell_ends(table: pd.DataFrame, rows: np.ndarray) -> None:
     told = np.flatnonzero(~(tcp & dumb) & some["proto"].notna().to_numpy())
     state = pd.Categorical(states(proto, bits, one_side))[told]
     table["state"] = _filled(table["state"], rows[told], state)
-    end = _nanoseconds(some["end"])
-    since = np.where(end == _NEVER, 0, (max(int(end.max()), 0) - np.maximum(end, 0)) // 10**9)
+    end = nanoseconds(some["end"])
+    since = np.where(end == NOT_A_TIME, 0, (max(int(end.max()), 0) - np.maximum(end, 0)) // 10**9)
     table["closed"] = _filled(table["closed"], rows[told], pd.Categorical(closings(proto, bits, since))[told])
 
 
@@ -180,22 +169,17 @@ def _codes(column: pd.Series) -> np.ndarray:
     return column.astype("category").cat.codes.to_numpy(np.int64)
 
 
-def _nanoseconds(times: pd.Series) -> np.ndarray:
-    return times.dt.tz_localize(None).to_numpy().astype("M8[ns]").view(np.int64)
-
-
 def _split(table: pd.DataFrame, key: np.ndarray, idle: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows by key and time, and True for each of these that begins a session."""
-    start, end = _nanoseconds(table["start"]), _nanoseconds(table["end"])
+    start, end = nanoseconds(table["start"]), nanoseconds(table["end"])
     record = plain(table["record"]).astype(np.int64)
     order = np.lexsort((record, start, key))
     key, start = key[order], start[order]
     until = pd.Series(np.maximum(end[order], start)).groupby(key).cummax().to_numpy()
     same = key[1:] == key[:-1]
     later = same & (start[1:] > until[:-1])
-    gap = np.where(
-        later, (start[1:] - until[:-1]).view(np.uint64), np.uint64(0)
-    )  # times may lie further apart than 63 bits
+    # unsigned: times may lie further apart than 63 bits
+    gap = np.where(later, (start[1:] - until[:-1]).view(np.uint64), np.uint64(0))
     proto = table["proto"].astype("category").take(order)
     kinds = ip_protocol(pd.Series(proto.cat.categories)).astype(np.int64)
     limit = timeouts(idle)[np.append(np.where(kinds > 0, kinds, 256), 256)[proto.cat.codes.to_numpy()]]
@@ -237,10 +221,10 @@ def _merged(
         result[name] = table[name].array.take(order[leader])
     result["direction_known"] = table["direction_known"].array.take(order[leader])
     result["closed"] = table["closed"].array.take(last)
-    end = _nanoseconds(table["end"])[order]
-    until = np.where(np.minimum.reduceat(end, starts) == _NEVER, _NEVER, np.maximum.reduceat(end, starts))
+    end = nanoseconds(table["end"])[order]
+    until = np.where(np.minimum.reduceat(end, starts) == NOT_A_TIME, NOT_A_TIME, np.maximum.reduceat(end, starts))
     result["end"] = pd.Series(until.view("M8[ns]")).dt.tz_localize("UTC")
-    since = _nanoseconds(result["start"])
+    since = nanoseconds(result["start"])
     lasted = np.where(until < since, np.nan, (until - since).view(np.uint64) / 1e9)  # NaT is below all
     result["duration"] = np.where(count > 1, lasted, table["duration"].to_numpy(float)[first])
     for what in _SUMS:

@@ -16,7 +16,7 @@ from nsm_nb.errors import MissingColumn
 from nsm_nb.schema import SESSIONS, addresses, with_caveats
 from nsm_nb.sessions.assembly import session_table
 from nsm_nb.sessions.idle import IDLE, timeouts
-from nsm_nb.sessions.keys import Keys, kinds, missing, plain
+from nsm_nb.sessions.keys import NOT_A_TIME, Keys, kinds, missing, nanoseconds, plain
 from nsm_nb.sessions.tags import one_way_by_vlan
 from nsm_nb.sessions.telling import Bit, columns, no_columns, records_in
 
@@ -27,7 +27,6 @@ __all__ = ["stitch"]
 
 _NEEDED = ("src_ip", "dst_ip", "proto", "icmp_id", "until", "captures", "telling")
 _NEVER = np.array([np.iinfo(np.int64).max])  # the timeout where silence has been looked at already
-_NOT_A_TIME = np.iinfo(np.int64).min
 
 
 def stitch(tables: Sequence[pd.DataFrame], *, idle: Mapping[str, float] | None = None) -> pd.DataFrame:
@@ -101,14 +100,15 @@ def _together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 class _Pieces(NamedTuple):
-    """The packets that tell, of all pieces, in order: records, the row of each, and its place among `captures`."""
+    """The packets that tell, of all pieces, in order: records, the row of each, and its place among `captures`.
+
+    `conversation` is a number for each row: those of one are of the same ends, without a silence that ends a session.
+    """
 
     rows: pd.DataFrame
     records: np.ndarray
     row: np.ndarray
-    conversation: (
-        np.ndarray
-    )  # of each row: those of one number are of the same ends, without a silence that ends a session
+    conversation: np.ndarray
     captures: tuple[tuple[str, str | None], ...]
 
 
@@ -196,7 +196,7 @@ def _conversations(
     silence = (start[1:] - before).view(np.uint64) > limits[np.minimum(kind, len(limits) - 1)][order][1:].view(
         np.uint64
     )
-    known = (start[1:] > before) & (start[1:] != _NOT_A_TIME) & (before != _NOT_A_TIME)
+    known = (start[1:] > before) & (start[1:] != NOT_A_TIME) & (before != NOT_A_TIME)
     other = np.ones(len(rows), bool)
     other[1:] = (ends[1:] != ends[:-1]) | (silence & known)
     result = np.empty(len(rows), np.int64)
@@ -245,7 +245,7 @@ def _folded(pieces: _Pieces) -> pd.DataFrame:
     opening, of_row = records[first], rows.iloc[row[first]].reset_index(drop=True)
     table = _as_packets(opening, of_row, has[Bit.NO_PORT][first], has[Bit.ICMP][first], pieces.captures)
     keys = Keys(Packets(*(each[first] for each in packets)), src[first], dst[first], _realms(opening))
-    until = int(rows["until"].dt.tz_localize(None).to_numpy().astype("M8[ns]").view(np.int64).max())
+    until = int(nanoseconds(rows["until"]).max())
     sessions = session_table(table, keys, found._replace(first=np.arange(len(first))), None, until)
     sensors = pd.Series([*(sensor for _, sensor in pieces.captures), None], dtype="str").astype("category")
     sessions["sensor"] = sensors.take(opening["capture"]).array.remove_unused_categories()

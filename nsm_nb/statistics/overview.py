@@ -22,9 +22,9 @@ from nsm_nb.statistics.part import MEASURES, Window, matching, sessions_of
 from nsm_nb.statistics.protocols import UNDECODED, protocols, tree
 from nsm_nb.statistics.ranking import Carried, Ranking
 from nsm_nb.statistics.sizes import by_powers
-from nsm_nb.statistics.windows import INTERVALS, NOT_A_TIME, interval, rows_within, time_at, whole_intervals
+from nsm_nb.statistics.windows import NOT_A_TIME, interval, rows_within, time_at, whole_intervals
 
-__all__ = ["INTERVALS", "Overview", "interval", "whole_intervals"]
+__all__ = ["Overview"]
 
 Value = Literal["packets", "octets", "sessions", "alerts"]
 By = Literal["proto", "host", "direction"]
@@ -195,9 +195,8 @@ class Overview:
         size = 2 * max(len(self.sessions), 1)
         if self._all is None:
             self._all = self.view.sides.within(0, self.view.intervals, size, first=2)
-        sums = self.view.sides.within(
-            low, high, size, self._all, first=2
-        )  # packets and octets: payload is asked for seldom
+        # packets and octets: payload is asked for seldom
+        sums = self.view.sides.within(low, high, size, self._all, first=2)
         first, last = self.view.edge(low), self.view.edge(high)
         here = (sums[0][::2] + sums[0][1::2])[: len(self.sessions)] > 0
         if self._captured.all():

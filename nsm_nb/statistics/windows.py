@@ -9,7 +9,7 @@ import pandas as pd
 
 from nsm_nb.statistics.part import Window
 
-__all__ = ["INTERVALS", "LAST", "NOT_A_TIME", "interval", "rows_within", "time_at", "whole_intervals"]
+__all__ = ["INTERVALS", "NOT_A_TIME", "interval", "rows_within", "time_at", "whole_intervals"]
 
 INTERVALS = (
     "1us", "2us", "5us", "10us", "20us", "50us", "100us", "200us", "500us", "1ms", "2ms", "5ms", "10ms", "20ms", "50ms",
@@ -21,8 +21,7 @@ _MOST = 500  # intervals: about what a screen shows apart
 NOT_A_TIME = np.iinfo(np.int64).min
 """What stands for a missing time in nanoseconds since 1970."""
 
-LAST = np.iinfo(np.int64).max
-"""The last nanosecond that there is."""
+_LAST = np.iinfo(np.int64).max  # the last nanosecond that there is
 
 
 def interval(seconds: float) -> str:
@@ -65,15 +64,15 @@ def rows_within(
     place : int64 or uint64 array
     """
     if ordered and kept is None:
-        edges = np.array([min(start + number * step, LAST) for number in range(count + 1)], np.int64)
+        edges = np.array([min(start + number * step, _LAST) for number in range(count + 1)], np.int64)
         bounds = np.searchsorted(when, edges)
-        if count and start + count * step > LAST:
+        if count and start + count * step > _LAST:
             bounds[-1] = len(when)
         rows = slice(int(bounds[0]), int(bounds[-1])) if count else slice(0, 0)
         rows = slice(None) if rows == slice(0, len(when)) else rows
         return rows, np.repeat(np.arange(count), np.diff(bounds))
     inside = there & (when >= start)
-    if start + count * step <= LAST:
+    if start + count * step <= _LAST:
         inside &= when < start + count * step
     if kept is not None:
         inside &= kept
@@ -83,4 +82,4 @@ def rows_within(
 
 def time_at(nanoseconds: int) -> pd.Timestamp:
     """Return a time, the first or the last that there is where it lies beyond."""
-    return pd.Timestamp(min(max(nanoseconds, NOT_A_TIME + 1), LAST), unit="ns", tz="UTC")
+    return pd.Timestamp(min(max(nanoseconds, NOT_A_TIME + 1), _LAST), unit="ns", tz="UTC")

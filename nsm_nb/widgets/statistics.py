@@ -172,7 +172,7 @@ class Statistics(Frame):
         self.caveat.say(*([line(("", "doubt"), (_FLOWS, "doubt"))] if self.flows else []))
         if self.flows and self.value.value == "packets":
             self.value.buttons.value = "sessions"
-        which = "that were asked: records of one direction do not tell answers" if self.flows else "that answered"
+        which = "that were asked: records of one direction alone do not tell answers" if self.flows else "that answered"
         self._offered.say(*_heading("services", which).lines)
         self.sizes.empty = "flow records do not tell how large packets were" if self.flows else _NO_PACKETS
         self.timeline.zooms = []

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nsm_nb.query import compile as understood
-from nsm_nb.query.grammar import ENDS, PROTOCOLS, Token, tokens
+from nsm_nb.query.grammar import ENDS, PROTOCOLS, SIGNS, SYNONYMS, Token, tokens
 from nsm_nb.query.times import MACROS
 from nsm_nb.widgets.building import COMPARISONS, FIELDS, Part
 
 __all__ = ["parts_of"]
 
 _SIDES = ("src", "dst")
-_COMPARING = ("=", "==", "!=", "<", "<=", ">", ">=", "~", "!~")
-_NAMES = {"application": "service", "icmpv6": "icmp6", "ipv6-icmp": "icmp6"}
+_NAMES = {"application": "service", **SYNONYMS}
 
 
 class _Joined(NamedTuple):
@@ -149,7 +148,7 @@ class _Reader:
         return ends or (self.now.kind == "word" and self.now.text.lower() in ("and", "or"))
 
     def comparison(self) -> str:
-        if self.now.kind == "sign" and self.now.text in _COMPARING:
+        if self.now.kind == "sign" and self.now.text in SIGNS:
             return self.next().text.replace("==", "=")
         return self.take("matches") or "="
 

@@ -44,7 +44,7 @@ class Verdict(ipywidgets.VBox):
     judge
         Gives the verdict.
     more
-        Lines of help on other keys.
+        Lines of help on other keys, where keys act on it: then it has a button that shows them.
     """
 
     pending = traitlets.Unicode(help="the category that waits for a comment, else empty")
@@ -62,7 +62,11 @@ class Verdict(ipywidgets.VBox):
         self._about.layout.min_width = "180px"
         self._help = Lines(*HELP, *more, code=True, boxed=True)
         self._help.layout.display = "none"
-        row = ipywidgets.HBox([*self.buttons.values()])
+        self._keys = ipywidgets.ToggleButton(description="? keys", tooltip="Show what the keys do (?)")
+        self._keys.observe(
+            lambda change: setattr(self._help.layout, "display", "" if change["new"] else "none"), "value"
+        )
+        row = ipywidgets.HBox([*self.buttons.values(), *([self._keys] if more else [])])
         row.add_class("nsm-verdicts")
         self._below = below = ipywidgets.HBox([self.comment, self._about])
         below.add_class("nsm-bar")
@@ -98,7 +102,7 @@ class Verdict(ipywidgets.VBox):
         """Do what one of `KEYS` does."""
         name = key.removeprefix("Shift+")
         if name == "?":
-            self._help.layout.display = "" if self._help.layout.display else "none"
+            self._keys.value = not self._keys.value
         elif key != name:
             self.pending = _BY_KEY[name]  # the browser has led into the comment already: see `ASKS`
         elif name in _LETTERS or name in _BY_KEY:

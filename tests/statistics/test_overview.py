@@ -11,7 +11,8 @@ from nsm_nb import statistics
 from nsm_nb.errors import QueryError
 from nsm_nb.schema import ALERTS, PACKETS, SESSIONS
 from nsm_nb.sessions import assemble
-from nsm_nb.statistics.overview import Overview, interval, whole_intervals
+from nsm_nb.statistics.overview import Overview
+from nsm_nb.statistics.windows import interval, whole_intervals
 
 DAY = pd.Timestamp("2026-11-24T00:00:00Z")
 QUERIES = ["", "udp and not port 53", "host 10.10.30.102", "src 2001:db8:30::/64 or arp", "octets > 5k"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nsm_nb.case import Case
     from nsm_nb.transcripts import Transcript
 
-__all__ = ["BYTES", "COLUMNS", "EMPTY", "TREES", "VIEWS", "code", "details", "made", "tree_lines", "trees", "unclear"]
+__all__ = ["BYTES", "COLUMNS", "EMPTY", "VIEWS", "code", "details", "made", "tree_lines", "trees", "unclear"]
 
 #: The tabs.
 VIEWS = {
@@ -41,8 +41,7 @@ EMPTY = {
 }
 """What a table without rows says."""
 
-TREES = 20
-"""Packets on a page of trees."""
+_TREES = 20  # packets on a page of trees
 
 
 def made(case: Case, session: int, said: Transcript, view: str) -> pd.DataFrame:
@@ -86,9 +85,9 @@ def trees(packets: pd.DataFrame, number: int) -> tuple[pd.DataFrame, int, int]:
     """
     carrying = packets[packets["payload"].fillna(0) > 0]
     carrying = carrying if len(carrying) else packets
-    count = max(1, -(-len(carrying) // TREES))
+    count = max(1, -(-len(carrying) // _TREES))
     number = min(number, count)
-    return carrying.iloc[(number - 1) * TREES : number * TREES], number, count
+    return carrying.iloc[(number - 1) * _TREES : number * _TREES], number, count
 
 
 def tree_lines(text: str) -> list[dict]:
@@ -131,6 +130,6 @@ def code(session: int | None, view: str, policy: str, search: str) -> str:
     lines = {
         "text": whole, "hex": f"print({whole}.text(style='hex'))", "decoded": f"nsm.transcripts.decoded({whole})",
         "objects": f"nsm.transcripts.objects({whole})", "packets": f"case.packets_of({session})",
-        "tshark": f"print(case.view(case.packets_of({session}).head({TREES}), style='tethereal'))",
+        "tshark": f"print(case.view(case.packets_of({session}).head({_TREES}), style='tethereal'))",
     }[view]  # fmt: skip
     return f"{lines}\n{whole}.{search}.table()" if search and view in BYTES else lines

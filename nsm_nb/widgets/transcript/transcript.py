@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Transcript"]
 
 _HELP = (
-    "n p: next and previous turn   / find   F3 Shift+F3: next and previous place   o: the packet of the turn   "
-    "d: decode what is chosen"
+    "n p next and previous turn   / find   F3 Shift+F3 next and previous place",
+    "o the packet of the turn   d decode what is chosen",
 )
 
 
@@ -63,7 +63,7 @@ class Transcript(Frame):
         self._pane = Pane(case, self._bar, self._find, self.guard, lambda words: self.set_trait("status", words))
         self.text, self.table, self.detail = self._pane.text, self._pane.table, self._pane.detail
         self.recipe = Recipe(self._given, self._judged, self.guard)
-        super().__init__("Transcript", **traits)
+        super().__init__("Transcript", keys=_HELP, **traits)
         self._title.listens = ["n", "p", "o", "d", "/", "F3", "Shift+F3", "?"]
         self._title.asks = {"/": "always"}
         self._title.on_key(self.guard(self._key))
@@ -337,7 +337,7 @@ class Transcript(Frame):
             self._decode.value = True
             self.recipe.recipe.ask()
         elif key == "?":
-            self.status = _HELP
+            self._pressed_help("?")
 
     def _step(self, by: int) -> None:
         """Mark the next or previous turn."""
