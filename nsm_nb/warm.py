@@ -17,7 +17,7 @@ _LISTING = (  # of ra's
 
 
 def main() -> None:
-    """Send small files through all that has kernels: captures, whole and damaged, from reading to stitching; a listing of flows."""
+    """Send small files through all that has kernels: captures, whole and damaged, from reading to stitching; a listing."""
     import numpy as np
 
     import nsm_nb as nsm

@@ -14,7 +14,17 @@ from nsm_nb.sessions.endpoints import icmp_ports, ip_protocol
 if TYPE_CHECKING:
     from nsm_nb.kernels.conversations import Packets
 
-__all__ = ["NOT_A_TIME", "Keys", "keys_of", "kinds", "missing", "nanoseconds", "order_of", "plain", "shared_address_dtype"]
+__all__ = [
+    "NOT_A_TIME",
+    "Keys",
+    "keys_of",
+    "kinds",
+    "missing",
+    "nanoseconds",
+    "order_of",
+    "plain",
+    "shared_address_dtype",
+]
 
 NOT_A_TIME = np.iinfo(np.int64).min
 """What stands for a missing time in nanoseconds since 1970."""
