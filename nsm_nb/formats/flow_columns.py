@@ -194,8 +194,8 @@ def _utc(nanoseconds: np.ndarray) -> pd.Series:
 def _seconds(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     known = (start != NOT_A_TIME) & (end != NOT_A_TIME)
     if known.all():
-        return (end - start) / 1e9
-    return np.where(known, end - start, 0) / np.where(known, 1e9, np.nan)
+        return (end - start).view(np.uint64) / 1e9  # 63 bits do not hold the longest
+    return np.where(known, end - start, 0).view(np.uint64) / np.where(known, 1e9, np.nan)
 
 
 def _protocols(numbers: np.ndarray) -> pd.Categorical:

@@ -28,9 +28,11 @@ def nanoseconds(times: pd.Series) -> np.ndarray:
 
 
 def after(start: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """Return when flows ended, by their duration."""
+    """Return when flows ended, by their duration; `NOT_A_TIME` where that is later than nanoseconds can tell."""
     known = (start != NOT_A_TIME) & ~np.isnan(seconds) & (np.abs(seconds) < 1e9)
     added = np.round(np.where(known, seconds, 0) * 1e9).astype(np.int64)
+    least, most = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    known &= np.where(added > 0, start <= most - np.maximum(added, 0), start > least - np.minimum(added, 0))
     return np.where(known, np.where(known, start, 0) + added, NOT_A_TIME)
 
 

@@ -19,7 +19,9 @@ import pandas as pd
 
 from nsm_nb.formats import columns
 from nsm_nb.formats.byte_columns import array_of, matches
+from nsm_nb.formats.flow_columns import NOT_A_TIME
 from nsm_nb.formats.lines import whole_text
+from nsm_nb.formats.printed_flows import after, nanoseconds
 from nsm_nb.formats.printed_values import DATED, Values, flags
 from nsm_nb.formats.ra_counts import counts_of, is_any
 from nsm_nb.formats.stamps import epoch_times
@@ -43,6 +45,7 @@ _TIMES = (
     rf"^\s*{_CLOCK}\s*$",  # the default of Argus 3
 )
 _HALF_DAY = 43_200
+_DAYS = -719_162, 2_932_896  # from 1970 to the first and the last of four digits in the year
 _LINK_LAYER = re.compile(rb"\s*(?:[0-9a-fA-F]{2}:){5}.*\Z")
 _STEPS = re.compile(r"[sSEfFCR]+")
 _SEEN = re.compile(r"([FSRPAUEWC]*)_([FSRPAUEWC]*)(\*?)|([FSRPAUEWC]+)\*")
@@ -88,10 +91,9 @@ def table(
     start, end = _times(values, "starttime", path, near), _times(values, "lasttime", path, near)
     duration = values.decimals("dur")
     if not values.has("lasttime"):
-        nanoseconds = np.round(np.nan_to_num(duration) * 1e9).astype(np.int64)
-        end = (start + pd.to_timedelta(nanoseconds)).where(~np.isnan(duration))
+        end = pd.Series(after(nanoseconds(start), duration).view("M8[ns]")).dt.tz_localize("UTC")
     elif not values.has("dur"):
-        duration = (end - start).dt.total_seconds().to_numpy()
+        duration = _apart(nanoseconds(start), nanoseconds(end))
     arrow = values.texts("dir")
     turned, one_way, known = _directions(arrow, proto)
     counts = counts_of(values, proto, arrow, one_way)
@@ -136,6 +138,13 @@ def _protocols(values: Values) -> pd.Categorical:
         names = [each for each in found.categories if not each.endswith("*")]
         found = found.set_categories(names)
     return found
+
+
+def _apart(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return the seconds from nanoseconds to others; as unsigned numbers, for 63 bits do not hold the longest."""
+    ahead, back = ((one - other).view(np.uint64) / 1e9 for one, other in ((end, start), (start, end)))
+    known = (start != NOT_A_TIME) & (end != NOT_A_TIME)
+    return np.where(known, np.where(end >= start, ahead, -back), np.nan)
 
 
 def _either(which: np.ndarray, yes: pd.Categorical, no: pd.Categorical) -> pd.Categorical:
@@ -229,7 +238,7 @@ def _dates(values: Values, clock: Any, bare: np.ndarray, path: str | os.PathLike
         taken = f"the capture's time, {near:%Y-%m-%d}, as that on which the first is closest to it"
     record = int(values.found.record[np.argmax(bare)])
     values.say("clock", f"{int(bare.sum()):,} of {len(bare):,} times carry no date; it was taken from {taken}", record)
-    days = (base + np.floor(whole / 86_400)).astype("datetime64[D]")
+    days = np.clip(base + np.floor(whole / 86_400), *_DAYS).astype("datetime64[D]")
     code, known = pd.factorize(days)
     texts = [each.encode().split(b"-") for each in np.datetime_as_string(np.asarray(known, "datetime64[D]")).tolist()]
     return _Dates(*(pa.array(column, pa.binary()).take(pa.array(code)) for column in zip(*texts, strict=True)))

@@ -19,7 +19,7 @@ from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats.lines import Block, Lines, Noted
 from nsm_nb.formats.patterns import Found, ending, texts_of
 from nsm_nb.formats.value_places import column_of, split
-from nsm_nb.formats.worded import Words, by_words
+from nsm_nb.formats.worded import Words, by_words, fits
 from nsm_nb.schema import SESSIONS, Caveat
 from nsm_nb.text import printable
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Layout", "header_of", "read"]
 
 _SPACE = 32
+_MOST_COLUMNS = 250  # of lines that a pattern takes apart: it takes time in proportion to them for each byte
 
 
 class Layout(NamedTuple):
@@ -232,8 +233,10 @@ def _by_words_and_pattern(
     """Return the columns of the lines that match; which these are, and which are neither they nor empty."""
     import pyarrow as pa
 
+    if len(names) > _MOST_COLUMNS:
+        names = ()
     words = layout.words(names) if layout.words is not None and names else None
-    if words is None:
+    if words is None or not fits(words, starts):
         return _by_pattern(lines, layout, names, wanted, bare)
     sure = len(starts) - (2 if bare else 1)  # the last may be torn
     found, plain = by_words(buffer, starts[: sure + 1], words, wanted)

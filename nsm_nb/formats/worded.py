@@ -15,7 +15,7 @@ from nsm_nb.formats.byte_columns import matches, pieces
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Words", "by_words"]
+__all__ = ["Words", "by_words", "fits"]
 
 
 class Words(NamedTuple):
@@ -25,6 +25,11 @@ class Words(NamedTuple):
     loose: str  # the column that may have any number of words; empty where there is none
     like: Mapping[str, str]  # what values of columns must look like, as RE2 that asks no more of a digit than \d
     whole: frozenset[str]  # columns whose value may go on in a next word that begins with a digit: none does so here
+
+
+def fits(words: Words, starts: np.ndarray) -> bool:
+    """Return whether the places of all words of all lines take no more room than the lines do: of others there are too few."""
+    return (len(words.names) + 1) * (len(starts) - 1) <= int(starts[-1] - starts[0])
 
 
 def by_words(

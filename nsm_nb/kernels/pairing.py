@@ -26,6 +26,7 @@ NOT_A_TIME = np.iinfo(np.int64).min
 TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 3.1
 _TCP, _UDP, _SCTP, _UDPLITE = 6, 17, 132, 136
 _ODD = tuple(np.uint64(secrets.randbits(64) | 1) for _ in range(2))  # see kernels/conversations.py
+_LARGEST = np.iinfo(np.int64).max
 _HEAP = 64  # records a heap, about
 _AHEAD = 24  # records between asking for a place of the book and needing it
 _A, _B, _START, _END, _ROW, _FLAGS, _SIDE, _KIND = range(8)
@@ -386,14 +387,20 @@ def _numbered(heads, numbers, begin, until, conversation, from_src):
 
 @njit(cache=True, nogil=True)
 def summed(conversation, from_src, values, absent, count):
-    """Return what `values` add up to on each side, int64 (2, count), and a bool array, True where any was absent or none was."""
+    """Return what `values` (0 or more) add up to on each side, int64 (2, count), and a bool array.
+
+    It is True where any was absent or none was, and where the sum does not fit 64 bits.
+    """
     total = np.zeros((2, count), np.int64)
     bad = np.zeros((2, count), np.uint8)  # 1: a record was seen, 2: one of them tells nothing
     for row in range(len(values)):
         r = np.uintp(row)
         side, c = np.uintp(0 if from_src[r] else 1), np.uintp(conversation[r])
-        bad[side, c] |= np.uint8(3) if absent[r] else np.uint8(1)
-        total[side, c] += 0 if absent[r] else values[r]
+        if absent[r] or values[r] > _LARGEST - total[side, c]:
+            bad[side, c] = 3
+        else:
+            bad[side, c] |= np.uint8(1)
+            total[side, c] += values[r]
     missing = np.empty((2, count), np.bool_)
     for side in range(2):
         for c in range(count):

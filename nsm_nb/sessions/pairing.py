@@ -209,7 +209,7 @@ def _table(flows: pd.DataFrame, records: Records, found: Conversed) -> pd.DataFr
     columns: dict[str, Any] = {
         "start": _utc(found.start),
         "end": _utc(found.end),
-        "duration": np.where(told, found.end - found.start, 0) / np.where(told, 1e9, np.nan),
+        "duration": _seconds(found.start, found.end, told),
         "proto": proto,
         "src_ip": pd.Categorical.from_codes(src_code, dtype=src_ip.dtype, validate=False),
         "src_port": src_port,
@@ -229,6 +229,12 @@ def _table(flows: pd.DataFrame, records: Records, found: Conversed) -> pd.DataFr
     table = pd.DataFrame({name: columns[name] for name in SESSIONS.columns}, copy=False)
     table["pieces"] = pd.arrays.IntegerArray(found.pieces, np.zeros(count, bool))
     return with_numbers(table)
+
+
+def _seconds(start: np.ndarray, end: np.ndarray, told: np.ndarray) -> np.ndarray:
+    # as unsigned numbers, because times may lie further apart than a signed one can tell
+    ahead, back = ((one - other).view(np.uint64) / 1e9 for one, other in ((end, start), (start, end)))
+    return np.where(told, np.where(end >= start, ahead, -back), np.nan)
 
 
 def _utc(nanoseconds: np.ndarray) -> pd.Series:

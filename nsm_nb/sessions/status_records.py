@@ -232,8 +232,10 @@ def _merged(
         values, none = ([each(side)[order] for side in sides] for each in (plain, missing))
         for place, side in enumerate(("src", "dst")):
             mine, other = values[place], values[1 - place]
-            total = np.add.reduceat(np.where(turned, other, mine).astype(np.int64), starts)
+            some = np.where(turned, other, mine).astype(np.int64)
+            total = np.add.reduceat(some, starts)
             absent = np.logical_or.reduceat(np.where(turned, none[1 - place], none[place]), starts)
+            absent |= np.add.reduceat(some.astype(float), starts) >= 2.0**63  # does not fit 64 bits
             result[f"{side}_{what}"] = pd.arrays.IntegerArray(np.where(absent, 0, total), absent)
     if "src_flags" in table:
         sides = [table[f"{side}_flags"] for side in ("src", "dst")]

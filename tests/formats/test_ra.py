@@ -159,3 +159,42 @@ def test_words_that_begin_like_rows_are_none_of_ras():
     )
     assert not ra_text.recognises(b"12:00:02 IP 10.1.1.177.2254 > 216.239.37.99.80: tcp 0\n")
     assert not ra_csv.recognises(b"StartTime,Proto,State\n")
+
+
+RECORD = "2026-11-24 10:00:00,{},tcp,10.0.0.1,5,->,10.0.0.2,80,1,100,CON\n"
+WITHOUT = "Proto,SrcAddr,Sport,Dir,DstAddr,Dport,TotPkts,TotBytes,State\n"
+
+
+@pytest.mark.parametrize("seconds", ["9e9", "1e10", "9e99"])
+def test_a_duration_beyond_the_calendar_leaves_the_end_open(tmp_path, seconds):
+    place = tmp_path / "x.csv"
+    place.write_text(f"StartTime,Dur,{WITHOUT}{RECORD.format(seconds)}{RECORD.format('1.5')}")
+    found = nsm.read_sessions(place)
+    assert found["end"].tolist() == [pd.NaT, pd.Timestamp("2026-11-24 10:00:01.5", tz="UTC")]
+
+
+def test_a_record_may_last_longer_than_63_bits_of_nanoseconds(tmp_path):
+    place = tmp_path / "x.csv"
+    line = RECORD.format("2261-01-01 00:00:00").replace("2026-11-24 10", "1679-01-01 00")
+    place.write_text(f"StartTime,LastTime,{WITHOUT}{line}{RECORD.format('2026-11-24 09:59:59')}")
+    assert nsm.read_sessions(place)["duration"].tolist() == [212_571 * 86_400, -1]
+
+
+@pytest.mark.slow(5)
+def test_clocks_that_pass_midnight_for_thousands_of_years_are_no_times_at_last(tmp_path):
+    place = tmp_path / "x.csv"
+    lines = [f"{(11 * hour) % 24:02}:00:00,0,tcp,10.0.0.1,5,->,10.0.0.2,80,1,100,CON\n" for hour in range(24)]
+    place.write_text(f"StartTime,Dur,{WITHOUT}" + "".join(lines) * 70_000)
+    found = nsm.read_sessions(place)
+    assert len(found) == 24 * 70_000
+    assert found["start"].isna().any() and found["start"].notna().any()
+
+
+@pytest.mark.parametrize("many", [200, 300, 300_000])
+def test_a_header_of_many_names_takes_no_more_room_than_its_lines(tmp_path, many):
+    place = tmp_path / "x.txt"
+    head, _, line = SAMPLES["ra.txt"][1].splitlines()[:3]
+    place.write_text(f"{head}\n{line}\n{head}{' x' * many}\n" + "\n" * 100_000 + f"{line}{' y' * many}\n")
+    found = nsm.read_sessions(place)
+    assert len(found) == (2 if many == 200 else 1)
+    assert bool(caveats_of(found)) and ("is no line of ra's" in str(caveats_of(found))) == (many != 200)

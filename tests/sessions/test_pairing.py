@@ -303,3 +303,25 @@ def test_the_bundled_exports_give_what_their_packets_give(exported, staged):
     assert table["src_packets"].sum() + table["dst_packets"].fillna(0).sum() == exported["src_packets"].sum()
     assert len(both) > 0.97 * len(tcp) > 1000
     assert (both["state"].astype(str) == both["state_of"].astype(str)).mean() > 0.97
+
+
+@pytest.mark.parametrize("source", ["netflow", "ra-csv"])
+def test_a_sum_that_does_not_fit_64_bits_is_missing_and_not_a_false_one(source):
+    most = 2**63 - 1
+    table = flows({"src_octets": most - 1, "source": source}, {"src_octets": 1, "source": source, "at": 1})
+    if source == "ra-csv":
+        table = table.assign(dst_packets=pd.array([0, 0], "Int64"), dst_octets=pd.array([0, 0], "Int64"))
+    fits = pair(table)
+    more = pair(table.assign(src_octets=pd.array([most, 1], "Int64")))
+
+    assert fits["pieces"].tolist() == more["pieces"].tolist() == [2]
+    assert more["src_octets"].isna().all() and more["src_packets"].notna().all()
+    if source == "netflow":
+        assert fits["src_octets"].tolist() == [most]
+
+
+def test_a_record_may_last_longer_than_63_bits_of_nanoseconds():
+    ends = pd.to_datetime(["1679-01-01", "2261-01-01"], utc=True).as_unit("ns")
+    table = flows({}).assign(start=ends[:1], end=ends[1:])
+
+    assert pair(table)["duration"].tolist() == [212_571 * 86_400]
