@@ -165,6 +165,16 @@ def test_turns_are_gone_through_by_key(case):
     assert shown.text.at == 0
 
 
+def test_a_key_shows_what_the_keys_do_and_hides_it(case):
+    transcript = Transcript(case, shell(case))
+
+    transcript._title.press("?")
+    assert transcript._key_lines.layout.display == ""
+
+    transcript._title.press("?")
+    assert transcript._key_lines.layout.display == "none"
+
+
 def test_another_policy_is_a_choice(case):
     shown = Transcript(case, shell(case))
     shown.policy = "last"

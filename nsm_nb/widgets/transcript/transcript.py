@@ -336,8 +336,6 @@ class Transcript(Frame):
         elif key == "d":
             self._decode.value = True
             self.recipe.recipe.ask()
-        elif key == "?":
-            self._pressed_help("?")
 
     def _step(self, by: int) -> None:
         """Mark the next or previous turn."""
