@@ -75,7 +75,8 @@ def _outside(text: np.ndarray, quote: np.ndarray, starts: np.ndarray, place: np.
     """Return which delimiters stand outside quotes; in a line whose quotes do not pair up, all do."""
     quote = quote.copy()
     quote[1:] &= text[:-1] != _BACKSLASH
-    before = np.concatenate([[0], np.cumsum(quote)])
+    before = np.zeros(len(quote) + 1, np.int32)  # of a whole block: small numbers, made in place
+    np.cumsum(quote, out=before[1:])
     line = np.searchsorted(starts, place, "right") - 1
     paired = (before[starts[1:]] - before[starts[:-1]]) % 2 == 0
     inside = (before[place] - before[starts[line]]) % 2 == 1

@@ -134,7 +134,7 @@ def test_binetflow_is_read_with_a_comma_or_a_tab(shared):
 
 
 @pytest.mark.slow(2)
-def test_two_hundred_thousand_lines_are_read_in_half_a_second(tmp_path, truth):
+def test_two_hundred_thousand_lines_are_read_in_a_second_and_a_half(tmp_path, truth):
     with gzip.open(truth / "ra.txt.gz") as file:
         head, body = file.read().split(b"\n", 1)
     place = tmp_path / "ra.txt"
