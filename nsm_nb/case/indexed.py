@@ -21,7 +21,7 @@ from nsm_nb.formats import netflow
 from nsm_nb.formats.source import read_head
 from nsm_nb.formats.stamps import yearless
 from nsm_nb.full_content import faults
-from nsm_nb.schema import FLOWS, SESSIONS, caveats_of, with_caveats
+from nsm_nb.schema import FLOWS, SESSIONS, Caveat, caveats_of, with_caveats
 from nsm_nb.sessions import assemble
 from nsm_nb.sessions.identity import with_community_id, with_numbers
 from nsm_nb.text import printable
@@ -95,6 +95,13 @@ class Indexed(Files):
             self._trouble[file.label] = str(problem)
             log.warning("%s", problem)
             return None
+        except Exception as problem:  # broad: whatever a reader trips over, the other evidence stays readable
+            self._trouble[file.label] = (
+                f"{printable(file.label)} can't be read: {type(problem).__name__}: {printable(problem)}; that is a fault of "
+                "nsm_nb: please report it, and take the file out of the case meanwhile if it is not needed"
+            )
+            log.warning("%s", self._trouble[file.label], exc_info=True)
+            return None
         try:
             return make(self._index, key, tables)
         except OSError as problem:
@@ -167,7 +174,8 @@ class Indexed(Files):
 
     def _read(self, file: File, options: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         module = formats.reader(str(file.format))
-        known = {"digest": file.sha256}  # of the inventory: nothing is hashed twice
+        # what the inventory knows is not hashed again
+        known = {"digest": file.sha256} if _as_surveyed(file) else {}
         asked: dict[str, Mapping[str, Any]] = {
             "alerts": {**options, **known},
             "packets": {"recover": True} if self._settings.recover else {},
@@ -189,7 +197,22 @@ class Indexed(Files):
             )
         if "sessions" in tables:
             tables["sessions"] = with_numbers(with_community_id(tables["sessions"]))
+        if not _as_surveyed(file):
+            what = (
+                "was written to since its SHA-256 was taken: what was read may be of other bytes; case.changed() tells"
+            )
+            caveat = Caveat(file.label, None, None, "changed", f"{printable(file.label)} {what}")
+            tables = {name: with_caveats(each, [caveat]) for name, each in tables.items()}
         return tables
+
+
+def _as_surveyed(file: File) -> bool:
+    """Return whether a file has the size and the time of change that the inventory has."""
+    try:
+        found = file.path.stat()
+    except OSError:
+        return False
+    return (found.st_size, found.st_mtime_ns) == (file.size, file.stamp)
 
 
 def _sorted(assembly: Mapping[str, Any]) -> list[tuple[str, Any]]:

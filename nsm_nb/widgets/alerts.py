@@ -26,7 +26,7 @@ from nsm_nb.widgets.queue_bar import SIGNS, QueueBar
 from nsm_nb.widgets.queue_look import plural
 from nsm_nb.widgets.threshold import Threshold
 from nsm_nb.widgets.tick import Tick
-from nsm_nb.widgets.verdict import ASKS, KEYS, Verdict
+from nsm_nb.widgets.verdict import ASKS, HELP, KEYS, Verdict
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
@@ -69,7 +69,7 @@ class Alerts(Frame):
             table=self.queue.table("All").head(0),
         )  # fmt: skip
         self.counted = Threshold(self.guard, lambda term, how: self.ask(narrowed(self.line.value, term, how)))  # type: ignore[arg-type]
-        self.verdict = Verdict(self._judged, more=queue_look.KEY_HELP)
+        self.verdict = Verdict(self._judged)
         self.verdict.comment.then = self.line.then = BACK
         self.aside = Aside(case, self.guard, alert=lambda: self.alert, changed=self._rules_changed)
         self.aside.layout.flex = "1 1 590px"
@@ -79,7 +79,7 @@ class Alerts(Frame):
         self._below.add_class("nsm-row")
         self.tick = Tick(self.guard(self.look))
         self._queue = (self.bar, self.panes, self.verdict, self._below, self.tick)
-        super().__init__("Alerts", *self._queue, **traits)
+        super().__init__("Alerts", *self._queue, keys=(*HELP, *queue_look.KEY_HELP), **traits)
         self._listen(keys)
         self.tick.every = _SELDOM
         if query:
@@ -91,7 +91,7 @@ class Alerts(Frame):
     def _listen(self, keys: list[str]) -> None:
         guard = self.guard
         self.verdict.also(self.bar.all, self.bar.look)
-        self._title.listens, self._title.asks = keys, ASKS
+        self._title.listens, self._title.asks = [*keys, "?"], ASKS
         self._title.on_key(guard(self.press))
         self.panes.on("key", guard(self.press))
         self.panes.on("choose", guard(self._choose_group))
@@ -328,7 +328,7 @@ class Alerts(Frame):
         elif key == "m":
             self.aside.tabs.value = "messages"
             self.aside.messages.entry.ask()
-        else:
+        elif key in KEYS:
             self.verdict.press(key)
 
     def targets(self) -> list[str]:

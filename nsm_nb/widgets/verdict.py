@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -17,18 +17,19 @@ __all__ = ["ASKS", "HELP", "KEYS", "Verdict"]
 _BY_KEY = {each.key: each.short for each in CATEGORIES.values() if each.key}
 _LETTERS = {"e": "NA", "s": "ESC"}
 
-#: The keys that give a verdict, and ``?`` for help.
-KEYS = (*_BY_KEY, *(f"Shift+{key}" for key in _BY_KEY), *_LETTERS, "?")
+#: The keys that give a verdict.
+KEYS = (*_BY_KEY, *(f"Shift+{key}" for key in _BY_KEY), *_LETTERS)
 
 #: Which of them lead into the comment at once.
 ASKS = {f"Shift+{key}": "always" for key in _BY_KEY} | {
     key: "empty" for key, short in (*_BY_KEY.items(), *_LETTERS.items()) if CATEGORIES[short].needs_comment
 }
 
+#: Lines that say what they do.
 HELP = (
     *(f"{each.key:<4} {each.short:<4} {each.name}" for each in CATEGORIES.values() if each.key),
     "Shift with one of these: write the comment first, Enter gives the verdict, Escape takes it back",
-    "e no further action   s escalate   ? this help",
+    "e no further action   s escalate",
     "j k or arrows move; x, Ctrl-click and Shift-click mark; a verdict is on what is marked, else on the cursor",
 )
 
@@ -43,14 +44,12 @@ class Verdict(ipywidgets.VBox):
     ----------
     judge
         Gives the verdict.
-    more
-        Lines of help on other keys, where keys act on it: then it has a button that shows them.
     """
 
     pending = traitlets.Unicode(help="the category that waits for a comment, else empty")
     about = traitlets.Unicode(help="what a verdict would be on")
 
-    def __init__(self, judge: Callable[[str, str], object], *, more: Sequence[str] = (), **traits: Any):
+    def __init__(self, judge: Callable[[str, str], object], **traits: Any):
         self._judge = judge
         self.buttons = {each.short: self._button(each.short) for each in CATEGORIES.values()}
         self.comment = Entry(label="comment", placeholder="why; it is kept with the verdict")
@@ -60,17 +59,11 @@ class Verdict(ipywidgets.VBox):
         self.comment.on_cancel(self.cancel)
         self._about = Lines(live="polite")
         self._about.layout.min_width = "180px"
-        self._help = Lines(*HELP, *more, code=True, boxed=True)
-        self._help.layout.display = "none"
-        self._keys = ipywidgets.ToggleButton(description="? keys", tooltip="Show what the keys do (?)")
-        self._keys.observe(
-            lambda change: setattr(self._help.layout, "display", "" if change["new"] else "none"), "value"
-        )
-        row = ipywidgets.HBox([*self.buttons.values(), *([self._keys] if more else [])])
+        row = ipywidgets.HBox([*self.buttons.values()])
         row.add_class("nsm-verdicts")
         self._below = below = ipywidgets.HBox([self.comment, self._about])
         below.add_class("nsm-bar")
-        super().__init__([row, below, self._help], **traits)
+        super().__init__([row, below], **traits)
         self._tell()
 
     def also(self, *buttons: ipywidgets.Widget) -> None:
@@ -101,9 +94,7 @@ class Verdict(ipywidgets.VBox):
     def press(self, key: str) -> None:
         """Do what one of `KEYS` does."""
         name = key.removeprefix("Shift+")
-        if name == "?":
-            self._keys.value = not self._keys.value
-        elif key != name:
+        if key != name:
             self.pending = _BY_KEY[name]  # the browser has led into the comment already: see `ASKS`
         elif name in _LETTERS or name in _BY_KEY:
             short = _LETTERS.get(name) or _BY_KEY[name]

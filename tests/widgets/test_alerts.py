@@ -365,8 +365,9 @@ def test_a_following_queue_takes_what_comes_and_pauses(case):
 
 
 def test_keys_are_told_of(alerts):
-    alerts.press("?")
+    alerts._title.press("?")
 
-    text = alerts.verdict._help.text()
+    assert alerts._help.value
+    text = alerts._key_lines.text()
     for words in ("F9   ESC", "+ - = include", "/ the query line", "A everything", "p its packet", "a a rule"):
         assert words in text

@@ -75,25 +75,9 @@ def test_a_refused_verdict_keeps_its_comment():
     assert verdict.comment.value == "why"
 
 
-def test_letters_give_no_action_and_help(verdict, judged):
+def test_letters_give_no_action(verdict, judged):
     verdict.press("e")
     assert judged == [("NA", "")]
-
-    verdict.press("?")
-    assert verdict._help.layout.display == ""
-    verdict.press("?")
-    assert verdict._help.layout.display == "none"
-
-
-def test_where_keys_act_a_button_shows_what_they_do():
-    verdict = Verdict(lambda category, comment: None, more=["q  quiet"])
-    row = verdict.children[0].children
-    button = next(each for each in row if each.description == "? keys")
-
-    button.value = True
-    assert verdict._help.layout.display == ""
-    assert len(row) == len(verdict.buttons) + 1
-    assert len(Verdict(lambda category, comment: None).children[0].children) == len(verdict.buttons)
 
 
 def test_every_category_has_a_button_that_says_its_name(verdict, judged):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nsm_nb.cli import options
 from nsm_nb.cli.options import Commands
-from nsm_nb.cli.output import print_parts, print_table, write_file
+from nsm_nb.cli.output import print_parts, print_table
 from nsm_nb.cli.places import indexed
 from nsm_nb.errors import NsmError
 
@@ -76,10 +76,7 @@ def _alerts(chosen: argparse.Namespace) -> None:
         case, query(table, chosen.query), chosen.export, sanitised=chosen.sanitised, to=chosen.to, cc=chosen.cc,
         sender=chosen.sender, subject=chosen.subject,
     )  # fmt: skip
-    if chosen.out is None:
-        print_parts([data], None)
-    else:
-        write_file(case.spare(chosen.out), data)
+    print_parts([data], None if chosen.out is None else case.spare(chosen.out))
 
 
 def _with_category(case: Case) -> pd.DataFrame:

@@ -130,6 +130,8 @@ def code(session: int | None, view: str, policy: str, search: str) -> str:
     lines = {
         "text": whole, "hex": f"print({whole}.text(style='hex'))", "decoded": f"nsm.transcripts.decoded({whole})",
         "objects": f"nsm.transcripts.objects({whole})", "packets": f"case.packets_of({session})",
-        "tshark": f"print(case.view(case.packets_of({session}).head({_TREES}), style='tethereal'))",
+        # the packets that carry something, as in the tab
+        "tshark": f"packets = case.packets_of({session})\n"
+        f"print(case.view(packets[packets['payload'] > 0].head({_TREES}), style='tethereal'))",
     }[view]  # fmt: skip
     return f"{lines}\n{whole}.{search}.table()" if search and view in BYTES else lines
