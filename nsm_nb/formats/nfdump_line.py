@@ -124,14 +124,16 @@ def _apart(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _seconds(text: bytes) -> float | None:
-    """Return a duration: seconds, hours and so on before colons, or days before a blank and them."""
+    """Return a duration: seconds, hours and so on before colons; days before a ``d``."""
+    days, written, clock = text.rpartition(b"d")
+    clock = clock.strip() or (b"0" if written else b"")
+    result = 0.0
     try:
-        parts = [float(each) for each in text.split(b":")]
+        for part in clock.split(b":"):
+            result = 60 * result + float(part)
+        result += 86_400 * float(days or 0)
     except ValueError:
         return None
-    result = 0.0
-    for part in parts:
-        result = 60 * result + part
     return result if np.isfinite(result) else None
 
 

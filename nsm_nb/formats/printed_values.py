@@ -301,6 +301,8 @@ def flags(text: bytes) -> float | None:
         return None
     if text.startswith(b"0X"):
         return float(int(text, 16)) if len(text) <= 4 and text[2:].isalnum() and _is_hex(text[2:]) else None
+    if text.isdigit():
+        return float(int(text)) if len(text) <= 3 and int(text) < 256 else None
     letters = text.replace(b".", b"")
     if all(each in _FLAGS + b"W" for each in letters):
         # nfdump has C for CWR, Argus W

@@ -26,7 +26,8 @@ _MEMORY = 2 << 30
 _LEAST_PRINTED = 1 << 28  # bytes that any file may be printed as
 _PRINTED = 20  # how many times its size a larger file may; ra and nfdump print two to four times as much
 _SLOWEST = 1_000_000  # bytes of evidence a second of CPU time
-_LEAST_SECONDS = 60
+_LEAST_SECONDS, _MOST_SECONDS = 60, 3_600
+_MOST_PRINTED = 1 << 34
 
 
 class Program(NamedTuple):
@@ -69,8 +70,9 @@ def printed(path: str | os.PathLike, label: str, program: Program) -> Iterator[P
         evidence, out = folder / "evidence", folder / "printed"
         trouble = _hand_over(path, evidence)
         size = evidence.stat().st_size
-        seconds = max(_LEAST_SECONDS, size // _SLOWEST)
-        limits = Limits(seconds, 4 * seconds, _MEMORY, max(_LEAST_PRINTED, _PRINTED * size))
+        seconds = min(max(_LEAST_SECONDS, size // _SLOWEST), _MOST_SECONDS)
+        room = min(max(_LEAST_PRINTED, _PRINTED * size), _MOST_PRINTED)
+        limits = Limits(seconds, 4 * seconds, _MEMORY, room)
         ended = run([found, *program.arguments, evidence], folder=folder, out=out, limits=limits)
         said = ended.why or ended.said.replace("\n", "; ")[:300]
         if not out.stat().st_size:

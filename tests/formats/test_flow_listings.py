@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import nsm_nb as nsm
-from nsm_nb.formats import cicflowmeter_csv, nfdump_csv, nfdump_line, nfstream_csv, sancp_csv
+from nsm_nb.formats import cicflowmeter_csv, nfdump_csv, nfdump_line, nfstream_csv, printed_values, sancp_csv
 from nsm_nb.schema import caveats_of
 from tests.formats.session_samples import SAMPLES, SANCP, cicflowmeter
 
@@ -289,3 +289,18 @@ def test_two_hundred_thousand_lines_are_read_in_a_second(tmp_path, truth):
     assert len(found) == 2360 * (200_000 // 2360)
     assert np.unique(found["session"]).size == len(found)
     assert process_time() - before < 4  # measured 4.2 s of the processor for a million
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(b"12.5", 12.5), (b"1:02:03.5", 3723.5), (b"2 d", 172_800), (b"2 d 01:00:00", 176_400), (b"", None), (b"x", None)],
+)
+def test_durations_of_nfdump_are_read_however_long(text, seconds):
+    assert nfdump_line._seconds(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [(b".AP.SF", 27), (b"FSPA", 27), (b"0x1b", 27), (b"27", 27), (b"256", None), (b"what", None)]
+)
+def test_flags_are_read_as_letters_and_as_numbers(text, number):
+    assert printed_values.flags(text) == number
