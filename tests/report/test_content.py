@@ -301,7 +301,10 @@ def test_an_unjudged_case_says_what_would_be_here(own_case):
     document = made(own_case)
     words = text_of(document)
     assert "Nothing has been escalated or put into a category yet" in words
-    assert "156 alerts fold into 35 queue rows, each sensor's apart; 0 are judged, 156 in 35 rows wait for a verdict" in words
+    assert (
+        "156 alerts fold into 35 queue rows, each sensor's apart; 0 are judged, 156 in 35 rows wait for a verdict"
+        in words
+    )
     assert len(table(document, "Not judged yet")) == 35
 
 
