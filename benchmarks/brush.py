@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import nsm_nb as nsm
-from benchmarks import captures
+from benchmarks import captures, memory
 from benchmarks.measuring import Result, Run, of_samples
 
 __all__ = ["measure_brush"]
@@ -94,7 +94,7 @@ def _in_browser(browser: Any, folder: Path, place: Path, count: int, runs: int) 
             how = (
                 f"{count:,} packets, Chromium: from the mouse's last movement to the frame in which timeline, protocols, "
                 f"talkers, services, sizes and alerts are those of the window; all cores, real mouse events. "
-                f"it up again, took {busy:.2f} s of the kernel's processor"
+                f"A brush, and taking it away again, took {busy:.2f} s of the kernel's processor"
             )
             yield of_samples(f"brush, {name}", samples, "s", how, asked="< 0.3")
 
@@ -110,8 +110,9 @@ def _brush(page: Any, svg: Any, share: float, chance: random.Random) -> float:
     page.locator(".nsm-title", has_text="all of the time").wait_for()
     page.wait_for_timeout(1500)
     page.mouse.move(start, y)
-    page.evaluate(WATCH)
-    page.mouse.down()
-    page.mouse.move(start + width * share, y)
-    page.mouse.up()
-    return page.evaluate("() => window.brushed")
+    with memory.at_hand():
+        page.evaluate(WATCH)
+        page.mouse.down()
+        page.mouse.move(start + width * share, y)
+        page.mouse.up()
+        return page.evaluate("() => window.brushed")

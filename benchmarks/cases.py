@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nsm_nb as nsm
-from benchmarks import captures
+from benchmarks import captures, memory
 from benchmarks.measuring import Result, Run, of_samples, on_each, run, times
 
 __all__ = ["case_of", "measure_memory", "measure_opening", "measure_sessions"]
@@ -76,9 +76,10 @@ def case_of(this: Run) -> Path:
 
 
 def _fresh(program: str, argument: Path) -> tuple[dict[str, float], float]:
-    start = time.perf_counter()
-    told = run([sys.executable, "-c", program, str(argument)])
-    return json.loads(told.stdout), time.perf_counter() - start
+    with memory.at_hand():
+        start = time.perf_counter()
+        told = run([sys.executable, "-c", program, str(argument)])
+        return json.loads(told.stdout), time.perf_counter() - start
 
 
 def measure_opening(this: Run) -> Iterator[Result]:

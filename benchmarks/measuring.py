@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import memory
+
 __all__ = ["Result", "Run", "circumstances", "load", "of_samples", "on_each", "on_one_core", "run", "times"]
 
 
@@ -84,17 +86,21 @@ def _all_cores() -> Iterator[None]:
 
 
 def times(function: Callable[[], object], runs: int, *, warm: int = 1) -> tuple[list[float], float]:
-    """Return the seconds of each run after `warm` runs that don't count, and the share of the core they had."""
+    """Return the seconds of each run after `warm` runs that don't count, and the share of the core they had.
+
+    Each run finds memory that has been used; see `memory`.
+    """
     for _ in range(warm):
         function()
     walls, busy = [], 0.0
     for _ in range(runs):
         gc.collect()
-        cpu, wall = time.process_time(), time.perf_counter()
-        kept = function()
-        walls.append(time.perf_counter() - wall)
-        busy += time.process_time() - cpu
-        del kept  # the next run finds the memory free; giving it back is not measured
+        with memory.at_hand():
+            cpu, wall = time.process_time(), time.perf_counter()
+            kept = function()
+            walls.append(time.perf_counter() - wall)
+            busy += time.process_time() - cpu
+            del kept  # the next run finds the memory free; giving it back is not measured
     return walls, busy / sum(walls)
 
 
@@ -153,6 +159,7 @@ def circumstances() -> dict[str, str]:
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()}",
         "system": f"{platform.system()} {platform.release()}",
         "commit": _commit(),
+        "memory": memory.speed(),
         "Python": platform.python_version(),
         "packages": ", ".join(f"{each} {importlib.metadata.version(each)}" for each in packages),
         "programs": ", ".join(_version(each) for each in ("tcpdump", "tshark")),

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 import nsm_nb as nsm
+from benchmarks import memory
 from benchmarks.measuring import Result, Run, of_samples, times
 from nsm_nb.schema import ALERTS
 
@@ -184,9 +185,10 @@ def _in_browser(folder: Path, place: Path, count: int, runs: int) -> Iterator[Re
 def _turned(page: Any) -> list[float]:
     """Judge a group; return the seconds until the next has the cursor, and until all stands beside it."""
     page.wait_for_timeout(700)
-    page.evaluate(WATCH)
-    page.keyboard.press("F8")
-    return page.evaluate("() => window.turned")
+    with memory.at_hand():
+        page.evaluate(WATCH)
+        page.keyboard.press("F8")
+        return page.evaluate("() => window.turned")
 
 
 def _cpu(notebook: Any, runs: int) -> float:
