@@ -316,6 +316,49 @@ def _sweep(order, start, end, rank, owner, position, stop):
         at = until
 
 
+@njit(cache=True)
+def _in_sequence(start, size, order, late):
+    """Write to `order` the segments that begin at or behind all before them, to `late` the others, to neither what is empty."""
+    many = behind = 0
+    furthest = start[0] if len(start) else 0
+    for row in range(len(start)):
+        if size[row] <= 0:
+            continue
+        if many and start[row] < furthest:
+            late[behind] = row
+            behind += 1
+        else:
+            furthest = start[row]
+            order[many] = row
+            many += 1
+    return many, behind
+
+
+@njit(cache=True)
+def _merged(order, many, late, start):
+    """Put the late ones, sorted, where they belong among the first `many` of `order`, from the end on; of equals behind."""
+    place, kept = many + len(late) - 1, many - 1
+    for number in range(len(late) - 1, -1, -1):
+        while kept >= 0 and start[order[kept]] > start[late[number]]:
+            order[place] = order[kept]
+            place, kept = place - 1, kept - 1
+        order[place] = late[number]
+        place -= 1
+
+
+def _by_start(start: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Return the segments that are not empty by where they begin, equal ones as they came.
+
+    Most come in sequence: those alone that don't are sorted.
+    """
+    order, late = np.empty(len(start), np.int64), np.empty(len(start), np.int64)
+    many, behind = _in_sequence(*map(read_only, (start, size)), order, late)
+    if behind:
+        late = late[:behind]
+        _merged(order, many, late[np.argsort(start[late], kind="stable")], read_only(start))
+    return order[: many + behind]
+
+
 def swept(start: np.ndarray, size: np.ndarray, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return whose bytes count where segments overlap: runs in the order of the stream that never overlap.
 
@@ -331,8 +374,7 @@ def swept(start: np.ndarray, size: np.ndarray, rank: np.ndarray) -> tuple[np.nda
     owner, position, length : int64 arrays
         The segment of each run, where the run begins and how long it is. A segment may own several.
     """
-    known = np.flatnonzero(size > 0)
-    order = known[np.argsort(start[known], kind="stable")]
+    order = _by_start(start, size)
     end = start + size
     if len(order) < 2 or (start[order[1:]] >= end[order[:-1]]).all():
         return order, start[order], size[order]
