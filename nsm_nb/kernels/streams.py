@@ -57,123 +57,129 @@ def unwrapped(seq, near):
 
 
 @njit(cache=True)
-def _acknowledged(mine, ack):
-    """Note what the other side says it has."""
-    if mine[HAS_LAST_ACK] and ack == mine[LAST_ACK] and mine[HAS_ACKED]:
+def _acknowledged(state, side, ack):
+    """Note what the other side says it has of this one."""
+    if state[side, HAS_LAST_ACK] and ack == state[side, LAST_ACK] and state[side, HAS_ACKED]:
         return
-    if not mine[HAS_LAST_ACK] or mine[HAS_BASE] or unwrapped(ack, mine[LAST_ACK]) > mine[LAST_ACK]:
-        mine[LAST_ACK], mine[HAS_LAST_ACK] = ack, 1
-    if not mine[HAS_BASE]:
+    last = state[side, LAST_ACK]
+    if not state[side, HAS_LAST_ACK] or state[side, HAS_BASE] or unwrapped(ack, last) > last:
+        state[side, LAST_ACK], state[side, HAS_LAST_ACK] = ack, 1
+    if not state[side, HAS_BASE]:
         return
-    position = unwrapped(ack, mine[EDGE])
-    if position - mine[EDGE] <= _FAR:
-        mine[ACKED] = max(mine[ACKED], position) if mine[HAS_ACKED] else position
-        mine[HAS_ACKED] = 1
-        mine[EDGE] = max(mine[EDGE], position)
+    edge = state[side, EDGE]
+    position = unwrapped(ack, edge)
+    if position - edge <= _FAR:
+        state[side, ACKED] = max(state[side, ACKED], position) if state[side, HAS_ACKED] else position
+        state[side, HAS_ACKED] = 1
+        state[side, EDGE] = max(edge, position)
 
 
 @njit(cache=True)
-def _begin(mine, base):
-    mine[BASE] = mine[NEAR] = mine[EDGE] = base
-    mine[HAS_BASE], mine[HAS_ACKED] = 1, 0
-    if mine[HAS_LAST_ACK]:
-        _acknowledged(mine, mine[LAST_ACK])
+def _begin(state, side, base):
+    state[side, BASE] = state[side, NEAR] = state[side, EDGE] = base
+    state[side, HAS_BASE], state[side, HAS_ACKED] = 1, 0
+    if state[side, HAS_LAST_ACK]:
+        _acknowledged(state, side, state[side, LAST_ACK])
 
 
 @njit(cache=True)
-def _reaches(mine, position):
-    if not mine[HAS_ACKED]:
-        return abs(position - mine[NEAR]) <= _FAR
-    return position - mine[EDGE] >= -_FAR and position <= max(mine[EDGE], mine[NEAR]) + _AHEAD
+def _reaches(state, side, position):
+    if not state[side, HAS_ACKED]:
+        return abs(position - state[side, NEAR]) <= _FAR
+    edge = state[side, EDGE]
+    return position - edge >= -_FAR and position <= max(edge, state[side, NEAR]) + _AHEAD
 
 
 @njit(cache=True)
-def _placed(mine, entries, count, row, connection, side, kind, position, size):
-    entries[0][count], entries[1][count], entries[2][count] = row, connection, side
-    entries[3][count], entries[4][count] = kind, position - (mine[BASE] if mine[HAS_BASE] else 0)
+def _placed(state, side, entries, count, row, connection, kind, position, size):
+    base = state[side, BASE] if state[side, HAS_BASE] else 0
+    entries[0, count], entries[1, count], entries[2, count] = row, connection, side
+    entries[3, count], entries[4, count] = kind, position - base
     if kind == STREAM:
-        mine[REACH] = max(mine[REACH], position - mine[BASE] + size)
-        mine[LAST] = row
+        state[side, REACH] = max(state[side, REACH], position - base + size)
+        state[side, LAST] = row
     return count + 1
 
 
 @njit(cache=True)
-def _take(mine, seq, flags, size):
+def _take(state, side, seq, flags, size):
     """Return what a segment is, 0 where it carries nothing, and its position by the numbers of its sender."""
     if flags & TH_FIN:
-        mine[ENDED] = 1
+        state[side, ENDED] = 1
     if flags & TH_SYN:
         seq += 1
-    if not mine[HAS_BASE]:
-        if not mine[HAS_FIRST]:
-            mine[FIRST], mine[HAS_FIRST] = seq, 1
+    if not state[side, HAS_BASE]:
+        if not state[side, HAS_FIRST]:
+            state[side, FIRST], state[side, HAS_FIRST] = seq, 1
         if size:
-            _begin(mine, seq)
-    if not size or not mine[HAS_BASE]:
+            _begin(state, side, seq)
+    if not size or not state[side, HAS_BASE]:
         return 0, seq
     # the other side's word is a firm place to count from; where it is silent, the last segment has to do
-    position = unwrapped(seq, mine[EDGE] if mine[HAS_ACKED] else mine[NEAR])
-    if not _reaches(mine, position):
-        if mine[ANSWERED] or mine[REACH]:
+    position = unwrapped(seq, state[side, EDGE] if state[side, HAS_ACKED] else state[side, NEAR])
+    if not _reaches(state, side, position):
+        if state[side, ANSWERED] or state[side, REACH]:
             return STRAY, position
-        _begin(mine, seq)  # the SYN that was seen is not the one of this connection
+        _begin(state, side, seq)  # the SYN that was seen is not the one of this connection
         position = seq
-    if size == 1 and mine[HAS_ACKED] and mine[ACKED] == mine[EDGE] and mine[EDGE] == position + 1:
+    edge = state[side, EDGE]
+    if size == 1 and state[side, HAS_ACKED] and state[side, ACKED] == edge and edge == position + 1:
         return KEEP_ALIVE, position
-    if mine[ANSWERED] and position + size <= mine[BASE]:
+    if state[side, ANSWERED] and position + size <= state[side, BASE]:
         return STRAY, position  # before the first byte
-    mine[NEAR] = position + size
-    if position <= mine[EDGE]:
-        mine[EDGE] = max(mine[EDGE], mine[NEAR])
+    state[side, NEAR] = position + size
+    if position <= edge:
+        state[side, EDGE] = max(edge, position + size)
     return STREAM, position
 
 
 @njit(cache=True)
-def _open(mine, entries, count, row, connection, side, seq, syn_seq):
+def _open(state, side, entries, count, row, connection, seq, syn_seq):
     """Take the beginning from a SYN, unless there is one; return how many entries there are."""
-    if not mine[HAS_BASE] or (not mine[ANSWERED] and not mine[REACH]):
-        if mine[SYN] >= 0 and syn_seq != seq:
-            count = _placed(mine, entries, count, mine[SYN], connection, side, IGNORED, syn_seq, 0)
-        mine[SYN], mine[HAS_LAST_ACK] = row, 0
-        _begin(mine, seq + 1)
-    elif (mine[BASE] - 1 - seq) & 0xFFFFFFFF:
-        count = _placed(mine, entries, count, row, connection, side, IGNORED, seq, 0)
+    if not state[side, HAS_BASE] or (not state[side, ANSWERED] and not state[side, REACH]):
+        if state[side, SYN] >= 0 and syn_seq != seq:
+            count = _placed(state, side, entries, count, state[side, SYN], connection, IGNORED, syn_seq, 0)
+        state[side, SYN], state[side, HAS_LAST_ACK] = row, 0
+        _begin(state, side, seq + 1)
+    elif (state[side, BASE] - 1 - seq) & 0xFFFFFFFF:
+        count = _placed(state, side, entries, count, row, connection, IGNORED, seq, 0)
     return count
 
 
 @njit(cache=True)
-def _renewed(mine, entries, begin, count, side, ack, seq):
+def _renewed(state, side, entries, begin, count, ack, seq):
     """Return the row of the SYN with another beginning that `ack`, of a SYN-ACK, answers; -1 where there is none."""
-    if mine[HAS_BASE] and (mine[BASE] - ack) & 0xFFFFFFFF == 0:
+    if state[side, HAS_BASE] and (state[side, BASE] - ack) & 0xFFFFFFFF == 0:
         return -1
     found = -1
     for place in range(begin, count):
-        ours = entries[3][place] == IGNORED and entries[2][place] == side
-        if ours and (seq[entries[0][place]] + 1 - ack) & 0xFFFFFFFF == 0:
-            found = entries[0][place]
-            entries[3][place] = 0
+        ours = entries[3, place] == IGNORED and entries[2, place] == side
+        if ours and (seq[entries[0, place]] + 1 - ack) & 0xFFFFFFFF == 0:
+            found = entries[0, place]
+            entries[3, place] = 0
     return found
 
 
 @njit(cache=True)
-def _finish(words, entries, begin, count, seq, flags, size):
+def _finish(state, entries, begin, count, seq, size):
     """Take what stood too far away when it came, and was acknowledged in the end."""
     for place in range(begin, count):
-        mine = words[entries[2][place]]
-        if entries[3][place] == STRAY and mine[HAS_ACKED] and mine[HAS_BASE]:
-            row = entries[0][place]
-            position = unwrapped(seq[row], mine[EDGE])
-            if mine[BASE] <= position < mine[ACKED]:
-                entries[3][place], entries[4][place] = LATE, position - mine[BASE]
-                mine[REACH] = max(mine[REACH], position - mine[BASE] + size[row])
-                mine[LAST] = row
+        side = entries[2, place]
+        if entries[3, place] == STRAY and state[side, HAS_ACKED] and state[side, HAS_BASE]:
+            row = entries[0, place]
+            position = unwrapped(seq[row], state[side, EDGE])
+            if state[side, BASE] <= position < state[side, ACKED]:
+                entries[3, place], entries[4, place] = LATE, position - state[side, BASE]
+                state[side, REACH] = max(state[side, REACH], position - state[side, BASE] + size[row])
+                state[side, LAST] = row
 
 
 @njit(cache=True)
 def _walk(from_src, seq, ack, flags, size, words, entries):
     connection = begin = count = 0
-    words[0, :, SYN] = -1
-    words[0, :, LAST] = -1
+    state = words[0]
+    state[:, SYN] = -1
+    state[:, LAST] = -1
     ignored = np.zeros(2, np.int64)  # SYNs of each side of this connection that are kept aside
     for row in range(len(seq)):
         if flags[row] < 0:
@@ -184,44 +190,49 @@ def _walk(from_src, seq, ack, flags, size, words, entries):
             if flags[row] & TH_ACK:
                 syn = -1
                 if ignored[other]:
-                    syn = _renewed(words[connection, other], entries, begin, count, other, ack[row], seq)
+                    syn = _renewed(state, other, entries, begin, count, ack[row], seq)
                 if syn >= 0:
                     carried = False
                     for place in range(begin, count):
-                        carried |= 0 < entries[3][place] < IGNORED
+                        carried |= 0 < entries[3, place] < IGNORED
                     if carried:
-                        _finish(words[connection], entries, begin, count, seq, flags, size)
+                        _finish(state, entries, begin, count, seq, size)
                         connection += 1
+                        state = words[connection]
                     else:  # it never came to anything
                         for place in range(begin, count):
-                            entries[3][place] = 0
-                        words[connection] = 0
+                            entries[3, place] = 0
+                        state[:] = 0
                     begin = count
                     ignored[:] = 0
-                    words[connection, :, SYN] = -1
-                    words[connection, :, LAST] = -1
-                    count = _open(words[connection, other], entries, count, syn, connection, other, seq[syn], 0)
-                    opener = words[connection, other]
-                    kind, position = _take(opener, seq[syn], flags[syn], size[syn])
+                    state[:, SYN] = -1
+                    state[:, LAST] = -1
+                    count = _open(state, other, entries, count, syn, connection, seq[syn], 0)
+                    kind, position = _take(state, other, seq[syn], flags[syn], size[syn])
                     if kind:
-                        count = _placed(opener, entries, count, syn, connection, other, kind, position, size[syn])
-                answered = words[connection, other]
-                if answered[HAS_BASE] and (answered[BASE] - ack[row]) & 0xFFFFFFFF == 0:
-                    answered[ANSWERED] = 1
-            mine = words[connection, side]
+                        count = _placed(state, other, entries, count, syn, connection, kind, position, size[syn])
+                if state[other, HAS_BASE] and (state[other, BASE] - ack[row]) & 0xFFFFFFFF == 0:
+                    state[other, ANSWERED] = 1
             before = count
-            count = _open(
-                mine, entries, count, row, connection, side, seq[row], seq[mine[SYN]] if mine[SYN] >= 0 else 0
-            )
+            syn_seq = seq[state[side, SYN]] if state[side, SYN] >= 0 else 0
+            count = _open(state, side, entries, count, row, connection, seq[row], syn_seq)
             ignored[side] += count - before
         if flags[row] & (TH_ACK | TH_RST) == TH_ACK:
-            _acknowledged(words[connection, other], ack[row])
-        mine = words[connection, side]
-        kind, position = _take(mine, seq[row], flags[row], size[row])
+            _acknowledged(state, other, ack[row])
+        kind, position = _take(state, side, seq[row], flags[row], size[row])
         if kind:
-            count = _placed(mine, entries, count, row, connection, side, kind, position, size[row])
-    _finish(words[connection], entries, begin, count, seq, flags, size)
+            count = _placed(state, side, entries, count, row, connection, kind, position, size[row])
+    _finish(state, entries, begin, count, seq, size)
     return connection + 1, count
+
+
+@njit(cache=True)
+def _answers(flags):
+    """Return how many SYN-ACKs there are: each may begin another connection."""
+    count = 0
+    for row in range(len(flags)):
+        count += flags[row] > 0 and flags[row] & (TH_SYN | TH_ACK) == TH_SYN | TH_ACK
+    return count
 
 
 def walked(
@@ -242,9 +253,8 @@ def walked(
         What was known of each side of each connection in the end, by the names above.
     """
     many = len(seq)
-    opened = int(((flags > 0) & (flags & TH_SYN > 0) & (flags & TH_ACK > 0)).sum())
-    words = np.zeros((opened + 1, 2, _WORDS), np.int64)
-    entries = tuple(np.empty(3 * many + 2, np.int64) for _ in range(5))  # only what is used is ever touched
+    words = np.zeros((_answers(read_only(flags)) + 1, 2, _WORDS), np.int64)
+    entries = np.empty((5, 3 * many + 2), np.int64)  # only what is used is ever touched
     connections, count = _walk(*map(read_only, (from_src, seq, ack, flags, size)), words, entries)
     known = np.flatnonzero(entries[3][:count])
     which = slice(count) if len(known) == count else known  # hardly ever is one forgotten: then nothing is copied
@@ -278,40 +288,40 @@ def _pop(heap, size, rank):
 
 
 @njit(cache=True)
-def _sweep(order, start, end, rank, owner, position, stop):
+def _sweep(order, start, size, rank, owner, position, length):
     """Walk the stream once; at each place the segment of the lowest rank that covers it is on top of the heap."""
     many = len(order)
     heap = np.empty(many, np.int64)
-    size = next_ = count = 0
-    at = start[order[0]] if many else 0
+    there = next_ = count = 0  # segments in the heap, the next of the order, runs
+    at = 0
     while True:
-        if size == 0:
-            if next_ == many:
-                return count
+        if there == 0:
             # most segments overlap with none: they need no heap
-            while next_ < many and (next_ + 1 == many or start[order[next_ + 1]] >= end[order[next_]]):
+            while next_ < many:
                 alone = order[next_]
-                owner[count], position[count], stop[count] = alone, start[alone], end[alone]
+                if next_ + 1 < many and start[order[next_ + 1]] < start[alone] + size[alone]:
+                    break
+                owner[count], position[count], length[count] = alone, start[alone], size[alone]
                 count += 1
                 next_ += 1
             if next_ == many:
                 return count
             at = start[order[next_]]
         while next_ < many and start[order[next_]] <= at:
-            size = _push(heap, size, rank, order[next_])
+            there = _push(heap, there, rank, order[next_])
             next_ += 1
-        while size and end[heap[0]] <= at:
-            size = _pop(heap, size, rank)
-        if size == 0:
+        while there and start[heap[0]] + size[heap[0]] <= at:
+            there = _pop(heap, there, rank)
+        if there == 0:
             continue
         best = heap[0]
-        until = end[best]
+        until = start[best] + size[best]
         if next_ < many:
             until = min(until, start[order[next_]])
-        if count and owner[count - 1] == best and stop[count - 1] == at:
-            stop[count - 1] = until
+        if count and owner[count - 1] == best and position[count - 1] + length[count - 1] == at:
+            length[count - 1] = until - position[count - 1]
         else:
-            owner[count], position[count], stop[count] = best, at, until
+            owner[count], position[count], length[count] = best, at, until - at
             count += 1
         at = until
 
@@ -375,12 +385,11 @@ def swept(start: np.ndarray, size: np.ndarray, rank: np.ndarray) -> tuple[np.nda
         The segment of each run, where the run begins and how long it is. A segment may own several.
     """
     order = _by_start(start, size)
-    end = start + size
-    if len(order) < 2 or (start[order[1:]] >= end[order[:-1]]).all():
-        return order, start[order], size[order]
-    owner, position, stop = (np.empty(2 * len(order) + 1, np.int64) for _ in range(3))
-    count = _sweep(*map(read_only, (order, start, end, rank)), owner, position, stop)
-    return owner[:count], position[:count], stop[:count] - position[:count]
+    owner, position, length = (
+        np.empty(2 * len(order), np.int64) for _ in range(3)
+    )  # only what is used is ever touched
+    count = _sweep(*map(read_only, (order, start, size, rank)), owner, position, length)
+    return owner[:count], position[:count], length[:count]
 
 
 @njit(cache=True, nogil=True)
