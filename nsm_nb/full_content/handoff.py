@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +26,6 @@ from nsm_nb.text import printable
 __all__ = ["Handed", "can_show", "wireshark"]
 
 log = logging.getLogger(__name__)
-
-_started: list[subprocess.Popen] = []  # kept until they end, so that none stays a zombie
 
 
 class Handed(NamedTuple):
@@ -87,16 +86,16 @@ def wireshark(
     if not why:
         command = [str(_program()), "-n", "-r", str(path)]
         log.debug("starting %s", command)
-        _started[:] = [each for each in _started if each.poll() is None]
         try:
-            _started.append(
-                subprocess.Popen(  # noqa: S603 - an argument list; the program is the one of PATH
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                    start_new_session=True, cwd=path.parent,
-                )
+            process = subprocess.Popen(  # noqa: S603 - an argument list; the program is the one of PATH
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                start_new_session=True, cwd=path.parent,
             )  # fmt: skip
         except OSError as problem:
             why = f"Wireshark could not be started ({printable(problem)}): download the capture and open it elsewhere"
+        else:
+            # it is waited for, so that it leaves no zombie when it ends; the kernel does not wait for the thread
+            threading.Thread(target=process.wait, name="wireshark", daemon=True).start()
     return Handed(path, not why, why)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -21,7 +22,7 @@ def stand_in(tmp_path, monkeypatch):
     folder.mkdir()
     program = folder / "wireshark"
     heard = tmp_path / "heard"
-    code = f"import sys; open({str(heard)!r}, 'w').write(repr(sys.argv[1:]))"
+    code = f"import os, sys; open({str(heard)!r}, 'w').write(repr((os.getpid(), sys.argv[1:])))"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -c {shlex.quote(code)} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
@@ -30,11 +31,24 @@ def stand_in(tmp_path, monkeypatch):
     def arguments():
         for _ in range(200):
             if heard.exists() and heard.read_text():
-                return eval(heard.read_text())
+                process, words = eval(heard.read_text())
+                wait_until_gone(process)
+                return words
             time.sleep(0.05)
         raise AssertionError("wireshark was not started")
 
     return arguments
+
+
+def wait_until_gone(process):
+    """Wait for the end of a process of ours; one that nobody has waited for stays as a zombie, to which signals still go."""
+    for _ in range(200):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"wireshark ({process}) was not waited for when it had ended")
 
 
 @pytest.mark.parametrize("name", ["a.pcap", "-o x$(touch y);`id` 'q\".pcap", "mit leer.pcap"])
