@@ -16,10 +16,11 @@ from nsm_nb.kernels.arrays import read_only
 
 __all__ = [
     "ACKED", "BASE", "ENDED", "FIRST", "HAS_ACKED", "HAS_BASE", "HAS_FIRST", "HAS_LAST_ACK", "IGNORED", "KEEP_ALIVE", "LAST",
-    "LAST_ACK", "LATE", "REACH", "STRAY", "STREAM", "Entries", "scattered", "swept", "unwrapped", "walked",
+    "LAST_ACK", "LATE", "REACH", "STRAY", "STREAM", "TH_FIN", "TH_RST", "TH_SYN", "TH_URG", "Entries",
+    "bare_keep_alives", "scattered", "swept", "unwrapped", "walked",
 ]  # fmt: skip
 
-TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10
+TH_FIN, TH_SYN, TH_RST, TH_ACK, TH_URG = 0x01, 0x02, 0x04, 0x10, 0x20
 _FAR = 1 << 30  # further than any window reaches (RFC 7323 2.3)
 _AHEAD = 16 << 20  # how far a segment may stand ahead of what the other side acknowledged or what was seen
 
@@ -259,6 +260,34 @@ def walked(
     known = np.flatnonzero(entries[3][:count])
     which = slice(count) if len(known) == count else known  # hardly ever is one forgotten: then nothing is copied
     return Entries(*(each[which] for each in entries)), words[:connections]
+
+
+@njit(cache=True)
+def _bare(from_src, seq, ack, flags, size, found):
+    count = 0
+    waited_for = np.full(2, -1, np.int64)  # the number that each side was last told to go on with
+    for row in range(len(seq)):
+        if flags[row] < 0 or not flags[row] & TH_ACK:
+            continue
+        side = 0 if from_src[row] else 1
+        bare = not size[row] and not flags[row] & (TH_FIN | TH_SYN | TH_RST)
+        if bare and waited_for[side] >= 0 and (waited_for[side] - seq[row]) & 0xFFFFFFFF == 1:
+            found[count] = row
+            count += 1
+        waited_for[1 - side] = ack[row]
+    return count
+
+
+def bare_keep_alives(
+    from_src: np.ndarray, seq: np.ndarray, ack: np.ndarray, flags: np.ndarray, size: np.ndarray
+) -> np.ndarray:
+    """Return the keep-alives that carry nothing: one number before what the other side waits for (RFC 9293 3.8.4).
+
+    Parameters are those of `walked`.
+    """
+    found = np.empty(len(seq), np.int64)  # only what is used is ever touched
+    count = _bare(*map(read_only, (from_src, seq, ack, flags, size)), found)
+    return found[:count].copy()
 
 
 @njit(cache=True)

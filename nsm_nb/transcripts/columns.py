@@ -99,7 +99,9 @@ class Columns:
         if not isinstance(layers, pd.Categorical):
             layers = pd.Categorical(layers)
         sizes = np.full(len(layers.categories) + 1, -1, np.int64)
-        for code in np.unique(layers.codes).tolist():
+        # of a long session all layers of the case are fewer than its packets
+        used = range(len(sizes) - 1) if len(sizes) < len(layers) else np.unique(layers.codes).tolist()
+        for code in used:
             if code >= 0:
                 sizes[code] = _head_size(str(layers.categories[code]).split(":"))
         return sizes[layers.codes]

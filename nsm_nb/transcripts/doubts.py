@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from nsm_nb.kernels.streams import TH_SYN
 from nsm_nb.schema import Caveat
 from nsm_nb.text import printable
 from nsm_nb.transcripts.datagrams import Broken, Datagram
@@ -23,7 +24,6 @@ __all__ = [
 MOST = 20  # conflicts that are told one by one
 _SHOWN = 64  # bytes of each version
 _FEW = 5  # frames that are named with what they hold
-_SYN = 0x02
 
 
 def of_session(session: pd.Series | None, from_src: np.ndarray, label: str) -> list[Caveat]:
@@ -189,7 +189,7 @@ def _at(rows: Rows, row: int, kind: str, detail: str) -> Caveat:
 
 def of_beginning(packets: Segments, told: Sequence[Caveat], label: str) -> list[Caveat]:
     """Return the doubt about a TCP conversation whose beginning is not there, where none of those told says so."""
-    if ((packets.flags >= 0) & (packets.flags & _SYN > 0)).any() or any(each.kind == "direction" for each in told):
+    if len(packets.with_flag(TH_SYN)) or any(each.kind == "direction" for each in told):
         return []
     return [
         Caveat(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from nsm_nb.kernels.streams import TH_FIN, TH_RST, TH_SYN, TH_URG, bare_keep_alives
 from nsm_nb.text import printable
 from nsm_nb.transcripts.datagrams import Datagram
 from nsm_nb.transcripts.decoys import Decoys
@@ -23,7 +24,6 @@ from nsm_nb.transcripts.turns import SIDES, Rows
 
 __all__ = ["Event", "Mark", "events", "grouped", "resets", "short", "urgent"]
 
-_FIN, _SYN, _RST, _ACK, _URG = 0x01, 0x02, 0x04, 0x10, 0x20
 _LOOKED_AT = 1_000  # resets and urgent segments that are looked at one by one
 
 
@@ -112,33 +112,22 @@ def events(these: Segments, pairs: Sequence[tuple[Side, Side]], pieces: Pieces, 
         for number, side in enumerate(pair):
             found += [Event(int(these.row[each]), number, "keep-alive") for each in side.keep_alives]
             found += [Event(row, number, "sent again", amount=size) for row, size in side.repeats]
-    sent = these.flags >= 0
-    side_of = np.where(these.from_src, 0, 1)
-    for row in np.flatnonzero(sent & (these.flags & _SYN > 0) & (these.size > 0)).tolist():
-        found.append(Event(int(these.row[row]), int(side_of[row]), "data in SYN", amount=int(these.size[row])))
-    found += [Event(row, who, "keep-alive") for row, who in _empty_keep_alives(these)]
+    for row in these.with_flag(TH_SYN).tolist():
+        if these.size[row]:
+            found.append(Event(int(these.row[row]), _side(these, row), "data in SYN", amount=int(these.size[row])))
+    for row in bare_keep_alives(these.from_src, these.seq, these.ack, these.flags, these.size).tolist():
+        found.append(Event(int(these.row[row]), _side(these, row), "keep-alive"))
     for place in (np.flatnonzero(np.diff(pieces.connection) > 0) + 1).tolist():
         found.append(Event(int(pieces.row[place]), int(pieces.side[place]), "connection"))
     for row in np.flatnonzero(odd.any).tolist():
         own = np.flatnonzero(these.row == row)
-        who = int(side_of[own[0]]) if len(own) else 0
+        who = _side(these, int(own[0])) if len(own) else 0
         found.append(Event(row, who, "decoy", "its checksum is wrong" if odd.checksum[row] else "its TTL is too low"))
     return found
 
 
-def _empty_keep_alives(these: Segments) -> list[tuple[int, int]]:
-    """Return the keep-alives that carry nothing: one number before what the other side waits for (RFC 9293 3.8.4)."""
-    found = []
-    acks = (these.flags >= 0) & (these.flags & _ACK > 0)
-    bare = acks & (these.size == 0) & (these.flags & (_FIN | _SYN | _RST) == 0)
-    for number, own in enumerate((these.from_src, ~these.from_src)):
-        said = np.flatnonzero(acks & ~own)
-        rows = np.flatnonzero(own & bare)
-        last = np.searchsorted(said, rows) - 1  # what the other side said last before
-        rows, last = rows[last >= 0], last[last >= 0]
-        behind = (these.ack[said[last]] - these.seq[rows]) & 0xFFFFFFFF == 1
-        found += [(int(these.row[row]), number) for row in rows[behind].tolist()]
-    return found
+def _side(these: Segments, segment: int) -> int:
+    return 0 if these.from_src[segment] else 1
 
 
 def short(datagrams: Sequence[Datagram], from_src: np.ndarray) -> list[Event]:
@@ -156,13 +145,13 @@ def resets(these: Segments) -> tuple[list[Event], list[tuple[int, int]]]:
 
     A reset belongs where its number lies in what its side has sent so far; one that answers a SYN always does.
     """
-    rst = np.flatnonzero((these.flags >= 0) & (these.flags & _RST > 0))
+    rst = these.with_flag(TH_RST)
     found: list[Event] = []
     strange: list[tuple[int, int]] = []
     if not len(rst):
         return found, strange
-    ends = (these.seq + these.size + ((these.flags & _SYN) > 0) + ((these.flags & _FIN) > 0)) & 0xFFFFFFFF
-    sends = (these.flags >= 0) & (these.flags & _RST == 0)
+    ends = (these.seq + these.size + ((these.flags & TH_SYN) > 0) + ((these.flags & TH_FIN) > 0)) & 0xFFFFFFFF
+    sends = (these.flags >= 0) & (these.flags & TH_RST == 0)
     for row in rst[:_LOOKED_AT].tolist():
         side = 0 if these.from_src[row] else 1
         own = np.flatnonzero(sends[:row] & (these.from_src[:row] == these.from_src[row]))
@@ -195,7 +184,7 @@ def urgent(
     packets: pd.DataFrame, these: Segments, pieces: Pieces, evidence: Mapping[str, str | os.PathLike] | None
 ) -> list[Event]:
     """Return the urgent segments, with what is urgent: hosts may take that byte out of the stream (RFC 6093 3)."""
-    rows = these.row[(these.flags >= 0) & (these.flags & _URG > 0)][:_LOOKED_AT]
+    rows = these.row[these.with_flag(TH_URG)][:_LOOKED_AT]
     if not len(rows):
         return []
     from nsm_nb.full_content.frames import frame_bytes, network_places

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from nsm_nb.errors import NsmError, UnknownName
+from nsm_nb.statistics.quantities import amount
 from nsm_nb.text import printable
 
 __all__ = ["STEPS", "Decoded", "decode", "parsed"]
@@ -70,7 +71,7 @@ class Decoded:
 
     def __str__(self) -> str:
         """Return it as it is kept with a verdict: the recipe, how many bytes it made and their hash."""
-        return f"recipe {self.recipe}: {len(self.data):,} bytes, SHA-256 {self.sha256}"
+        return f"recipe {self.recipe}: {amount(len(self.data), 'byte')}, SHA-256 {self.sha256}"
 
 
 class _Wrong(Exception):
@@ -144,11 +145,12 @@ def decode(data: bytes | Sequence[bytes], recipe: str) -> Decoded:
         size = sum(map(len, parts))
         if size > MOST or len(parts) > _PARTS:
             raise NsmError(
-                f"step {number} of the recipe, {name}, makes {size:,} bytes in {len(parts):,} parts; at most {MOST:,} bytes in "
-                f"{_PARTS:,} parts are kept"
+                f"step {number} of the recipe, {name}, makes {size:,} bytes in {amount(len(parts), 'part')}; at most "
+                f"{MOST:,} bytes in {_PARTS:,} parts are kept"
             )
         said = f": {note}" if note else ""
-        notes.append(f"{name}: {before[1]:,} bytes in {before[0]:,} parts to {size:,} in {len(parts):,}{said}")
+        given = f"{amount(before[1], 'byte')} in {amount(before[0], 'part')}"
+        notes.append(f"{name}: {given} to {size:,} in {len(parts):,}{said}")
     text = " | ".join(f"{name} {argument}".strip() for name, argument in steps)
     return Decoded(b"".join(parts), tuple(parts), printable(text), tuple(notes))
 
@@ -168,7 +170,7 @@ def _on_each(work: _Each) -> Callable[[Parts, str], tuple[Parts, str]]:
                 failed, why = failed + 1, str(problem)
         if failed and not done:
             raise _Wrong(why)
-        return done, f"{failed:,} parts were left out: {why}" if failed else ""
+        return done, f"{amount(failed, 'part')} {'was' if failed == 1 else 'were'} left out: {why}" if failed else ""
 
     return on_each
 
@@ -292,7 +294,8 @@ def _dns_names(parts: Parts, argument: str) -> tuple[Parts, str]:
             found.append(name)
     if not found:
         raise _Wrong("no part is a DNS message with a question")
-    return found, f"{not_dns:,} parts are no DNS messages and were left out" if not_dns else ""
+    what = "1 part is no DNS message and was" if not_dns == 1 else f"{not_dns:,} parts are no DNS messages and were"
+    return found, f"{what} left out" if not_dns else ""
 
 
 def _question(message: bytes) -> bytes | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ import numpy as np
 from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats.spans import Spans
 from nsm_nb.full_content.frames import payload_bytes
+from nsm_nb.kernels.streams import TH_FIN, TH_RST, TH_SYN, TH_URG, scattered
 from nsm_nb.text import printable
 from nsm_nb.transcripts.columns import Columns
 from nsm_nb.transcripts.datagrams import Broken, Datagram, carried
@@ -65,6 +67,20 @@ class Segments:
     place: np.ndarray
     held: np.ndarray
     source: Source
+
+    @property
+    def whole(self) -> bool:
+        """True where each segment came in one packet, so that parts are segments: as good as always."""
+        return self.segment is self.row
+
+    @cached_property
+    def control(self) -> np.ndarray:
+        """The segments with SYN, FIN, RST or URG, in their order: few, and most that is to be said is of them."""
+        return np.flatnonzero((self.flags > 0) & (self.flags & (TH_FIN | TH_SYN | TH_RST | TH_URG) > 0))
+
+    def with_flag(self, flag: int) -> np.ndarray:
+        """Return the segments with one of the flags of `control`, in their order."""
+        return self.control[self.flags[self.control] & flag > 0]
 
     def data(self, number: int) -> bytes:
         """Return what was captured of one segment."""
@@ -133,8 +149,6 @@ class _OnDisk:
         return into.tobytes()
 
     def read_into(self, into: np.ndarray, part: np.ndarray, skip: np.ndarray, length: np.ndarray) -> None:
-        from nsm_nb.kernels.streams import scattered
-
         at = np.cumsum(length) - length
         begin = self.begin[part] + skip
         for some, buffer, start in _stretches(self.paths, self.file[part], begin, length):
@@ -184,18 +198,14 @@ def wrong_checksums(columns: Columns, rows: np.ndarray | None = None) -> np.ndar
     """
     from nsm_nb.kernels import faults
 
-    head, captured = columns.head, columns.numbers("captured")
-    wanted = (head >= 0) & (captured == columns.numbers("length"))
-    if rows is not None:
-        asked = np.zeros(len(columns), bool)
-        asked[rows] = True
-        wanted &= asked
-    size = np.where(wanted, captured - head, 0)
-    begin = columns.numbers("offset") + head
+    looked_at = np.arange(len(columns)) if rows is None else np.unique(rows)
+    head, captured = columns.head[looked_at], columns.numbers("captured")[looked_at]
+    size = np.where((head >= 0) & (captured == columns.numbers("length")[looked_at]), captured - head, 0)
+    begin = columns.numbers("offset")[looked_at] + head
     found = np.full(len(columns), -1, np.int8)
-    for some, buffer, start in _stretches(columns.paths, columns.label, begin, size):
+    for some, buffer, start in _stretches(columns.paths, columns.label[looked_at], begin, size):
         _, transport = faults.checksums(buffer, begin[some] - start, size[some])
-        found[some] = np.where(transport == faults.UNKNOWN, -1, transport == faults.BAD)
+        found[looked_at[some]] = np.where(transport == faults.UNKNOWN, -1, transport == faults.BAD)
     return found
 
 

@@ -120,26 +120,39 @@ def connections(
     if policy not in POLICIES:
         raise UnknownName(f"there is no policy {printable(policy)!r}; there are {', '.join(POLICIES)}")
     entries, words = streams.walked(these.from_src, these.seq, these.ack, these.flags, these.size)
-    group = entries.connection * 2 + entries.side
-    order = np.argsort(group, kind="stable")
-    cuts = np.searchsorted(group[order], np.arange(2 * len(words) + 1))
-    sides = []
-    for number in range(2 * len(words)):
-        rows = order[cuts[number] : cuts[number + 1]]
-        own = streams.Entries(*(each[rows] for each in entries))
-        sides.append(_side(these, own, words[number // 2, number % 2], ("src", "dst")[number % 2], policy, doubtful))
-    return list(zip(sides[::2], sides[1::2], strict=True))
+    cuts = np.searchsorted(entries.connection, np.arange(len(words) + 1))  # they follow one another
+    pairs = []
+    for number, pair in enumerate(words):
+        some = streams.Entries(*(each[cuts[number] : cuts[number + 1]] for each in entries))
+        src, dst = (
+            _side(these, _of(some, side), pair[side], ("src", "dst")[side], policy, doubtful) for side in (0, 1)
+        )
+        pairs.append((src, dst))
+    return pairs
+
+
+def _of(entries: streams.Entries, side: int) -> streams.Entries:
+    own = np.flatnonzero(entries.side == side)
+    return entries if len(own) == len(entries.side) else streams.Entries(*(each[own] for each in entries))
 
 
 def _side(
     these: Segments, entries: streams.Entries, words: np.ndarray, name: str, policy: str, doubtful: np.ndarray | None
 ) -> Side:
     """Return one side of one connection of its entries."""
-    kept = np.flatnonzero((entries.kind == streams.STREAM) | (entries.kind == streams.LATE))
-    # what was accepted in the end came after all others
-    kept = kept[np.argsort(entries.kind[kept] == streams.LATE, kind="stable")]
-    number, owner = _parts(these, entries.row[kept])
-    begin = entries.position[kept][owner] + these.place[number]
+    odd = np.flatnonzero(entries.kind != streams.STREAM)
+    segment, position = entries.row, entries.position
+    if len(odd):
+        late = odd[entries.kind[odd] == streams.LATE]  # what was accepted in the end came after all others
+        kept = np.concatenate([np.flatnonzero(entries.kind == streams.STREAM), late])
+        segment, position = segment[kept], position[kept]
+        entries = streams.Entries(*(each[odd] for each in entries))
+    else:
+        entries = streams.Entries(*(each[:0] for each in entries))
+    number, begin = segment, position
+    if not these.whole:
+        number, owner = _parts(these, segment)
+        begin = position[owner] + these.place[number]
     length = these.held[number]
     rank = _rank(begin, length, policy)
     if doubtful is not None:
@@ -167,8 +180,6 @@ def _side(
 
 def _parts(these: Segments, segment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the parts of segments, and of each part the place of its segment among those given."""
-    if len(these.segment) == len(these.row) and (these.segment == np.arange(len(these.row))).all():
-        return segment, np.arange(len(segment))
     first, last = np.searchsorted(these.segment, [segment, segment + 1])
     owner = np.repeat(np.arange(len(segment)), last - first)
     inside = np.arange(len(owner)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
@@ -340,8 +351,14 @@ def placed(these: Segments, pairs: Sequence[tuple[Side, Side]]) -> Pieces:
                 ]
                 complete = np.append(complete, max(int(complete[-1]) if len(complete) else -1, side.last))
             many = len(complete)
+            if not many:
+                continue
             found.append([np.full(many, which), np.full(many, number), *piece])
             delivered.append(complete)
             before[which] = max(side.reach, end) + shift
+    if len(found) == 1:  # as it stands: a side's pieces are complete one after the other
+        return Pieces(*found[0])
+    if not found:
+        return Pieces(*np.zeros((len(Pieces._fields), 0), np.int64))
     order = np.argsort(np.concatenate(delivered), kind="stable")
     return Pieces(*(np.concatenate(each)[order] for each in zip(*found, strict=True)))

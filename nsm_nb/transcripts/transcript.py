@@ -272,18 +272,21 @@ def _of_one_session(packets: pd.DataFrame, session: pd.Series | None) -> tuple[p
             f"these packets are of {len(np.unique(numbers))} sessions; a transcript is of one: "
             "choose by packets[packets.session == number]"
         )
-    if (
-        packets["evidence"].nunique() > 1
-    ):  # of one capture the order in which they were captured is better than that of clocks
+    if _several(packets["evidence"].array):
+        # of one capture the order in which they were captured is better than that of clocks
         packets = packets.sort_values("time", kind="stable")
     return packets, session
+
+
+def _several(evidence: pd.api.extensions.ExtensionArray) -> bool:
+    codes = evidence.codes if isinstance(evidence, pd.Categorical) else pd.factorize(evidence)[0]
+    return bool((codes != codes[0]).any())
 
 
 def _connections(columns: Columns, these: Segments, policy: str) -> tuple[list[tuple[Side, Side]], Decoys]:
     """Return the streams, and which packets are odd: in long ones they are looked for where segments conflict."""
     large = int(these.size.sum()) > IN_MEMORY
-    control = (these.flags >= 0) & (these.flags & 0x07 > 0)  # FIN, SYN and RST
-    odd = decoys(columns, rows=these.row[control] if large else None)
+    odd = decoys(columns, rows=these.row[these.control] if large else None)
     pairs = connections(these, policy=policy, doubtful=odd.any[these.row] if odd.any.any() else None)
     if large and any(side.conflicts for pair in pairs for side in pair):
         about = [each.arrival for pair in pairs for side in pair for each in side.conflicts]
@@ -366,7 +369,7 @@ def _versions(rows: Rows, pairs: Sequence[tuple[Side, Side]], pieces: Pieces) ->
 
 def _cut(these: Segments, cut: np.ndarray, label: str) -> tuple[list[marks.Event], list[Caveat]]:
     """Return the segments that were captured in part, and the doubt about them."""
-    held = np.bincount(these.segment, these.held, len(these.row)).astype(np.int64)
+    held = these.held if these.whole else np.bincount(these.segment, these.held, len(these.row)).astype(np.int64)
     part = np.flatnonzero((held < these.size) & cut[these.row])
     if not len(part):
         return [], []
