@@ -42,8 +42,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from nsm_nb.query.grammar import Test, parse
+from nsm_nb.query.grammar import parse
 from nsm_nb.query.standard import STANDARD, Standard
+from nsm_nb.query.tree import Node
 from nsm_nb.text import printable
 
 __all__ = ["PRIVATE", "STANDARD", "Query", "Standard", "compile", "query"]
@@ -109,11 +110,13 @@ class Query:
     ----------
     line
         The line it was made from.
+    tree
+        What it says; see `nsm_nb.query.tree`.
     """
 
-    def __init__(self, line: str, test: Test):
+    def __init__(self, line: str, tree: Node):
         self.line = line
-        self._test = test
+        self.tree = tree
 
     def __repr__(self) -> str:
         return f"Query('{printable(self.line)}')"
@@ -126,7 +129,7 @@ class Query:
         QueryError
             Where the table lacks a column that the line names, or keeps something else in it.
         """
-        return self._test(table)
+        return self.tree.mask(table)
 
     def rows(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the rows that match, with the index they had; the line stands in `attrs["query"]`, for captions.

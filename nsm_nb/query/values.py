@@ -22,6 +22,7 @@ class Value(NamedTuple):
 
     text: str
     column: int
+    home: bool = False  # the line has $HOME there
 
 
 def mistake(column: int, problem: str, example: str) -> QueryError:

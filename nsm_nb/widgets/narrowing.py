@@ -9,6 +9,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from nsm_nb.query import compile as understood
+from nsm_nb.query.columns import PROTOCOLS, SYNONYMS
+from nsm_nb.query.words import AND, ENDS, NOT, OR
 
 __all__ = ["HOWS", "How", "narrowed", "quoted", "term_of_layers", "term_of_row"]
 
@@ -16,27 +18,8 @@ How = Literal["include", "exclude", "only"]
 HOWS: tuple[How, ...] = ("include", "exclude", "only")
 
 _WORD = re.compile(r"[A-Za-z0-9_.:/,-]+")
-_RESERVED = frozenset(
-    [
-        "and",
-        "or",
-        "not",
-        "src",
-        "dst",
-        "host",
-        "net",
-        "port",
-        "portrange",
-        "proto",
-        "ip",
-        "ip6",
-        "alert",
-        "sid",
-        "matches",
-    ]
-)
-_ALONE = frozenset(["tcp", "udp", "icmp", "icmp6", "arp", "igmp", "gre", "esp", "ah", "sctp", "ospf"])
-_LAYERS = {"ip": "ip", "ipv6": "ip6", "icmpv6": "icmp6"}
+_RESERVED = frozenset([*AND, *OR, *NOT, *ENDS, "src", "dst", "proto", "ip", "ip6", "alert", "sid", "matches"])
+_LAYERS = {"ipv6": "ip6", **SYNONYMS}
 
 
 def narrowed(line: str, term: str, how: How) -> str:
@@ -77,7 +60,7 @@ def quoted(value: object) -> str:
 
 
 def _proto(value: Any) -> str:
-    return str(value) if str(value) in _ALONE else f"proto = {quoted(value)}"
+    return str(value) if str(value) in PROTOCOLS else f"proto = {quoted(value)}"
 
 
 def term_of_row(row: Mapping[str, Any]) -> str | None:
@@ -129,7 +112,7 @@ def term_of_layers(path: str) -> str | None:
         name = _LAYERS.get(layer, layer)
         if name in ("ip", "ip6"):
             family, words = name, []
-        elif name in _ALONE:
+        elif name in PROTOCOLS:
             words = [name]
         elif words:
             words = [words[0], f"application = {quoted(layer)}"]

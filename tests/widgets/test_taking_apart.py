@@ -10,6 +10,7 @@ import nsm_nb as nsm
 from nsm_nb.errors import QueryError
 from nsm_nb.query import STANDARD, query
 from nsm_nb.query import compile as understood
+from nsm_nb.query.tree import Not, Term
 from nsm_nb.widgets.building import COMPARISONS, FIELDS, Part, line_of
 from nsm_nb.widgets.taking_apart import parts_of
 
@@ -150,3 +151,74 @@ def test_any_line_that_is_rows_finds_the_same_by_them(table, line):
     parts = parts_of(line)
     if parts is not None:
         assert query(table, line_of(parts)).index.equals(query(table, line).index)
+
+
+# ---- any spelling of what rows can show
+
+_SIDES = st.sampled_from(["", "src ", "dst ", "SRC or dst ", "dst or src "])
+_EQUAL = st.sampled_from([" ", " = ", "=="])
+_ORDER = st.sampled_from(["", "=", " == ", "!=", " > ", ">=", "<", " <= "])
+_WORDS = st.text(max_size=6).filter(lambda text: text and text == text.strip())
+
+
+@st.composite
+def _quotes(draw):
+    sign = draw(st.sampled_from("\"'"))
+    return sign + draw(_WORDS).replace("\\", "\\\\").replace(sign, f"\\{sign}") + sign
+
+
+def _spelt(*parts):
+    return st.tuples(*(st.just(each) if isinstance(each, str) else each for each in parts)).map("".join)
+
+
+_ADDRESSES = st.sampled_from(["10.0.0.0/8", "10.0.0.7,::1", "'2001:db8::1'", "$home"])
+_TURNABLE = st.one_of(  # rows have the opposite of these, too
+    _spelt(_SIDES, st.sampled_from(["host", "Net"]), _EQUAL, _ADDRESSES),
+    _spelt(st.sampled_from(["", "src ", "DST ", "src or dst "]), st.sampled_from(["10.0.0.7", "::/0", "$HOME"])),
+    st.sampled_from(["ip", "IP6", "alert"]),
+)
+_SINGLE = st.one_of(
+    _TURNABLE,
+    _spelt(st.sampled_from(["not ", "!", "not not ", "! not !"]), _TURNABLE),
+    _spelt(_SIDES, "port ", _ORDER, st.sampled_from(["0", "445"])),
+    _spelt(_SIDES, "portrange", _EQUAL, st.sampled_from(["1-1023", "1..5"])),
+    st.sampled_from(["TCP", "icmpv6", "ospf", "lastday", "Today", "alert sid 5", "alert sid == 5", "alert ~ smb"]),
+    _spelt(st.sampled_from(["octets ", "SRC_PACKETS ", "duration ", "vlan "]), _ORDER, st.sampled_from(["5", "1.5"])),
+    _spelt("time ", st.sampled_from(["", "=", ">", ">=", "<", "<="]), st.sampled_from(["2026-11-24 02:31", "02:31"])),
+    _spelt("time ", st.sampled_from(["02:31-02:33", "2026-11-24..2026-11-25", "yesterday"])),
+    _spelt(
+        st.sampled_from(["state", "Application", "service"]), st.sampled_from(["", "==", "!=", "~", "!~"]), _quotes()
+    ),
+    _spelt(st.sampled_from(["history ", "alert ", ""]), "matches ", st.sampled_from(['"^Sh.*F"', "'a|b'"])),
+    _spelt(st.sampled_from(["", "~", "~ "]), _quotes()),
+)
+
+
+@st.composite
+def _shapes(draw, depth=3):
+    """A list of tests of one joint, of which one at most is such a list itself."""
+    joint = draw(st.sampled_from([" and ", "&&", " or ", "||", "\tOR "]))
+    sides = draw(st.lists(_SINGLE, min_size=1, max_size=3))
+    sides = [f"({side})" if draw(st.booleans()) else side for side in sides]
+    if depth and draw(st.booleans()):
+        sides.insert(draw(st.integers(0, len(sides))), f"({draw(_shapes(depth - 1))})")
+    return joint.join(sides)
+
+
+def _said(node):
+    """Return a tree without places; in which order tests stand in a list changes nothing, nor does `not` before `not`."""
+    if isinstance(node, Term):
+        return {"application": "service"}.get(node.field, node.field), node.comparison, node.value[::2]
+    if isinstance(node, Not):
+        inner = _said(node.inner)
+        return inner[1] if inner[0] == "not" else ("not", inner)
+    return node.joint, sorted(map(_said, node.parts), key=repr)
+
+
+@settings(max_examples=60)
+@given(_shapes())
+def test_a_line_in_any_spelling_says_the_same_as_its_rows(line):
+    parts = parts_of(line)
+
+    assert parts is not None
+    assert _said(understood(line_of(parts)).tree) == _said(understood(line).tree)
