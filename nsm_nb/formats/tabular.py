@@ -10,26 +10,30 @@ Source: RFC 4180.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats.lines import Block, Lines, Noted
 from nsm_nb.formats.patterns import Found, ending, texts_of
-from nsm_nb.formats.value_places import column_of, split
-from nsm_nb.formats.worded import Words, by_words, fits
+from nsm_nb.formats.tabular_ways import by_ways
+from nsm_nb.formats.value_places import Places, column_of
+from nsm_nb.formats.worded import Words
 from nsm_nb.schema import SESSIONS, Caveat
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Layout", "header_of", "read"]
+__all__ = ["Layout", "Named", "header_of", "read"]
 
 _SPACE = 32
+_LONGEST_HEADER = 16_384  # bytes; nfstream's, the longest, has below 3,000
 _MOST_COLUMNS = 250  # of lines that a pattern takes apart: it takes time in proportion to them for each byte
+_MOST_WAYS = 1_000  # to name columns, of patterns: each takes a millisecond
 
 
 class Layout(NamedTuple):
@@ -55,7 +59,7 @@ def header_of(head: bytes, header: str) -> bytes:
 
     wanted = re.compile(header.encode())
     for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 32)[:32]:
-        if len(line) < 16_384 and wanted.search(line):
+        if len(line) < _LONGEST_HEADER and wanted.search(line):
             return line.rstrip(b"\r")
     return b""
 
@@ -106,68 +110,100 @@ def read(path: str | os.PathLike, label: str, layout: Layout, wanted: Sequence[s
     return Found(pa.table(fields), record, start, caveats)
 
 
+class Named(NamedTuple):
+    """What the lines of a block are, by the headers above them."""
+
+    ways: list  # in which columns are named, each once; where a pattern takes lines apart, the names, else see `_Taken`
+    way: np.ndarray  # which of them holds for each line
+    columns: np.ndarray  # how many each line has by them; 0 before any header
+    header: np.ndarray  # which lines are headers
+
+
 class _Taken:
-    """The records taken so far."""
+    """The records taken so far.
+
+    A header costs little, however many there are: of a block all lines whose columns are named alike are taken together, and
+    where no pattern is needed, all lines at once.
+    """
 
     def __init__(self, layout: Layout, wanted: Sequence[str], noted: Noted):
         self.layout, self.wanted, self.noted = layout, wanted, noted
-        self.names = list(layout.default)
         self.counted = 0
         self.parts: list[pa.Table] = []
         self.records: list[np.ndarray] = []
         self.starts: list[np.ndarray] = []
+        self._packed = struct.Struct(f"={1 + len(wanted)}h")
+        self._patterns: dict[str, tuple[str, ...]] = {}
+        self._use(layout.default)
+
+    def _use(self, names: Sequence[str]) -> None:
+        """Take lines from here on as having columns of these names."""
+        self.count, self.last = len(names), names[-1] if names else ""
+        if self.layout.pattern is not None:
+            pattern = self.layout.pattern(names) if 0 < len(names) <= _MOST_COLUMNS else ""
+            follow = pattern and (pattern in self._patterns or len(self._patterns) < _MOST_WAYS)
+            # names that a pattern passes over may be any
+            self.way: Any = self._patterns.setdefault(pattern, tuple(names)) if follow else None
+            return
+        at = {name: place for place, name in reversed([*enumerate(names)])}  # of two with one name the first
+        # their number, and where those that are wanted stand: a few bytes, for there may be as many ways as lines
+        self.way = self._packed.pack(len(names), *(at.get(name, -1) for name in self.wanted))
 
     def take(self, block: Block) -> None:
         """Take the records of a block."""
-        import pyarrow.compute as pc
-
-        texts = texts_of(block)
-        marked = np.flatnonzero(
-            pc.match_substring_regex(texts, pattern=self.layout.header).to_numpy(zero_copy_only=False)
-        )
-        first, last = 0, len(block.starts) - 1
-        for place in [*marked.tolist(), last]:
-            if place > first:
-                self._run(block, texts, first, place)
-            if place < last:
-                line = block.line(place)
-                if block.record + place == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
-                self.names = list(self.layout.names(line))
-            first = place + 1
-
-    def _run(self, block: Block, texts: pa.Array, first: int, end: int) -> None:
-        """Take the records between two lines that name the columns."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        layout, names = self.layout, self.names
-        starts = block.starts[first : end + 1].astype(np.int64)
-        torn = block.torn and end == len(block.starts) - 1
-        bare = bool(torn and block.buffer[starts[-1] - 1] > _SPACE)  # the last value may be half of one
-        lines = texts.slice(first, end - first)
-        count: np.ndarray | None = None
-        if layout.pattern is None:
-            passed = pc.match_substring_regex(lines, pattern=layout.passed).to_numpy(zero_copy_only=False)
-            columns, whole, strange, count = _by_place(block.buffer, starts, ~passed, layout, names, self.wanted, bare)
+        texts = texts_of(block)
+        header = pc.match_substring_regex(texts, pattern=self.layout.header).to_numpy(zero_copy_only=False)
+        long = header & (np.diff(block.starts) > _LONGEST_HEADER)
+        header &= ~long
+        named = self._named(block, header)
+        bare = bool(block.torn and block.buffer[block.starts[-1] - 1] > _SPACE)  # the last value may be half of one
+        counts: np.ndarray | None = None
+        if self.layout.pattern is None:
+            passed = pc.match_substring_regex(texts, pattern=self.layout.passed).to_numpy(zero_copy_only=False)
+            columns, whole, strange, counts = _by_place(block, named, ~passed & ~header, self.layout, self.wanted, bare)
         else:
-            columns, whole, strange = _by_words_and_pattern(
-                block.buffer, starts, lines, layout, names, self.wanted, bare
-            )
-        half = bool(bare and whole[-1])
+            columns, whole, strange = by_ways(block, named, texts, self.layout, self.wanted, bare)
         rows = np.flatnonzero(whole)
         self.parts.append(pa.table(columns or {self.wanted[0]: pa.nulls(len(rows), pa.binary())}))
-        self.records.append(rows + (first + block.record))
-        self.starts.append(starts[rows] + block.base)
-        if half:
+        self.records.append(rows + block.record)
+        self.starts.append(block.starts[rows].astype(np.int64) + block.base)
+        self._note(block, texts, np.flatnonzero(strange), named, counts, set(np.flatnonzero(long).tolist()))
+        if bare and whole[-1]:
             said = (
-                f"has no line end, so that it may be torn: what it says last, its {printable(names[-1])}, was left out"
+                f"has no line end, so that it may be torn: what it says last, its {printable(self.last)}, was left out"
             )
-            self.noted.add(block.record + end - 1, block.base + int(starts[-2]), said)
-        self._note(block, texts, first, np.flatnonzero(strange), count, torn)
+            at = len(whole) - 1
+            self.noted.add(block.record + at, block.base + int(block.starts[at]), said)
+
+    def _named(self, block: Block, header: np.ndarray) -> Named:
+        """Return by what names the lines of a block go."""
+        ways, count, read = {self.way: 0}, [self.count], b""
+        at = np.flatnonzero(header)
+        number = np.zeros(len(at) + 1, np.int64)
+        for row, place in enumerate(at.tolist()):
+            line = block.line(place)
+            if block.record + place == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if line != read:
+                read = line
+                self._use(self.layout.names(line))
+            number[row + 1] = ways.setdefault(self.way, len(ways))
+            if len(ways) > len(count):
+                count.append(self.count)
+        way = np.repeat(number, np.diff(at, prepend=0, append=len(header)))
+        return Named(list(ways), way, np.array(count, np.int32)[way], header)
 
     def _note(
-        self, block: Block, texts: pa.Array, first: int, strange: np.ndarray, count: np.ndarray | None, torn: bool
+        self,
+        block: Block,
+        texts: pa.Array,
+        strange: np.ndarray,
+        named: Named,
+        counts: np.ndarray | None,
+        long: set[int],
     ) -> None:
         """Note the lines that are no records: the first few by what they hold, the others by their count."""
         import pyarrow as pa
@@ -176,106 +212,51 @@ class _Taken:
         if not len(strange) or self.layout.quiet:
             return
         if self.layout.counted[0]:
-            lines = texts.take(pa.array(strange + first))
+            lines = texts.take(pa.array(strange))
             known = pc.match_substring_regex(lines, pattern=self.layout.counted[0]).to_numpy(zero_copy_only=False)
             self.counted += int(known.sum())
             strange = strange[~known]
-        for place in strange[: self.noted.most].tolist():
-            at = first + place
+        for at in strange[: self.noted.most].tolist():
             line = block.line(at)
-            if torn and at == len(block.starts) - 2:
+            if block.torn and at == len(block.starts) - 2:
                 said = f"breaks off after {len(line):,} bytes: the file was cut, or is still being written"
-            elif not self.names:
+            elif at in long:
+                said = (
+                    f"names columns in {len(line):,} bytes, more than {_LONGEST_HEADER:,}; it was not read: "
+                    f"{printable(line[:60])!r}"
+                )
+            elif not named.columns[at]:
                 said = f"stands before any header, so that its values have no names; it was not read: {printable(line[:60])!r}"
+            elif named.ways[named.way[at]] is None:
+                said = (
+                    f"stands below a header of more than {_MOST_COLUMNS:,} columns, or after {_MOST_WAYS:,} that differ; it "
+                    f"was not read: {printable(line[:60])!r}"
+                )
             else:
-                why = "" if count is None else f" ({count[place]:,} values, not {len(self.names):,})"
+                why = "" if counts is None else f" ({counts[at]:,} values, not {named.columns[at]:,})"
                 said = f"is no {self.layout.what} and was not read{why}: {printable(line[:60])!r}"
             self.noted.add(block.record + at, block.base + int(block.starts[at]), said)
         if len(strange) > self.noted.most:
-            at = first + int(strange[self.noted.most])
+            at = int(strange[self.noted.most])
             self.noted.add_unseen(len(strange) - self.noted.most, block.record + at, block.base + int(block.starts[at]))
 
 
 def _by_place(
-    buffer: np.ndarray,
-    starts: np.ndarray,
-    among: np.ndarray,
-    layout: Layout,
-    names: Sequence[str],
-    wanted: Sequence[str],
-    bare: bool,
+    block: Block, named: Named, among: np.ndarray, layout: Layout, wanted: Sequence[str], bare: bool
 ) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray, np.ndarray]:
     """Return the columns of the lines that have as many values as there are names; which these are, which neither; counts."""
-    values = split(buffer, starts, layout.delimiter, units=layout.units)
-    whole = among & (values.counts == len(names)) if names else np.zeros(len(values.counts), bool)
+    values = Places(block.buffer, block.starts.astype(np.int64), layout.delimiter, units=layout.units)
+    whole = among & (values.counts == named.columns) & (named.columns > 0)
     strange = among & ~whole & (values.length > 0) & ~np.isin(values.counts, layout.others)
-    rows = int(whole.sum())
-    if not rows:
+    rows = np.flatnonzero(whole)
+    if not len(rows):
         return {}, whole, strange, values.counts
-    begin, stop = values.of(whole, len(names))
+    ways = np.frombuffer(b"".join(named.ways), np.int16).reshape(len(named.ways), -1)[:, 1:].astype(np.int32)
+    there = np.flatnonzero((ways >= 0).any(axis=0))
+    begins, stops = values.of(rows, named.way[rows], ways[:, there])
+    last = ways[named.way[-1], there] == named.columns[-1] - 1
     columns = {
-        name: column_of(buffer, begin, stop, names.index(name), half=bool(bare and whole[-1]))
-        for name in wanted
-        if name in names
+        wanted[name]: column_of(block.buffer, begins[slot], stops[slot], half=bool(bare and whole[-1] and last[slot]))
+        for slot, name in enumerate(there.tolist())
     }
     return columns, whole, strange, values.counts
-
-
-def _by_words_and_pattern(
-    buffer: np.ndarray,
-    starts: np.ndarray,
-    lines: pa.Array,
-    layout: Layout,
-    names: Sequence[str],
-    wanted: Sequence[str],
-    bare: bool,
-) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray]:
-    """Return the columns of the lines that match; which these are, and which are neither they nor empty."""
-    import pyarrow as pa
-
-    if len(names) > _MOST_COLUMNS:
-        names = ()
-    words = layout.words(names) if layout.words is not None and names else None
-    if words is None or not fits(words, starts):
-        return _by_pattern(lines, layout, names, wanted, bare)
-    sure = len(starts) - (2 if bare else 1)  # the last may be torn
-    found, plain = by_words(buffer, starts[: sure + 1], words, wanted)
-    whole = np.append(plain, np.zeros(len(lines) - sure, bool))
-    rest = np.flatnonzero(~whole)
-    if not len(rest):
-        return found, whole, ~whole
-    others, matched, odd = _by_pattern(lines.take(pa.array(rest)), layout, names, wanted, bare)
-    strange = np.zeros(len(lines), bool)
-    strange[rest] = odd
-    if matched.any():
-        order = pa.array(np.argsort(np.concatenate([np.flatnonzero(whole), rest[matched]]), kind="stable"))
-        # both have the columns that the header names, and no others
-        found = {name: pa.concat_arrays([found[name], others[name]]).take(order) for name in found}
-        whole[rest] = matched
-    return found, whole, strange
-
-
-def _by_pattern(
-    lines: pa.Array, layout: Layout, names: Sequence[str], wanted: Sequence[str], bare: bool
-) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray]:
-    """Return the columns of the lines that match; which these are, and which are neither they nor empty."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    passed = pc.match_substring_regex(lines, pattern=layout.passed).to_numpy(zero_copy_only=False)
-    pattern = layout.pattern(names) if layout.pattern is not None and names else "$.^"
-    parts = pc.extract_regex(lines, pattern=pattern)
-    whole = ~passed & parts.is_valid().to_numpy(zero_copy_only=False)
-    strange = ~passed & ~whole & (pc.binary_length(lines).to_numpy() > 1)
-    parts = parts.filter(pa.array(whole))
-    known = [parts.type.field(place).name for place in range(parts.type.num_fields)]
-    columns = {}
-    for name in wanted:
-        if name not in known:
-            continue
-        column = parts.field(name)
-        absent = pc.binary_length(column).to_numpy(zero_copy_only=False) == 0
-        if bare and whole[-1] and name == known[-1]:
-            absent[-1] = True
-        columns[name] = pc.if_else(pa.array(absent), pa.scalar(None, pa.binary()), column)
-    return columns, whole, strange

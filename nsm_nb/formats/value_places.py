@@ -5,7 +5,7 @@ Source: RFC 4180.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,87 +14,88 @@ from nsm_nb.formats.byte_columns import pieces
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Places", "column_of", "split"]
+__all__ = ["Places", "column_of"]
 
-_QUOTE, _BACKSLASH, _SPACE = 34, 92, 32
-_UNITS = np.frombuffer(b"KMGT", np.uint8)
-
-
-class Places(NamedTuple):
-    """Where the values of lines stand."""
-
-    begin: np.ndarray  # int64; of all values of all lines
-    stop: np.ndarray
-    counts: np.ndarray  # int64; values of each line
-    length: np.ndarray  # int64; bytes of each line, without its line end
-
-    def of(self, which: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return where the values of these lines begin and stop, a row a line, each of `count` values."""
-        kept = np.repeat(which, self.counts)
-        return self.begin[kept].reshape(-1, count), self.stop[kept].reshape(-1, count)
+_QUOTE = 34
 
 
-def split(buffer: np.ndarray, starts: np.ndarray, delimiter: bytes, *, units: bool = False) -> Places:
-    """Return where the values of lines stand in a buffer, by the byte between them; by blanks where there is none."""
-    low = int(starts[0])
-    text = buffer[low : starts[-1]]
-    begins, stops = starts[:-1].copy(), starts[1:].copy()
-    for end in (10, 13):  # a line end is \n, \r\n, or none
-        stops -= (stops > begins) & (buffer[np.maximum(stops - 1, 0)] == end)
-    if not delimiter:
-        blank = text <= _SPACE
-        if units and len(text) > 3:
-            # a lone letter behind a number belongs to it
-            digit = (text[:-3] >= ord("0")) & (text[:-3] <= ord("9"))
-            lone = digit & (text[1:-2] == _SPACE) & np.isin(text[2:-1], _UNITS) & blank[3:]
-            blank[1:-2][lone] = False
-        edge = np.empty(len(text) + 1, bool)
-        edge[0], edge[-1] = not blank[0], not blank[-1]
-        np.not_equal(blank[1:], blank[:-1], out=edge[1:-1])
-        place = np.flatnonzero(edge) + low
-        begin, stop = place[::2], place[1::2]
-        return Places(begin, stop, np.diff(np.searchsorted(begin, starts)), stops - begins)
-    place = np.flatnonzero(text == delimiter[0]) + low
-    quote = text == _QUOTE
-    if quote.any():
-        place = place[_outside(text, quote, starts - low, place - low)]
-    count = np.diff(np.searchsorted(place, starts))
-    # between two delimiters is a value; the first begins with its line, the last stops with it
-    first = np.cumsum(count + 1) - (count + 1)
-    begin, stop = (np.empty(len(place) + len(count), np.int64) for _ in range(2))
-    inner = np.ones(len(begin), bool)
-    inner[first] = False
-    begin[first], begin[inner] = begins, place + 1
-    inner[:] = True
-    inner[first + count] = False
-    stop[first + count], stop[inner] = stops, place
-    return Places(begin, stop, count + 1, stops - begins)
+class Places:
+    """The values of lines: how many there are in each, and, on demand, where they stand.
+
+    Nothing is kept of a single value, so that lines of a hundred thousand take no more room than others.
+
+    Parameters
+    ----------
+    buffer
+        uint8; the text.
+    starts
+        int64; where the lines start, and where the last one ends.
+    delimiter
+        The byte between values; none: blanks, however many.
+    units
+        Whether ``20.4 M`` is one value between blanks.
+
+    Attributes
+    ----------
+    counts : ndarray of int32
+        Values of each line.
+    length : ndarray of int32
+        Bytes of each line, without its line end.
+    """
+
+    def __init__(self, buffer: np.ndarray, starts: np.ndarray, delimiter: bytes, *, units: bool = False):
+        from nsm_nb.kernels.values import count_values, count_words
+
+        self._buffer, self._starts, self._units = buffer, starts, units
+        self._delimiter = np.uint8(delimiter[0]) if delimiter else None
+        lines = len(starts) - 1
+        self.counts, self.length = (np.empty(lines, np.int32) for _ in range(2))
+        self._quoted = np.empty(lines, bool)
+        if self._delimiter is None:
+            count_words(buffer, starts, units, self.counts, self.length)
+        else:
+            count_values(buffer, starts, self._delimiter, self.counts, self.length, self._quoted)
+
+    def of(self, lines: np.ndarray, way: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where values of lines begin and stop, a row for each value that is asked for, a column for each line.
+
+        Parameters
+        ----------
+        lines
+            int64; which lines.
+        way
+            int64, one for each of them: which row of `places` holds for it.
+        places
+            int32; the places of the values that are asked for, in a line of each way, from 0 on; below 0 where a line of that
+            way has no such value: it is empty. No value is asked for twice.
+        """
+        from nsm_nb.kernels.values import find_values, find_words
+
+        slots = np.argsort(places, axis=1, kind="stable").astype(np.int32)
+        rising = np.take_along_axis(places, slots, axis=1)
+        begins, stops = (np.empty((places.shape[1], len(lines)), np.int32) for _ in range(2))
+        if self._delimiter is None:
+            find_words(self._buffer, self._starts, self._units, lines, way, rising, slots, begins, stops)
+        else:
+            find_values(
+                self._buffer, self._starts, self._delimiter, self._quoted, lines, way, rising, slots, begins, stops
+            )
+        return begins, stops
 
 
-def _outside(text: np.ndarray, quote: np.ndarray, starts: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Return which delimiters stand outside quotes; in a line whose quotes do not pair up, all do."""
-    quote = quote.copy()
-    quote[1:] &= text[:-1] != _BACKSLASH
-    before = np.zeros(len(quote) + 1, np.int32)  # of a whole block: small numbers, made in place
-    np.cumsum(quote, out=before[1:])
-    line = np.searchsorted(starts, place, "right") - 1
-    paired = (before[starts[1:]] - before[starts[:-1]]) % 2 == 0
-    inside = (before[place] - before[starts[line]]) % 2 == 1
-    result: np.ndarray = ~(inside & paired[line])
-    return result
-
-
-def column_of(buffer: np.ndarray, begin: np.ndarray, stop: np.ndarray, place: int, *, half: bool) -> pa.Array:
-    """Return one value of each line, null where it is empty; where the last line may be torn, its last value is."""
+def column_of(buffer: np.ndarray, begin: np.ndarray, stop: np.ndarray, *, half: bool) -> pa.Array:
+    """Return one value of each line, without quotes around it, null where it is empty; the last one too, where it is `half`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    first, last = begin[:, place], stop[:, place]
-    quoted = (last - first >= 2) & (buffer[first] == _QUOTE) & (buffer[np.maximum(last - 1, 0)] == _QUOTE)
-    first, last = first + quoted, last - quoted
-    values = pieces(buffer, first, last)
-    absent = last == first
-    if half and place == begin.shape[1] - 1:
+    last = len(buffer) - 1  # where the text ends with a delimiter, a value begins behind it
+    quoted = (
+        (stop - begin >= 2) & (buffer[np.minimum(begin, last)] == _QUOTE) & (buffer[np.maximum(stop - 1, 0)] == _QUOTE)
+    )
+    begin, stop = begin + quoted, stop - quoted
+    values = pieces(buffer, begin, stop)
+    absent = stop == begin
+    if half:
         absent[-1] = True
     if absent.any():
         values = pc.if_else(pa.array(absent), pa.scalar(None, pa.binary()), values)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import tracemalloc
+from time import process_time
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nsm_nb.errors import DamagedEvidence, UnreadableEvidence
 from nsm_nb.formats import tabular
+from nsm_nb.formats.value_places import Places
 from nsm_nb.schema import caveats_of
 
 NAMES = ("name", "b", "c")
@@ -158,6 +162,72 @@ def test_what_holds_no_record_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(UnreadableEvidence):
         read(tmp_path / "empty.csv", "")
     assert not caveats_of(problem.value.table)
+
+
+WAYS = ("name,b,c", "name,c", "name,c,b,x", "name,name,b", "name,x,x,x,x")
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.sampled_from(WAYS) | st.lists(st.sampled_from(["1", "2", ""]), min_size=1, max_size=5).map(",".join))
+)
+def test_headers_hold_until_the_next_in_any_order(tmp_path_factory, lines):
+    expected, names = [], []
+    for number, line in enumerate([HEADER.strip(), *lines], 1):
+        values = line.split(",")
+        if line.startswith("name"):
+            names = values
+        elif line and len(values) == len(names):
+            row = dict(zip(names[::-1], values[::-1], strict=True))  # of two with one name the first
+            expected.append((number, tuple(row.get(name, "").encode() or None for name in NAMES)))
+    try:
+        found = read(tmp_path_factory.getbasetemp() / "ways.csv", HEADER + "".join(f"{each}\n" for each in lines))
+    except DamagedEvidence:
+        assert not expected
+        return
+    assert list(zip(found.record.tolist(), rows(found), strict=True)) == expected
+
+
+def paired(count, line):
+    """Return so many headers, each with a record below it; `line` makes both."""
+    return "".join(line(number) for number in range(count))
+
+
+@pytest.mark.parametrize("way", ["the same", "others"])
+def test_a_header_for_each_record_costs_little(tmp_path, way):
+    """Measured 0.3 s of the processor for 20,000; it was a millisecond for each."""
+    text = paired(
+        20_000, lambda at: f"name,b{',' * (0 if way == 'the same' else at % 200)},c\n1,2{',' * (at % 200)},3\n"
+    )
+    read(tmp_path / "x.csv", HEADER + "1,2,3\n")  # what the kernels take to load is not counted
+    before = process_time()
+    found = read(tmp_path / "x.csv", text)
+    assert process_time() - before < 2
+    assert len(found.record) == (100 if way == "the same" else 20_000)
+    assert set(rows(found)) == {(b"1", b"2", b"3")}
+
+
+@pytest.mark.parametrize("what", [b',"', b"a ", b",", b'"'])
+def test_lines_of_nothing_but_delimiters_take_no_more_room_than_their_bytes(what):
+    size = 3_000_000
+    text = np.frombuffer(what * (size // len(what)), np.uint8)
+    starts = np.arange(0, size + 1, size // 30)
+    Places(text[:2], starts[:1].repeat(2), b",")  # what the kernels take to load is not counted
+    tracemalloc.start()
+    try:
+        for delimiter in (b",", b""):
+            places = Places(text, starts, delimiter)
+            places.of(np.arange(30), np.zeros(30, np.int64), np.arange(20, dtype=np.int32)[None])
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_header_of_more_than_16_kilobytes_is_told_and_the_one_before_it_holds(tmp_path):
+    found = read(tmp_path / "x.csv", HEADER + "1,2,3\n" + "name," * 10_000 + "\n4,5,6\n")
+    assert rows(found) == [(b"1", b"2", b"3"), (b"4", b"5", b"6")]
+    assert [each.record for each in found.caveats] == [3]
+    assert "more than 16,384" in found.caveats[0].detail
 
 
 def test_a_lone_letter_behind_a_number_belongs_to_it(tmp_path):
