@@ -11,6 +11,7 @@ import pandas as pd
 from nsm_nb import statistics
 from nsm_nb.report import findings as found
 from nsm_nb.report import method, verdicts
+from nsm_nb.report import queue as rows
 from nsm_nb.report.words import Cell, Head, Table, absent, count, cut, local, text_cell, time
 from nsm_nb.statistics import quantities
 
@@ -73,15 +74,16 @@ class Content:
 
 def content(case: Case, date: pd.Timestamp) -> Content:
     """Return what the report of a case says at a date (aware)."""
-    records = case.verdicts
+    queue = rows.queue(case)  # first of all: the rules judge now what nobody has judged
+    groups, records = queue.groups, case.verdicts
     held = verdicts.held(records)
-    groups = case.groups()
     done = verdicts.acts(records)
     ledger = verdicts.ledger(case, done)
     changed = case.changed().set_index("evidence")
     evidence = case.evidence
     files = [_file(row, changed) for _, row in evidence.iterrows()]
-    findings = found.findings(case, groups, records)
+    anchors = found.anchors(case, queue)
+    findings = found.findings(case, queue, records, anchors)
     zone = case.settings.time_zone
     links = {f"session {name}": each.anchor for each in findings for name in [_judged_session(each)] if name}
     first, last = evidence["first"].min(), evidence["last"].max()
@@ -93,12 +95,12 @@ def content(case: Case, date: pd.Timestamp) -> Content:
         zone=zone,
         analysts=", ".join(sorted(set(records["analyst"]))) or "nobody has judged yet",
         period=_period(first, last, zone),
-        headline=_headline(case.alerts, groups, held, findings),
+        headline=_headline(case.alerts, queue, held, findings),
         alarms=_alarms(ledger, changed, held, case.alerts),
         summary=verdicts.summary(held, groups, case.alerts),
         findings=findings,
-        dismissed=found.dismissed(case, groups, held),
-        pending=found.pending(groups),
+        dismissed=rows.dismissed(case, queue, held, anchors),
+        pending=rows.pending(case, queue, anchors),
         others=verdicts.listed(held, ("packet", "host"), links),
         timeline=_timeline(case),
         marks=_marks(case.alerts),
@@ -110,7 +112,7 @@ def content(case: Case, date: pd.Timestamp) -> Content:
         caveats=_caveats(case.caveats),
         ledger=ledger,
         tools=method.tools(),
-        method=method.method(case),
+        method=method.method(case, joined=queue.joined),
         commands=method.commands(
             case,
             ledger.head,
@@ -132,21 +134,24 @@ def _period(first: pd.Timestamp, last: pd.Timestamp, zone: str) -> list[str]:
     return [*said, f"{near[0]} to {near[1]}" if near[0] else ""]
 
 
-def _headline(alerts: pd.DataFrame, groups: pd.DataFrame, held: pd.DataFrame, findings: Sequence[found.Finding]) -> str:
+def _headline(alerts: pd.DataFrame, queue: rows.Queue, held: pd.DataFrame, findings: Sequence[found.Finding]) -> str:
     if not len(alerts) and not len(held):
         return "The evidence holds no alerts, and nothing has been judged yet."
     judged = int(alerts["alert"].isin(set(held.loc[held["subject_kind"].astype("str") == "alert", "subject"])).sum())
     waiting = len(alerts) - judged
-    rows = int((groups["status"].astype("str") == "NEW").sum())
-    # the queue can join what several sensors saw; here each sensor's alerts stand for themselves, as evidence
-    apart = ", each sensor's apart" if len(alerts) and alerts["sensor"].nunique() > 1 else ""
-    parts = [
-        f"{quantities.amount(len(alerts), 'alert')} fold into {quantities.amount(len(groups), 'queue row')}{apart}"
-    ]
-    wait = f"{waiting:,} in {quantities.amount(rows, 'row')} {'waits' if waiting == 1 else 'wait'} for a verdict"
-    parts.append(f"{judged:,} {'is' if judged == 1 else 'are'} judged" + (f", {wait}" if waiting else ", none waits"))
-    said = "; ".join(parts)
-    return f"{said}. {quantities.amount(len(findings), 'finding')} {'stands' if len(findings) == 1 else 'stand'} below."
+    folded = quantities.amount(len(queue.groups), "queue row")
+    many = quantities.amount(len(alerts), "alert")
+    if queue.joined:  # an event that several sensors saw counts once there
+        said = f"{many} of {quantities.amount(queue.events, 'event')} fold into {folded}"
+    else:
+        said = f"{many} {'folds' if len(alerts) == 1 else 'fold'} into {folded}"
+    waits = quantities.amount(int((queue.groups["status"].astype("str") == "NEW").sum()), "row")
+    wait = f"{waiting:,} in {waits} {'waits' if waiting == 1 else 'wait'} for a verdict"
+    said += f"; {judged:,} {'is' if judged == 1 else 'are'} judged" + (f", {wait}. " if waiting else ", none waits. ")
+    if queue.parted:
+        events = "1 event is" if queue.parted == 1 else f"{queue.parted:,} events are"
+        said += f"{events} not judged alike in the alerts of all sensors, and so in a row for each verdict. "
+    return said + f"{quantities.amount(len(findings), 'finding')} {'stands' if len(findings) == 1 else 'stand'} below."
 
 
 def _alarms(ledger: verdicts.Ledger, changed: pd.DataFrame, held: pd.DataFrame, alerts: pd.DataFrame) -> list[str]:

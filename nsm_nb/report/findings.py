@@ -1,4 +1,4 @@
-"""What was found: each escalated or categorised alert group and session, with all that it stands on."""
+"""What was found: each escalated or categorised row of the queue and session, with all that it stands on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from nsm_nb.errors import NsmError
-from nsm_nb.report import words
+from nsm_nb.report import tellings, words
 from nsm_nb.report.conversation import SHOWN, Conversation, conversation
+from nsm_nb.report.queue import Queue, apart_words
+from nsm_nb.report.tellings import Rule, Telling
 from nsm_nb.report.verdicts import Act, acts
 from nsm_nb.report.words import (
     ABSENT,
@@ -34,36 +36,15 @@ from nsm_nb.triage import CATEGORIES
 if TYPE_CHECKING:
     from nsm_nb.case import Case
 
-__all__ = [
-    "ALERTS",
-    "FINDINGS",
-    "TRANSCRIPTS",
-    "WHOLE",
-    "Finding",
-    "Packet",
-    "Rule",
-    "dismissed",
-    "findings",
-    "pending",
-]
+__all__ = ["ALERTS", "FINDINGS", "TRANSCRIPTS", "WHOLE", "Finding", "Packet", "anchors", "findings"]
 
 TRANSCRIPTS = 5  # of one finding
-ALERTS = 40  # rows of one finding's table of alerts, and of its table of sessions
+ALERTS = 40  # events of one finding whose alerts are listed, and rows of its table of sessions
 WHOLE = 8 << 20  # bytes of transcripts in one report
-LISTED = 200  # rows of the tables of what was dismissed and what waits
 PACKET = 512  # bytes of the packet an alert is about
 
 FINDINGS = tuple(each for each in CATEGORIES if each not in ("NA", "NEW"))
 """The categories that make a finding."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """The rule that raised an alert, and where it stands."""
-
-    text: str
-    place: str
-    references: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +55,7 @@ class Packet:
     why: str
     rows: Sequence[str]  # hex
     left: int
+    whose: str = "the first alert is about"
 
 
 @dataclass(frozen=True)
@@ -90,9 +72,11 @@ class Finding:
     local: str
     facts: Sequence[tuple[str, Sequence[Cell], str]]
     acts: Sequence[Act]
+    apart: Sequence[tuple[str, str, str]] = ()  # what is not judged alike: words, anchor and name of where it stands
+    said: Table | None = None  # what each sensor says, where several do
     alerts: Table | None = None
     sessions: Table | None = None
-    rule: Rule | None = None
+    rules: Sequence[Rule] = ()
     rule_missing: str = ""
     packet: Packet | None = None
     conversations: Sequence[Conversation] = ()
@@ -108,26 +92,41 @@ class _Told:
     spent: int = 0
 
 
-def findings(case: Case, groups: pd.DataFrame, verdicts: pd.DataFrame) -> list[Finding]:
-    """Return the findings of a case in order of time."""
-    status = case.status("session")
-    wanted = [
-        ("alerts", row["first"], row) for _, row in groups[groups["status"].astype("str").isin(FINDINGS)].iterrows()
-    ]
-    for name, short in status[status.isin(FINDINGS)].items():
-        row = case.session(int(str(name)))
-        wanted.append(("session", row["start"], pd.concat([row, pd.Series({"status": short})])))
-    last = pd.Timestamp.max.tz_localize("UTC")
-    wanted.sort(key=lambda each: (last if absent(each[1]) else each[1], each[0]))
+def findings(case: Case, queue: Queue, verdicts: pd.DataFrame, anchors: Mapping[int, tuple[str, str]]) -> list[Finding]:
+    """Return the findings of a case in order of time; `anchors` says where each row of the queue stands."""
     told = _Told()
-    made = []
-    for number, (kind, _, row) in enumerate(wanted, 1):
-        made.append(
-            _group(case, number, row, verdicts, told)
-            if kind == "alerts"
-            else _session(case, number, row, verdicts, told)
-        )
-    return made
+    return [
+        _group(case, number, queue, row, verdicts, anchors, told)
+        if isinstance(row, int)
+        else _session(case, number, row, verdicts, told)
+        for number, row in enumerate(_wanted(case, queue), 1)
+    ]
+
+
+def anchors(case: Case, queue: Queue) -> dict[int, tuple[str, str]]:
+    """Return where each row of the queue stands in the report: an anchor, and its name."""
+    found = {
+        row: ("dismissed", "section 3, dismissed" if status == "NA" else "section 3, not judged yet")
+        for row, status in enumerate(queue.groups["status"].astype("str").tolist())
+    }
+    numbered = enumerate(_wanted(case, queue), 1)
+    return found | {row: (f"finding-{number}", f"finding {number}") for number, row in numbered if isinstance(row, int)}
+
+
+def _wanted(case: Case, queue: Queue) -> list[int | pd.Series]:
+    """Return what makes a finding in the order of time: numbers of rows of the queue, and sessions with their `status`."""
+    groups = queue.groups
+    rows = groups.index[groups["status"].astype("str").isin(FINDINGS)].tolist()
+    wanted: list[tuple[pd.Timestamp, str, int | pd.Series]] = [
+        (groups["first"].iloc[row], "alerts", int(row)) for row in rows
+    ]
+    status = case.status("session")
+    for name, short in status[status.isin(FINDINGS)].items():
+        session = case.session(int(str(name)))
+        wanted.append((session["start"], "session", pd.concat([session, pd.Series({"status": short})])))
+    last = pd.Timestamp.max.tz_localize("UTC")
+    wanted.sort(key=lambda each: (last if absent(each[0]) else each[0], each[1]))
+    return [each for _, _, each in wanted]
 
 
 def _names(case: Case) -> dict[str, str]:
@@ -136,38 +135,58 @@ def _names(case: Case) -> dict[str, str]:
     return dict(zip(known["address"].astype("str"), map(printable, known["name"]), strict=True))
 
 
-def _group(case: Case, number: int, row: pd.Series, verdicts: pd.DataFrame, told: _Told) -> Finding:
+def _group(
+    case: Case,
+    number: int,
+    queue: Queue,
+    at: int,
+    verdicts: pd.DataFrame,
+    anchors: Mapping[int, tuple[str, str]],
+    told: _Told,
+) -> Finding:
+    row = queue.groups.iloc[at]
     children = [str(each) for each in row["children"]]
-    parent = case.alert(children[0])
     anchor = f"finding-{number}"
-    alerts = case.alerts[case.alerts["alert"].isin(set(children))]
+    alerts = case.alerts.take(case.alert_places(children))  # in order of time
     joins = case.joins[case.joins["alert"].isin(set(children))].set_index("alert")
     numbers = [int(each) for each in joins.reindex(children)["session"].dropna()]
     sessions = {each: case.session(each) for each in dict.fromkeys(numbers)}
     mine = verdicts[(verdicts["subject_kind"].astype("str") == "alert") & verdicts["subject"].isin(set(children))]
-    rule = _rule(case, children[0])
+    said = tellings.tellings(alerts)
+    sensors = tellings.by_sensor(alerts) if len({each.sensor for each in said}) > 1 else {}
+    rules, missing = tellings.rules(case, said)
     conversations, elsewhere, unshown = _conversations(case, list(sessions.values()), anchor, number, told)
-    what = _identity(parent)
-    facts: list[tuple[str, Sequence[Cell], str]] = [
-        (
-            "signature",
-            [text_cell("alerts", parent["alert"], "sid", parent["sid"], shown=what)],
-            cut(parent["classification"]),
-        ),
-        ("priority", [text_cell("alerts", parent["alert"], "priority", parent["priority"])], "1 is worst"),
-        ("sensor", [text_cell("alerts", parent["alert"], "sensor", parent["sensor"])], ""),
-        ("alerts", [Cell(quantities.amount(len(children), "alert"))], _span(row)),
-        ("the sensor names", [Cell(ends(parent), code=True)], "of the first alert"),
-    ]
+    events = case.events.reindex(children) if queue.joined else pd.Series(children, index=children)
     return Finding(
         number, anchor, words.badge(str(row["status"])), cut(row["message"]), cut(row["sensor"], 60),
-        row["first"], time(row["first"]), words.local(row["first"], case.settings.time_zone), facts, acts(mine),
-        alerts=_alerts(alerts, joins, children, told),
+        row["first"], time(row["first"]), words.local(row["first"], case.settings.time_zone), _facts(row, alerts, said),
+        acts(mine, sensors),
+        apart=[(apart_words(each), *anchors[each.row]) for each in queue.apart.get(at, ())],
+        said=tellings.said(said) if len(said) > 1 else None,
+        alerts=_alerts(alerts, joins, events, told),
         sessions=_sessions(sessions, joins, told) if len(sessions) > 1 else None,
-        rule=rule,
-        rule_missing="" if rule else f"The case has no rule {what}: name the rule files in case.toml to have it here.",
-        packet=_packet(case, children[0]), conversations=conversations, elsewhere=elsewhere, unshown=unshown,
+        rules=rules, rule_missing=missing,
+        packet=_packet_of_any(case, alerts, events), conversations=conversations, elsewhere=elsewhere, unshown=unshown,
     )  # fmt: skip
+
+
+def _facts(row: pd.Series, alerts: pd.DataFrame, said: Sequence[Telling]) -> list[tuple[str, Sequence[Cell], str]]:
+    parent = alerts.iloc[0]
+    worst = alerts[(alerts["priority"] == row["priority"]).to_numpy(bool, na_value=False)]
+    worst = worst.iloc[0] if len(worst) else parent
+    amount = quantities.amount(len(alerts), "alert")
+    if row["count"] != len(alerts):
+        amount += f" of {quantities.amount(int(row['count']), 'event')}"
+    facts: list[tuple[str, Sequence[Cell], str]] = [
+        ("priority", [text_cell("alerts", worst["alert"], "priority", worst["priority"])], "1 is worst"),
+        ("alerts", [Cell(amount)], _span(row)),
+        ("the sensor names", [Cell(ends(parent), code=True)], "of the first alert"),
+    ]
+    if len(said) > 1:  # a table tells each
+        return facts
+    sid = text_cell("alerts", parent["alert"], "sid", parent["sid"], shown=said[0].identity)
+    sensor = text_cell("alerts", parent["alert"], "sensor", parent["sensor"])
+    return [("signature", [sid], cut(parent["classification"])), facts[0], ("sensor", [sensor], ""), *facts[1:]]
 
 
 def _session(case: Case, number: int, row: pd.Series, verdicts: pd.DataFrame, told: _Told) -> Finding:
@@ -184,16 +203,9 @@ def _session(case: Case, number: int, row: pd.Series, verdicts: pd.DataFrame, to
         number, anchor, words.badge(str(row["status"])), f"Session {ends(row)}", "",
         row["start"], time(row["start"]),
         words.local(row["start"], zone), [("judged", [Cell("the session itself")], "")], acts(mine),
-        alerts=_alerts(alerts, joins, list(alerts["alert"]), told) if len(alerts) else None,
+        alerts=_alerts(alerts, joins, pd.Series(list(alerts["alert"])), told) if len(alerts) else None,
         conversations=conversations, elsewhere=elsewhere, unshown=unshown,
     )  # fmt: skip
-
-
-def _identity(alert: pd.Series) -> str:
-    gid, sid, rev = (None if absent(alert[name]) else int(alert[name]) for name in ("gid", "sid", "rev"))
-    if sid is None:
-        return ABSENT
-    return f"{1 if gid is None else gid}:{sid}" + ("" if rev is None else f", revision {rev}")
 
 
 def _span(row: pd.Series) -> str:
@@ -225,18 +237,19 @@ def _conversations(
     return shown, elsewhere, unshown
 
 
-def _alerts(alerts: pd.DataFrame, joins: pd.DataFrame, children: Sequence[str], told: _Told) -> Table:
+def _alerts(alerts: pd.DataFrame, joins: pd.DataFrame, events: pd.Series, told: _Told) -> Table:
+    """Return alerts, those of the first `ALERTS` of their events one by one; the others are named below by their records."""
+    several = alerts["sensor"].nunique() > 1
     heads = [
-        Head("alert, and its record"),
-        Head("time (UTC)"),
-        Head("source → destination"),
-        Head("session"),
-        Head("joined", wide=True),
-    ]
+        Head("alert, and its record"), *([Head("sensor")] if several else []), Head("time (UTC)"), Head("source → destination"),
+        Head("session"), Head("joined", wide=True),
+    ]  # fmt: skip
     rows = []
-    place = {name: number for number, name in enumerate(alerts["alert"])}
-    for name in children[:ALERTS]:
-        alert = alerts.iloc[place[name]]
+    listed = (pd.factorize(events)[0] < ALERTS).tolist()
+    for shown, (_, alert) in zip(listed, alerts.iterrows(), strict=True):
+        if not shown:
+            continue
+        name = alert["alert"]
         found = joins.loc[name] if name in joins.index else None
         session = "" if found is None or absent(found["session"]) else str(int(found["session"]))
         how = "no session was found" if found is None else f"{found['confidence']}: {found['how']}"
@@ -244,15 +257,13 @@ def _alerts(alerts: pd.DataFrame, joins: pd.DataFrame, children: Sequence[str], 
         rows.append(
             [
                 text_cell("alerts", name, "alert", name, code=True, below=where),
+                *([text_cell("alerts", name, "sensor", alert["sensor"])] if several else []),
                 text_cell("alerts", name, "time", alert["time"]), end_cell(alert),
                 Cell(session or ABSENT, code=True, link=told.where.get(session, ("", 0))[0]), Cell(how),
             ]
         )  # fmt: skip
-    left = len(children) - len(rows)
-    more = (
-        f"{left:,} more alerts of this finding are not listed; case.groups() in Python names them all." if left else ""
-    )
-    return Table("Its alerts, and the session that each is about", heads, rows, more)
+    left = tellings.unlisted(alerts[[not each for each in listed]])
+    return Table("Its alerts, and the session that each is about", heads, rows, left)
 
 
 def _sessions(sessions: Mapping[int, pd.Series], joins: pd.DataFrame, told: _Told) -> Table:
@@ -283,14 +294,16 @@ def _sessions(sessions: Mapping[int, pd.Series], joins: pd.DataFrame, told: _Tol
     return Table("The sessions it is about", heads, rows, f"{left:,} more sessions are not listed." if left else "")
 
 
-def _rule(case: Case, alert: str) -> Rule | None:
-    found = case.rule_of(alert)
-    if found is None:
-        return None
-    place = str(found["file"]).removeprefix(f"{printable(case.path)}/")
-    references = found.get("references")
-    listed = ", ".join(map(str, references)) if isinstance(references, list | tuple) else ""
-    return Rule(cut(found["text"], 8_000), f"{place}, line {found['line']}", cut(listed))
+def _packet_of_any(case: Case, alerts: pd.DataFrame, events: pd.Series) -> Packet | None:
+    """Return the packet that the first alert is about; where it has none, that of the same event as another sensor tells it."""
+    for name, event in zip(alerts["alert"].tolist(), events.tolist(), strict=True):
+        if event == events.iloc[0]:
+            found = _packet(case, name)
+            if found is not None:
+                sensor = cut(case.alert(name)["sensor"], 60)
+                first = name == alerts["alert"].iloc[0]
+                return found if first else replace(found, whose=f"the first event is about, as {sensor} tells it")
+    return None
 
 
 def _packet(case: Case, alert: str) -> Packet | None:
@@ -312,68 +325,3 @@ def _packet(case: Case, alert: str) -> Packet | None:
         text_cell("packets", name, "payload", row["payload"], shown=f"{count(row['payload'])} bytes of payload"),
     ]
     return Packet(cells, str(row["why"]), list(hex_rows(data[:PACKET])), max(len(data) - PACKET, 0))
-
-
-def dismissed(case: Case, groups: pd.DataFrame, held: pd.DataFrame) -> Table | None:
-    """Return what was judged to need no action: alert groups and sessions; None where there is nothing."""
-    by_subject = {(str(each.subject_kind), each.subject): each for each in held.itertuples()}
-    rows = []
-    for _, group in groups[groups["status"].astype("str") == "NA"].iterrows():
-        verdict = by_subject.get(("alert", str(group["children"][0])))
-        rows.append(
-            [
-                Cell(cut(group["message"], 200)), Cell(count(group["count"])), Cell(end(group["src_ip"]), code=True),
-                Cell(time(group["first"])),
-                *_said(verdict),
-            ]
-        )  # fmt: skip
-    status = case.status("session")
-    for name in status[status == "NA"].index:
-        row = case.session(int(str(name)))
-        what = f"session {name} → {end(row['dst_ip'], row['dst_port'])}"
-        rows.append(
-            [
-                Cell(what),
-                Cell(""),
-                Cell(end(row["src_ip"]), code=True),
-                Cell(time(row["start"])),
-                *_said(by_subject.get(("session", str(name)))),
-            ]
-        )
-    if not rows:
-        return None
-    heads = [
-        Head("what", wide=True), Head("alerts", right=True), Head("source"), Head("first (UTC)"), Head("analyst"),
-        Head("why", wide=True), Head("record", right=True),
-    ]  # fmt: skip
-    left = len(rows) - LISTED
-    return Table(
-        "No further action required", heads, rows[:LISTED], f"{left:,} more are not listed." if left > 0 else ""
-    )
-
-
-def _said(verdict: object) -> list[Cell]:
-    if verdict is None:
-        return [Cell(""), Cell(""), Cell("")]
-    return [Cell(str(verdict.analyst)), Cell(cut(verdict.comment), prose=True), Cell(str(verdict.id))]  # type: ignore[attr-defined]
-
-
-def pending(groups: pd.DataFrame) -> Table | None:
-    """Return the alert groups that wait for a verdict, the worst first; None where none does."""
-    table = groups[groups["status"].astype("str") == "NEW"].sort_values(["priority", "first"], kind="stable")
-    if not len(table):
-        return None
-    heads = [
-        Head("priority", right=True), Head("message", wide=True), Head("alerts", right=True), Head("sensor"), Head("source"),
-        Head("first (UTC)"), Head("last (UTC)"),
-    ]  # fmt: skip
-    rows = [
-        [
-            Cell(count(row["priority"])), Cell(cut(row["message"], 200)), Cell(count(row["count"])),
-            Cell(cut(row["sensor"]) or ABSENT),
-            Cell(end(row["src_ip"]), code=True), Cell(time(row["first"])), Cell(time(row["last"])),
-        ]
-        for _, row in table.head(LISTED).iterrows()
-    ]  # fmt: skip
-    left = len(table) - len(rows)
-    return Table("Not judged yet", heads, rows, f"{left:,} more are not listed." if left else "")

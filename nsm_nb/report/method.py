@@ -55,8 +55,9 @@ def _tshark() -> str:
     return f"{match.group() if match else 'of an unknown version'} (there; the report does not need it)"
 
 
-def method(case: Case) -> list[tuple[str, str]]:
-    """Return how the figures came about: name and words."""
+def method(case: Case, *, joined: bool) -> list[tuple[str, str]]:
+    """Return how the figures came about: name and words; `joined` says that the queue joins what several sensors saw."""
+    from nsm_nb.alerts.events import WITHIN
     from nsm_nb.sessions import IDLE
 
     idle = ", ".join(f"{name} {seconds:,.15g} s" for name, seconds in {**IDLE, **case.settings.idle}.items())
@@ -85,8 +86,13 @@ def method(case: Case) -> list[tuple[str, str]]:
         ),
         (
             "Queue rows",
-            "Alerts of one sensor, source address and message fold into one row, those judged alike into one row each, as "
-            "in Sguil.",
+            "Alerts of several sensors with the same signature, protocol and ends, stamped at most "
+            f"{WITHIN.total_seconds():,.0f} s apart, tell of one event, which counts once. Events of one source address and "
+            "message fold into one row, named as the sensor does that spoke first, and those judged alike into one row each: "
+            "the rows that the Alerts queue first shows. An event whose alerts are not judged alike stands in several."
+            if joined
+            else "Alerts of one sensor, source address and message fold into one row, those judged alike into one row each, "
+            "as in Sguil.",
         ),
         (
             "Transcripts",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from nsm_nb.report.words import Badge, Cell, Head, Table, badge, count, time
+from nsm_nb.statistics import quantities
 from nsm_nb.triage import CATEGORIES
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Act:
     comment: str
     subject: str  # where it is one
     digest: str  # of its last record
+    on: str = ""  # its subjects in words, where they are several, or of several sensors
 
     @property
     def place(self) -> str:
@@ -61,8 +63,8 @@ class Ledger:
     acts: Table
 
 
-def acts(verdicts: pd.DataFrame) -> list[Act]:
-    """Return verdicts as acts, in the order of the ledger."""
+def acts(verdicts: pd.DataFrame, sensors: Mapping[str, str] | None = None) -> list[Act]:
+    """Return verdicts as acts, in the order of the ledger; with the sensors of alerts each says whose they were."""
     if not len(verdicts):
         return []
     table = verdicts.sort_values("id", kind="stable")
@@ -72,11 +74,14 @@ def acts(verdicts: pd.DataFrame) -> list[Act]:
     found = []
     for _, rows in table.groupby(changed.any(axis=1).cumsum().to_numpy(), sort=True):
         first, last = rows.iloc[0], rows.iloc[-1]
+        on = quantities.amount(len(rows), str(first["subject_kind"])) if len(rows) > 1 or sensors else ""
+        if sensors:
+            on += f" of {', '.join(sorted({sensors[each] for each in rows['subject'].tolist()}))}"
         found.append(
             Act(
                 int(first["id"]), int(last["id"]), len(rows), time(first["time"]), str(first["analyst"]),
                 str(first["subject_kind"]), badge(str(first["category"])), str(first["comment"]),
-                str(first["subject"]) if len(rows) == 1 else "", str(last["digest"]),
+                str(first["subject"]) if len(rows) == 1 else "", str(last["digest"]), on,
             )
         )  # fmt: skip
     return found

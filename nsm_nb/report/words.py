@@ -146,8 +146,8 @@ def sentence(problem: object) -> str:
     return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
-def ranges(numbers: Iterable[int]) -> str:
-    """Return frame numbers, runs of them joined.
+def ranges(numbers: Iterable[int], *, most: int = _RANGES) -> str:
+    """Return frame numbers, runs of them joined; of more than `most` runs the rest is counted.
 
     Examples
     --------
@@ -161,8 +161,8 @@ def ranges(numbers: Iterable[int]) -> str:
         else:
             runs.append([each, each])
     words = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
-    left = sum(last - first + 1 for first, last in runs[_RANGES:])
-    return ", ".join(words[:_RANGES]) + (f" and {left:,} more up to {runs[-1][1]}" if left else "")
+    left = sum(last - first + 1 for first, last in runs[most:])
+    return ", ".join(words[:most]) + (f" and {left:,} more up to {runs[-1][1]}" if left else "")
 
 
 def end(address: Any, port: Any = None) -> str:
