@@ -50,6 +50,10 @@ class Case(Pivots):
         What case.toml says.
     selection : Selection
         What the analyst has chosen, kept in the case.
+    holdings : Holdings
+        The files of evidence, and what was read of each; the tables of the case are made of it.
+    alert_names : Names
+        What the names of alerts meant, kept in the case.
     """
 
     def __init__(self, path: Path):
@@ -57,9 +61,9 @@ class Case(Pivots):
         self.settings = settings.read(path)
         self._work = _workplace(path)
         self.selection = Selection(self._work / "selection.json")
-        self._holdings = Holdings(self.settings, path, self._work / "index")
+        self.holdings = Holdings(self.settings, path, self._work / "index")
         self._made: dict[str, Any] = {}
-        self._names = Names(self._work / "names.json")
+        self.alert_names = Names(self._work / "names.json")
         self._last_naming: tuple[Iterable[str], Naming | None] = ((), None)
 
     def __repr__(self) -> str:
@@ -111,7 +115,7 @@ class Case(Pivots):
     def refresh(self, *, progress: Progress | None = None) -> pd.DataFrame:
         """Look at the evidence again: all files are hashed anew, what changed is read anew; return the inventory."""
         self._made.clear()
-        self._holdings.look_again(progress)
+        self.holdings.look_again(progress)
         return self.evidence
 
     def index(self, *, progress: Progress | None = None) -> pd.DataFrame:
@@ -122,13 +126,13 @@ class Case(Pivots):
         progress
             Told the label, the bytes done and the bytes in all.
         """
-        self._holdings.read_all(progress)
+        self.holdings.read_all(progress)
         return self.evidence
 
     @property
     def evidence(self) -> pd.DataFrame:
         """The inventory: a row a file, with size, SHA-256, format, what is in it, and what is wrong with it."""
-        return self._holdings.inventory()
+        return self.holdings.inventory()
 
     def spare(self, path: str | os.PathLike) -> Path:
         """Return the path of a file or folder that is to be written, where that touches no evidence.
@@ -154,19 +158,19 @@ class Case(Pivots):
 
         Every file is hashed anew.
         """
-        return self._holdings.changed()
+        return self.holdings.changed()
 
     # --- tables
 
     @property
     def packets(self) -> pd.DataFrame:
         """PACKETS of all captures; mapped from the index where there is one capture."""
-        return self._kept("packets", lambda: together(PACKETS, list(self._holdings.tables("packets").values())))
+        return self._kept("packets", lambda: together(PACKETS, list(self.holdings.tables("packets").values())))
 
     @property
     def sessions(self) -> pd.DataFrame:
         """SESSIONS: those of the captures, and those flow records whose conversation no capture holds."""
-        return self._kept("sessions", self._holdings.sessions)
+        return self._kept("sessions", self.holdings.sessions)
 
     @property
     def alerts(self) -> pd.DataFrame:
@@ -174,11 +178,11 @@ class Case(Pivots):
         return self._kept("alerts", self._alerts)
 
     def _alerts(self) -> pd.DataFrame:
-        table = self._holdings.alerts()
-        self._names.add(meanings(self._holdings.alert_pieces()))
+        table = self.holdings.alerts()
+        self.alert_names.add(meanings(self.holdings.alert_pieces()))
         return alert_room.named(table, self.maps, self.rules)
 
-    def _take_followed(self, alerts: pd.DataFrame, told: pd.Series, followed: Sequence[Followed]) -> None:
+    def take_followed(self, alerts: pd.DataFrame, told: pd.Series, followed: Sequence[Followed]) -> None:
         """Take the alerts of files that are followed, what stands for which, and where these files are."""
         for name in ("alert places", "alerted", "events", "joins", "naming"):
             self._made.pop(name, None)
@@ -192,14 +196,14 @@ class Case(Pivots):
 
     def _naming(self) -> Naming:
         """Return what the names of alerts mean now; the same object as long as no verdict is touched by what changed."""
-        alerts, known = self.alerts, self._names.known
+        alerts, known = self.alerts, self.alert_names.known
         held = self._made.get("naming")
         if held is None or held[0] is not alerts or held[1] is not known:
             followed = [each.piece() for each in self._made.get("followed", ())]
             labels = {label for each in self._made.get("followed", ()) for label in (each.label, each.origin)}
-            pieces = followed + [each for each in self._holdings.alert_pieces() if each.label not in labels]
-            meant, caveats = resolved(known, pieces, self._holdings.prefixes)
-            told = self._made["told"] if "told" in self._made else self._holdings.told()
+            pieces = followed + [each for each in self.holdings.alert_pieces() if each.label not in labels]
+            meant, caveats = resolved(known, pieces, self.holdings.prefixes)
+            told = self._made["told"] if "told" in self._made else self.holdings.told()
             again = told[retold(told)]
             naming = Naming(meant, dict(zip(again.index.tolist(), again.tolist(), strict=True)))
             shown, last = self._last_naming
@@ -267,18 +271,18 @@ class Case(Pivots):
     def caveats(self) -> pd.DataFrame:
         """CAVEATS: what is wrong with the evidence, every file's, and with the sensors' rules and maps."""
         self._naming()
-        said = [*self._holdings.caveats(), *caveats_of(self.rules), *caveats_of(self.maps.messages)]
+        said = [*self.holdings.caveats(), *caveats_of(self.rules), *caveats_of(self.maps.messages)]
         return caveat_table([*said, *self._made["naming"][3]])
 
     @property
     def rules(self) -> pd.DataFrame:
         """The rules of the sensors, with file and line; empty where case.toml names none."""
-        return self._kept("rules", lambda: alert_room.rules(sorted(self._holdings.rule_files())))
+        return self._kept("rules", lambda: alert_room.rules(sorted(self.holdings.rule_files())))
 
     @property
     def maps(self) -> alert_room.Maps:
         """What the sensors' maps say of messages, classes and references; see `nsm_nb.alerts.maps`."""
-        return self._kept("maps", lambda: alert_room.maps(sorted(self._holdings.rule_files())))
+        return self._kept("maps", lambda: alert_room.maps(sorted(self.holdings.rule_files())))
 
     def _kept(self, name: str, make: Any) -> Any:
         if name not in self._made:

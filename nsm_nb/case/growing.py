@@ -185,12 +185,12 @@ class Growing:
         self._followers: dict[str, Follower] = {}
         self._present: dict[str, Followed] = {}  # by the label that is followed
         self._all: list[Followed] = []
-        pieces = case._holdings.alert_pieces()
-        case._names.add(meanings(pieces))
+        pieces = case.holdings.alert_pieces()
+        case.alert_names.add(meanings(pieces))
         self._before = {each.label: each for each in pieces}
-        for file in case._holdings.files():
+        for file in case.holdings.files():
             if file.format is not None and hasattr(formats.reader(file.format), "alerts"):
-                options = case._holdings.alert_options(file.label)
+                options = case.holdings.alert_options(file.label)
                 self._followers[file.label] = follow(file.path, label=file.label, format=file.format, **options)
 
     def new(self) -> pd.DataFrame:
@@ -252,7 +252,7 @@ class Growing:
         at = Followed(label, follower.path, follower.state.format, rest, begins, origin=label)
         before = self._before.pop(label, None)
         if before is not None and self._is_before(before):
-            known = self.case._holdings.table(label, "alerts")
+            known = self.case.holdings.table(label, "alerts")
             if known is not None and len(known):
                 at.first, at.last = before.first, int(known["record"].max())
         self._all.append(at)
@@ -262,29 +262,29 @@ class Growing:
     def _is_before(self, before: Piece) -> bool:
         """Return True where a file still begins with the bytes that the case has read of it."""
         grown = Piece(before.label, before.path, before.size, "")
-        return self.case._holdings.prefixes.of(grown, [before.size])[before.size] == before.sha256
+        return self.case.holdings.prefixes.of(grown, [before.size])[before.size] == before.sha256
 
     def _left(self, label: str) -> None:
         """Let go of a file that is followed no more: its alerts stand where it was moved to."""
         at = self._present.pop(label, None)
         if at is not None:
             at.left = True
-            at.settle(self.case._holdings.label_of)
+            at.settle(self.case.holdings.label_of)
 
     def _give(self) -> None:
         case = self.case
         present = {id(each) for each in self._present.values()}
         for each in self._all:
             if id(each) not in present and _ids(each.path) != each.ids:  # rotated once more
-                each.settle(case._holdings.label_of)
+                each.settle(case.holdings.label_of)
         mine = [each for each in self._all if each.tables]
         labels = {label for each in mine for label in (each.label, each.origin)}
-        others = [table for label, table in case._holdings.tables("alerts").items() if label not in labels]
+        others = [table for label, table in case.holdings.tables("alerts").items() if label not in labels]
         table = together(ALERTS, [*others, *(part for each in mine for part in each.tables)])
         told = alert_room.told_by(table)
         table = table[~retold(told)].sort_values(["time", "alert"], kind="stable", ignore_index=True)
-        case._names.add(Meaning(each.rest, each.label, each.size, each.sha256) for each in mine if each.size)
-        case._take_followed(table, told, mine)
+        case.alert_names.add(Meaning(each.rest, each.label, each.size, each.sha256) for each in mine if each.size)
+        case.take_followed(table, told, mine)
 
 
 def _is_other(before: State, after: State) -> bool:

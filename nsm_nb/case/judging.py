@@ -44,7 +44,7 @@ class Judging:
     _kept: Callable[[str, Any], Any]
     _naming: Callable[[], Naming]
     _followed: Callable[[str], Followed | None]
-    _holdings: Holdings
+    holdings: Holdings
     _ledger: Ledger | None = None
     _ruled: tuple[pd.DataFrame, list[Rule]] | None = None
 
@@ -224,7 +224,7 @@ class Judging:
         return names, on
 
     def _frames_of(self, label: str) -> int | None:
-        table = self._holdings.table(label, "packets")
+        table = self.holdings.table(label, "packets")
         return None if table is None else len(table)
 
     def _matching(self, query: Query, kind: str) -> pd.DataFrame:
@@ -274,7 +274,7 @@ class Judging:
             at = self._followed(start)
             if at is None:
                 continue
-            at.settle(self._holdings.label_of)  # it may have been rotated a moment ago
+            at.settle(self.holdings.label_of)  # it may have been rotated a moment ago
             whole = self._hashes().get(at.label) == at.sha256
             found[start] = (at.label if whole else f"{at.label} (its first {at.size:,} bytes)", at.sha256)
         return found

@@ -116,7 +116,7 @@ def carriers(case: Case, protocols: Iterable[str] = CARRIERS) -> list[int]:
     """Return the sessions that may carry files, by their first bytes and ports."""
     wanted = set(protocols)
     found: list[int] = []
-    for table in case._holdings.tables("packets").values():
+    for table in case.holdings.tables("packets").values():
         for number, proto, ports, heads in _first_bytes(case, table):
             if recognised(proto, ports, heads) in wanted:
                 found.append(number)

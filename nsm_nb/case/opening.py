@@ -79,7 +79,7 @@ def open_case(path: str | os.PathLike | None = None) -> Case:
         raise CaseError(f"{printable(place)} is no folder; give a case's directory or a folder of evidence")
     if (place / settings.FILE).exists():
         case = Case(place)
-        case._holdings.clean()
+        case.holdings.clean()
         return case
     kept = settings.home() / "cases" / settings.named(place)
     if not (kept / settings.FILE).exists():

@@ -33,7 +33,7 @@ class Pivots(Judging):
     @property
     def paths(self) -> dict[str, Path]:
         """The path of each evidence, by its label."""
-        return {file.label: file.path for file in self._holdings.files()}
+        return {file.label: file.path for file in self.holdings.files()}
 
     def session(self, number: int) -> pd.Series:
         """Return a session's row.
@@ -68,7 +68,7 @@ class Pivots(Judging):
         row = self.session(session)
         if row["source"] != "pcap":
             return PACKETS.empty()
-        return self._holdings.packets_of(str(row["evidence"]), int(session))
+        return self.holdings.packets_of(str(row["evidence"]), int(session))
 
     def session_of(self, alert: str) -> pd.Series | None:
         """Return the session that an alert is about, None where none was found; `joins` says how it was found."""
@@ -106,7 +106,7 @@ class Pivots(Judging):
         UnknownName
             Where the evidence or the frame is not in the case.
         """
-        table = self._holdings.table(evidence, "packets")
+        table = self.holdings.table(evidence, "packets")
         if table is None or not 1 <= number <= len(table):
             count = 0 if table is None else len(table)
             raise UnknownName(f"{printable(evidence)} has no frame {number}; it has {count:,} frames")
@@ -128,13 +128,13 @@ class Pivots(Judging):
         label, record = str(row["evidence"]), int(row["record"])
         at = self._followed(str(row["alert"]))
         if at is None:
-            return self._holdings.detail(label, record)
-        if not at.settle(self._holdings.label_of):
+            return self.holdings.detail(label, record)
+        if not at.settle(self.holdings.label_of):
             raise UnreadableEvidence(
                 f"{printable(label)} was rotated, and the file that record {record:,} was read of is not beside it any more; "
                 "case.refresh() looks at the evidence again"
             )
-        return self._holdings.detail_at(at.path, at.format, record, label)
+        return self.holdings.detail_at(at.path, at.format, record, label)
 
     def rule_of(self, alert: str) -> pd.Series | None:
         """Return the rule that raised an alert, None where the case has no such rule.
