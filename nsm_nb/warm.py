@@ -10,14 +10,18 @@ from types import ModuleType
 
 __all__ = ["main"]
 
-_LISTING = (  # of ra's
+_LISTINGS = (  # of ra's as text and as CSV, of nfdump's
     "StartTime Flgs Proto SrcAddr Sport Dir DstAddr Dport TotPkts TotBytes State\n"
-    "17:00:04.020000 e tcp 10.1.1.177.2254 -> 216.239.37.99.80 10 732 FIN\n"
+    "17:00:04.020000 e tcp 10.1.1.177.2254 -> 216.239.37.99.80 10 732 FIN\n",
+    "StartTime,Flgs,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,TotPkts,TotBytes,State\n"
+    "17:00:04.020000,e,tcp,10.1.1.177,2254,->,216.239.37.99,80,10,732,FIN\n",
+    "Date first seen Duration Proto Src IP Addr:Port Dst IP Addr:Port Packets Bytes Flows\n"
+    "2003-11-13 17:00:04.020 0.1 TCP 10.1.1.177:2254 -> 216.239.37.99:80 10 732 1\n",
 )
 
 
 def main() -> None:
-    """Send small files through all that has kernels: captures, whole and damaged, from reading to stitching; a listing."""
+    """Send small files through all that has kernels: captures, whole and damaged, from reading to stitching; listings."""
     import numpy as np
 
     import nsm_nb as nsm
@@ -55,8 +59,9 @@ def main() -> None:
             nsm.transcripts.transcript(packets)
             nsm.full_content.matching(packets, "udp[10] > 0")  # read from its bytes
         path = Path(folder) / "warm.txt"
-        path.write_text(_LISTING)
-        nsm.read_sessions(path)
+        for listing in _LISTINGS:
+            path.write_text(listing)
+            nsm.read_sessions(path)
     log.setLevel(level)
     sealed(np.zeros(1, np.uint8), np.zeros(1, np.uint8))
     _flow_files(np)
