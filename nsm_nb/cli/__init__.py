@@ -2,7 +2,7 @@
 
 `commands` has a module for each group of commands, with its parser and what it does. Beside it is what they share:
 `options` and `amounts` say how a call is read, `places` what it reads and may write to, `output` how tables and files are
-written, `progress` the line on the screen while one waits.
+written, `wording` how the package's sentences are said here, `progress` the line on the screen while one waits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from nsm_nb import __version__
 from nsm_nb.cli import commands
 from nsm_nb.cli.options import Commands, Parser
 from nsm_nb.cli.places import may_write
+from nsm_nb.cli.wording import spoken
 from nsm_nb.errors import NsmError
 from nsm_nb.text import printable
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = int(chosen.run(chosen) or 0)
         sys.stdout.flush()  # what is lost is told here, not by the interpreter at its end
     except NsmError as problem:
-        print(f"nsm-nb: {printable(problem)}", file=sys.stderr)
+        print(f"nsm-nb: {printable(spoken(str(problem)))}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # whoever read the table has seen enough
@@ -74,7 +75,7 @@ class _Printable(logging.Formatter):
     """Messages with every character visible: paths and evidence may hold terminal escapes."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record), lines=True)
+        return printable(spoken(super().format(record)), lines=True)
 
 
 def _nothing_more() -> None:

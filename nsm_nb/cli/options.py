@@ -12,8 +12,8 @@ from nsm_nb.errors import NsmError
 from nsm_nb.text import printable
 
 __all__ = [
-    "FORMATS", "Commands", "Parser", "case", "filtered", "named_case", "needs", "out", "overwrite", "recover", "table",
-    "written",
+    "FORMATS", "Commands", "Parser", "case", "filtered", "named_case", "needs", "out", "overwrite", "read_as", "recover",
+    "table", "written",
 ]  # fmt: skip
 
 FORMATS = ("text", "csv", "jsonl", "parquet")
@@ -103,6 +103,12 @@ def filtered(made: argparse.ArgumentParser) -> None:
 def recover(made: argparse.ArgumentParser) -> None:
     """Add the search behind damage."""
     made.add_argument("--recover", action="store_true", help="search captures behind damage; what is found is a guess")
+
+
+def read_as(made: argparse.ArgumentParser) -> None:
+    """Add the format of files that are named."""
+    made.add_argument("--read-as", metavar="FORMAT", help="the format of a file that is named, where its first bytes do not "
+                      "tell; nsm-nb formats lists them")  # fmt: skip
 
 
 def needs(needed: str, what: str, options: Mapping[str, object]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nsm_nb.cli.wording import spoken
 from nsm_nb.errors import NsmError
 from nsm_nb.text import csv_table, printable
 
@@ -24,7 +25,7 @@ __all__ = ["as_text", "print_lines", "print_parts", "print_table", "say", "write
 
 def say(words: object) -> None:
     """Tell something that is no result: on stderr, every character visible."""
-    print(printable(words), file=sys.stderr)
+    print(printable(spoken(str(words))), file=sys.stderr)
 
 
 def print_table(

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     from nsm_nb.case import Case
 
-__all__ = ["given", "indexed", "may_write", "opened", "packets_in", "packets_or_flows", "tell_recovered"]
+__all__ = [
+    "given",
+    "holds_packets",
+    "indexed",
+    "may_write",
+    "opened",
+    "packets_in",
+    "packets_or_flows",
+    "tell_recovered",
+]
 
 
 def may_write(out: Path, *, overwrite: bool) -> None:
@@ -72,16 +81,31 @@ def given(names: Sequence[str], chosen: argparse.Namespace) -> Case | list[Path]
                 f"{printable(case.path)} is a case, whose index is made once: write recover = true into its case.toml "
                 "(above any line in brackets); --recover is for captures that are named"
             )
+        if getattr(chosen, "read_as", None):
+            raise CaseError(f"{printable(case.path)} is a case, whose files are known by their first bytes; --read-as is for a "
+                            "file that is named")  # fmt: skip
         case.index(progress=progress.on_screen(progress.Bytes()))
         return case
     return _files(names, getattr(chosen, "out", None))
 
 
-def packets_in(files: Sequence[Path], *, recover: bool) -> pd.DataFrame:
+def packets_in(files: Sequence[Path], *, recover: bool, read_as: str | None = None) -> pd.DataFrame:
     """Return the packets of one capture, or those of several as one, in order of time."""
     import nsm_nb as nsm
 
-    return nsm.read_packets(files[0] if len(files) == 1 else files, recover=recover)
+    if len(files) == 1:
+        return nsm.read_packets(files[0], format=read_as, recover=recover)
+    if read_as is not None:
+        raise NsmError("several files are read as captures, each by its first bytes; name one file with --read-as")
+    return nsm.read_packets(files, recover=recover)
+
+
+def holds_packets(path: Path, read_as: str | None) -> bool:
+    """Return whether a file is of a format of packets, by its first bytes or by what is said of it."""
+    import nsm_nb as nsm
+
+    known = nsm.formats.recognised(path) if read_as is None else [read_as]
+    return bool(known) and hasattr(nsm.formats.reader(known[0]), "packets")
 
 
 def packets_or_flows(names: Sequence[str], chosen: argparse.Namespace) -> tuple[Case | None, pd.DataFrame]:
@@ -92,12 +116,12 @@ def packets_or_flows(names: Sequence[str], chosen: argparse.Namespace) -> tuple[
     if not isinstance(place, list):
         return place, place.packets if len(place.packets) else place.sessions
     if len(place) == 1:
-        known = nsm.formats.recognised(place[0])
-        if known and not hasattr(nsm.formats.reader(known[0]), "packets"):
+        known = chosen.read_as is not None or nsm.formats.recognised(place[0])
+        if known and not holds_packets(place[0], chosen.read_as):
             if chosen.recover:
                 raise NsmError(f"{printable(place[0])} is no capture, and captures alone can be searched behind damage")
-            return None, nsm.read_sessions(place[0])
-    packets = packets_in(place, recover=chosen.recover)
+            return None, nsm.read_sessions(place[0], format=chosen.read_as)
+    packets = packets_in(place, recover=chosen.recover, read_as=chosen.read_as)
     tell_recovered(packets)
     return None, nsm.sessions.assemble(packets)[1]
 

@@ -40,12 +40,12 @@ class Bytes:
 
 def sessions(label: str, done: int, total: int) -> None:
     """Tell how many sessions are done."""
-    line(f"{done:,} of {total:,} sessions  {label}", last=done >= total)
+    line(f"{done:,} of {total:,} session{'' if total == 1 else 's'}  {label}", last=done >= total)
 
 
 def flows(done: int, total: int) -> None:
     """Tell how many flows are done."""
-    line(f"{done:,} of {total:,} flows", last=done >= total)
+    line(f"{done:,} of {total:,} flow{'' if total == 1 else 's'}", last=done >= total)
 
 
 def line(words: str, *, last: bool = False) -> None:

@@ -61,6 +61,7 @@ def method(case: Case, *, joined: bool) -> list[tuple[str, str]]:
     from nsm_nb.sessions import IDLE
 
     idle = ", ".join(f"{name} {seconds:,.15g} s" for name, seconds in {**IDLE, **case.settings.idle}.items())
+    within = f"{WITHIN.total_seconds():,.0f} s"
     own = "as case.toml says" if case.settings.idle else "the defaults"
     joins = case.joins["confidence"].astype("str").value_counts() if len(case.alerts) else pd.Series(dtype=int)
     order = [each for each in ("certain", "likely", "weak", "none") if each in joins.index]
@@ -87,7 +88,7 @@ def method(case: Case, *, joined: bool) -> list[tuple[str, str]]:
         (
             "Queue rows",
             "Alerts of several sensors with the same signature, protocol and ends, stamped at most "
-            f"{WITHIN.total_seconds():,.0f} s apart, tell of one event, which counts once. Events of one source address and "
+            f"{within} apart, tell of one event, which counts once. Events of one source address and "
             "message fold into one row, named as the sensor does that spoke first, and those judged alike into one row each: "
             "the rows that the Alerts queue first shows. An event whose alerts are not judged alike stands in several."
             if joined

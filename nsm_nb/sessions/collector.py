@@ -66,15 +66,19 @@ class Collected:
     def line(self) -> str:
         """Return it in a line."""
         totals = self.exporters.totals()
-        words = [f"{totals.datagrams:,} datagrams", f"{totals.flows:,} flows", f"{totals.lost:,} lost"]
+        words = [_amount(totals.datagrams, "datagram"), _amount(totals.flows, "flow"), f"{totals.lost:,} lost"]
         if totals.unknown:
-            words.append(f"{totals.unknown:,} sets without a template")
+            words.append(f"{_amount(totals.unknown, 'set')} without a template")
         words.append("drops not told" if self.dropped is None else f"{self.dropped:,} dropped by the system")
         words.append(f"{self.exporters.refused:,} refused")
-        words.append(f"{len(self.exporters):,} exporters")
+        words.append(_amount(len(self.exporters), "exporter"))
         if self.unkept:
             words.append(f"{self.unkept:,} NOT WRITTEN ({printable(self.problem)})")
         return ", ".join(words)
+
+
+def _amount(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def collect(

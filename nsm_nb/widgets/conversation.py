@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from nsm_nb.statistics.quantities import amount
 from nsm_nb.text import printable
 from nsm_nb.transcripts.paging import Page, Slice, page
 from nsm_nb.transcripts.rendering import gap, header, slice_mark, stray_mark
@@ -57,7 +58,8 @@ def top_lines(transcript: Transcript) -> list[dict]:
     for side in ("src", "dst"):
         turns = [turn for turn in transcript.turns if turn.side == side]
         size, missing = transcript.size(side), sum(turn.gap for turn in turns)
-        words = f"{size:,} bytes in {len(turns):,} turns" + (f", {missing:,} bytes missing" if missing else "")
+        words = f"{amount(size, 'byte')} in {amount(len(turns), 'turn')}"
+        words += f", {amount(missing, 'byte')} missing" if missing else ""
         lines.append(line((f"{side.upper()} sent:".ljust(20), side), words, style="head"))
     lines += [line((f"{each.kind}: ", "doubt strong"), (each.detail, "doubt")) for each in transcript.caveats]
     return lines

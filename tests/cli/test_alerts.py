@@ -10,6 +10,9 @@ import pytest
 
 import nsm_nb as nsm
 from nsm_nb import cli
+from nsm_nb.widgets.queue import Queue
+from tests import writing
+from tests.report.conftest import case_of_two
 
 
 def run(*arguments):
@@ -57,3 +60,36 @@ def test_alerts_that_nobody_judged_are_new(judged, capsys):
     rows = [json.loads(row) for row in capsys.readouterr().out.splitlines()]
     assert len(rows) == len(nsm.open_case(judged).alerts) > 0
     assert {row["category"] for row in rows} == {"NEW"}
+
+
+def test_groups_are_the_rows_of_the_queue_where_two_sensors_saw_the_same(tmp_path, capsys):
+    case = case_of_two(tmp_path / "two", [("a shell", 5, 4), ("a scan", 6, 9)], [("the shell", 5, 4)])
+
+    assert run("alerts", case.path, "--groups", "-f", "jsonl") == 0
+
+    rows = [json.loads(row) for row in capsys.readouterr().out.splitlines()]
+    shown = Queue(case).table("All")
+    assert [row["children"] for row in rows] == shown["children"].tolist()
+    assert [(row["count"], row["sensor"]) for row in rows] == [(1, "snort, suricata"), (1, "suricata")]
+
+
+def test_groups_of_one_sensor_count_its_alerts(tmp_path, capsys):
+    case = case_of_two(tmp_path / "two", [("a shell", 5, 4), ("a shell", 5, 4)], [])
+
+    assert run("alerts", case.path, "--groups", "-f", "jsonl") == 0
+
+    (row,) = (json.loads(row) for row in capsys.readouterr().out.splitlines())
+    assert (row["count"], row["sensor"]) == (2, "suricata")
+
+
+def test_sessions_of_a_case_are_asked_for_their_alerts(tmp_path, capsys):
+    case = case_of_two(tmp_path / "two", [("a shell", 5, 4)], [])
+    (case.path / "evidence" / "small.pcap").write_bytes(writing.pcap(writing.conversation()))
+
+    assert run("sessions", case.path, "-q", "alert ~ shell", "-f", "csv") == 0
+    heads, row = capsys.readouterr().out.splitlines()
+    assert heads.split(",") == list(nsm.open_case(case.path).sessions) and "10.0.0.1" in row
+    assert run("sessions", case.path, "-q", "alert ~ scan", "--style", "ra") == 0
+    assert "10.0.0.1" not in capsys.readouterr().out
+    assert run("sessions", case.path / "evidence" / "small.pcap", "-q", "alert ~ shell") == 1
+    assert "the sessions of a case do: nsm-nb sessions CASE -q" in capsys.readouterr().err

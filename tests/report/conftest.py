@@ -96,6 +96,28 @@ def event(message, *, sid=1, seconds=4):
     }  # fmt: skip
 
 
+def fast(message, *, sid=1, seconds=4):
+    """The line that Snort writes of what Suricata tells in `event`."""
+    return (
+        f"11/13/03-17:00:{seconds:02d}.003000  [**] [1:{sid}:7] {message} [**] [Classification: A {message}] [Priority: 2] "
+        "{TCP} 10.0.0.1:40000 -> 10.0.0.2:80"
+    )
+
+
+def case_of_two(place, suricata, snort):
+    """A case of what Suricata and Snort tell: (message, sid, seconds) each."""
+    import nsm_nb as nsm
+
+    folder = place / "evidence"
+    folder.mkdir(parents=True)
+    (place / "case.toml").write_text('name = "two"\n[sensors]\n"eve.json" = "suricata"\n"alert.fast" = "snort"\n')
+    lines = [json.dumps(event(message, sid=sid, seconds=at)) for message, sid, at in suricata]
+    (folder / "eve.json").write_text("".join(f"{each}\n" for each in lines))
+    lines = [fast(message, sid=sid, seconds=at) for message, sid, at in snort]
+    (folder / "alert.fast").write_text("".join(f"{each}\n" for each in lines))
+    return nsm.open_case(place)
+
+
 @pytest.fixture
 def own(tmp_path):
     """A small case, judged, that a test may change: one conversation, two messages, one of them escalated."""

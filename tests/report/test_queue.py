@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import re
 
 import pandas as pd
 import pytest
 
-import nsm_nb as nsm
 from nsm_nb.report.content import content
 from nsm_nb.report.queue import queue
 from nsm_nb.report.words import ranges
 from nsm_nb.triage.autocat import Rule
 from nsm_nb.widgets.queue import Queue
-from tests.report.conftest import DATE, event, findings, made, table, text_of
+from tests.report.conftest import DATE, case_of_two, findings, made, table, text_of
 
 WHEN = pd.Timestamp(DATE, tz="UTC")
-SENSORS = 'name = "two"\n\n[sensors]\n"eve.json" = "suricata"\n"alert.fast" = "snort"\n'
-
-
-def fast(message, *, sid=1, seconds=4):
-    """The line that Snort writes of what Suricata tells in `event`."""
-    return (
-        f"11/13/03-17:00:{seconds:02d}.003000  [**] [1:{sid}:7] {message} [**] [Classification: A {message}] [Priority: 2] "
-        "{TCP} 10.0.0.1:40000 -> 10.0.0.2:80"
-    )
 
 
 @pytest.fixture
 def two(tmp_path):
     """A function that makes a case of what Suricata and Snort tell: (message, sid, seconds) each."""
-
-    def make(suricata, snort):
-        folder = tmp_path / "two" / "evidence"
-        folder.mkdir(parents=True)
-        (folder.parent / "case.toml").write_text(SENSORS)
-        lines = [json.dumps(event(message, sid=sid, seconds=at)) for message, sid, at in suricata]
-        (folder / "eve.json").write_text("".join(f"{each}\n" for each in lines))
-        lines = [fast(message, sid=sid, seconds=at) for message, sid, at in snort]
-        (folder / "alert.fast").write_text("".join(f"{each}\n" for each in lines))
-        return nsm.open_case(folder.parent)
-
-    return make
+    return functools.partial(case_of_two, tmp_path / "two")
 
 
 def names_of(case, sensor):

@@ -54,7 +54,7 @@ def test_parts_are_taken_one_by_one_until_they_are_joined():
     done = decode([b"aGVs", b"bG8=", b"??"], "base64")
 
     assert done.parts == (b"hel", b"lo")
-    assert "1 parts were left out" in done.notes[0]
+    assert "1 part was left out" in done.notes[0]
     assert decode([b"b\nc", b"a", b"a"], "lines | once | sort | skip 0 | take 1 | join").data == b"abc"
 
 

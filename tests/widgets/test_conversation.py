@@ -54,7 +54,7 @@ def test_the_top_is_sguils_header():
     shown = text(conversation.top_lines(said(("src", b"abc", 0))))
 
     assert "Sensor Name:        gateway" in shown and "Src Port:           1045" in shown
-    assert "SRC sent:           3 bytes in 1 turns" in shown
+    assert "SRC sent:           3 bytes in 1 turn" in shown
 
 
 @pytest.mark.parametrize("make", [conversation.text_lines, conversation.hex_lines])

@@ -37,7 +37,8 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     options.case(alerts)
     options.table(alerts, query="priority <= 2")
-    alerts.add_argument("--groups", action="store_true", help="folded as the queue folds them")
+    alerts.add_argument("--groups", action="store_true", help="folded as the queue folds them: what several sensors saw of "
+                        "one event counts once")  # fmt: skip
     alerts.add_argument("--export", metavar="STYLE", choices=_EXPORTS, help="to hand on, each alert whole: "
                         + ", ".join(_EXPORTS) + "; eml is a draft of a mail, which is never sent")  # fmt: skip
     alerts.add_argument(
@@ -63,7 +64,8 @@ def _alerts(chosen: argparse.Namespace) -> None:
         options.needs("--export eml", "what stands at the head of a mail", mail)
     case = indexed(chosen)
     if chosen.groups:
-        print_table(case.groups(), chosen, _OF_GROUPS, case=case)
+        joined = case.alerts["sensor"].nunique() > 1  # as the Alerts widget and the report begin
+        print_table(case.groups(events=joined), chosen, _OF_GROUPS, case=case)
         return
     table = _with_category(case)
     if chosen.export is None:

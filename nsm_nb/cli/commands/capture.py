@@ -48,6 +48,7 @@ def add(commands: Commands) -> None:
 
 def _capture(chosen: argparse.Namespace) -> None:
     from nsm_nb.full_content.capture import MANIFEST, Asked, capture, interfaces
+    from nsm_nb.statistics.quantities import amount
 
     if chosen.list:
         for name, words in interfaces():
@@ -68,7 +69,9 @@ def _capture(chosen: argparse.Namespace) -> None:
     say(f"capturing on {chosen.interface} to {chosen.dir}; Ctrl-C ends it")
     asked = Asked(chosen.interface, chosen.dir, chosen.filter, chosen.size, chosen.every, chosen.files, chosen.seconds)
     try:
-        path = capture(asked, told=lambda file: say(f"{file['name']}  {file['size']:,} bytes  {file['sha256']}"))
+        path = capture(
+            asked, told=lambda file: say(f"{file['name']}  {amount(file['size'], 'byte')}  {file['sha256']}")
+        )
     except KeyboardInterrupt:
         if (chosen.dir / MANIFEST).exists():
             say(f"not all files are hashed; {chosen.dir / MANIFEST} says which")

@@ -42,17 +42,18 @@ def add(commands: Commands) -> None:
 
 def _create(chosen: argparse.Namespace) -> None:
     import nsm_nb as nsm
+    from nsm_nb.statistics.quantities import amount
 
     case = nsm.create_case(chosen.case, chosen.evidence, copy=chosen.copy)
-    say(f"{case.path} is a case of {len(case.evidence)} files; next: nsm-nb lab {case.path}")
+    say(f"{case.path} is a case of {amount(len(case.evidence), 'file')}; next: nsm-nb lab {case.path}")
 
 
 def _index(chosen: argparse.Namespace) -> None:
+    from nsm_nb.statistics.quantities import amount
+
     case = indexed(chosen)
-    say(
-        f"{case.name}: {len(case.evidence)} files, {len(case.packets):,} packets, "
-        f"{len(case.sessions):,} sessions, {len(case.alerts):,} alerts"
-    )
+    tables = {"file": case.evidence, "packet": case.packets, "session": case.sessions, "alert": case.alerts}
+    say(f"{case.name}: {', '.join(amount(len(table), noun) for noun, table in tables.items())}")
     for caveat in case.caveats["detail"]:
         say(f"  {caveat}")
 

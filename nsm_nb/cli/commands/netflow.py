@@ -63,12 +63,14 @@ def add(commands: Commands) -> None:
     exporting.add_argument("--rate", metavar="COUNT", type=amounts.count, default=20_000,
                            help="send so many flows a second (default: 20000)")  # fmt: skip
     options.recover(exporting)
+    options.read_as(exporting)
     options.overwrite(exporting)
     exporting.set_defaults(out=None)
 
 
 def _collect(chosen: argparse.Namespace) -> int:
     from nsm_nb.sessions.collector import Asked, Collected, collect
+    from nsm_nb.statistics.quantities import amount
 
     asked = {"stop": False, "rotate": False}
 
@@ -107,27 +109,35 @@ def _collect(chosen: argparse.Namespace) -> int:
     if len(table):
         sys.stdout.write(as_text(table))
     for sender, count in found.exporters.refused_from():
-        say(f"  {count:,} datagrams of {sender} were refused: no NetFlow, lengths that lie, or not asked for")
+        were = "was" if count == 1 else "were"
+        say(f"  {amount(count, 'datagram')} of {sender} {were} refused: no NetFlow, lengths that lie, or not asked for")
     return 1 if found.unkept else 0
 
 
 def _export(chosen: argparse.Namespace) -> None:
     from nsm_nb.sessions.exporting import destination, export
+    from nsm_nb.statistics.quantities import amount
 
     to = destination(chosen.to)
     if isinstance(to, Path):
         may_write(to, overwrite=chosen.overwrite)
         chosen.out = to  # which is not to be what is read
     else:
-        say(f"sending to {to[0]} port {to[1]} over UDP, {chosen.rate:,} flows a second at most")
+        say(f"sending to {to[0]} port {to[1]} over UDP, {amount(chosen.rate, 'flow')} a second at most")
     _, table = packets_or_flows(chosen.case, chosen)
     found = export(
         table, to, version=chosen.version, active=chosen.active, idle=chosen.idle, biflow=chosen.biflow, rate=chosen.rate,
         progress=progress.on_screen(progress.flows),
     )  # fmt: skip
     name = "IPFIX" if chosen.version == 10 else f"NetFlow version {chosen.version}"
-    say(f"{found.flows:,} flows of {found.octets:,} octets are in {found.datagrams:,} datagrams of {name}")
+    flows, octets, are = amount(found.flows, "flow"), amount(found.octets, "octet"), "is" if found.flows == 1 else "are"
+    say(f"{flows} of {octets} {are} in {amount(found.datagrams, 'datagram')} of {name}")
     for words, count in found.left.items():
-        say(f"  {count:,} {words}")
+        say(f"  {count:,} {_of_one(words) if count == 1 else words}")
     if isinstance(to, Path):
         print(printable(to))
+
+
+def _of_one(words: str) -> str:
+    """Return what is said of several flows as it is said of one."""
+    return words.replace("flows", "flow", 1).replace(" are ", " is ", 1)

@@ -46,6 +46,7 @@ def add(commands: Commands) -> None:
     packets.add_argument("place", metavar="CASE_OR_FILE", nargs="+",
                          help="a case, a folder of evidence, captures, or a pattern of them")  # fmt: skip
     options.recover(packets)
+    options.read_as(packets)
     packets.add_argument("--style", choices=("tcpdump", "snort", "hex", "tethereal"), default="tcpdump",
                          help="whose layout (default: tcpdump -n -e -vvv -X, in UTC)")  # fmt: skip
     packets.add_argument("--session", metavar="NUMBER", type=int, help="those of this session")
@@ -68,6 +69,7 @@ def add(commands: Commands) -> None:
 def _packet(chosen: argparse.Namespace) -> None:
     from nsm_nb.full_content import dissect_packets, fields
     from nsm_nb.full_content.frames import link_types
+    from nsm_nb.statistics.quantities import amount
     from nsm_nb.transcripts.rendering import hex_rows
 
     case = indexed(chosen)
@@ -77,7 +79,8 @@ def _packet(chosen: argparse.Namespace) -> None:
     if chosen.tree:
         sys.stdout.write(dissect_packets(row, evidence=case.paths))
         return
-    print(f"frame {chosen.frame} of {printable(chosen.evidence)}, {row['time'].iloc[0]}, {len(frame):,} bytes")
+    when, size = row["time"].iloc[0], amount(len(frame), "byte")
+    print(f"frame {chosen.frame} of {printable(chosen.evidence)}, {when}, {size}")
     for title, values in fields(frame, link=int(link_types(row)[0])):
         print(f"{title:<8} " + ", ".join(f"{name} {value}" for name, value in values))
     print("".join(f"{each}\n" for each in hex_rows(frame)), end="")
@@ -96,7 +99,7 @@ def _chosen(chosen: argparse.Namespace) -> tuple[pd.DataFrame, dict[str, Path] |
 
     place, paths = given(chosen.place, chosen), None
     if isinstance(place, list):
-        packets = packets_in(place, recover=chosen.recover)
+        packets = packets_in(place, recover=chosen.recover, read_as=chosen.read_as)
         if chosen.session is not None:
             packets = nsm.sessions.assemble(packets)[1]
             packets = packets[(packets["session"] == chosen.session).fillna(value=False)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nsm_nb.cli import amounts, options
 from nsm_nb.cli.options import Commands
 from nsm_nb.cli.output import print_lines, print_table
-from nsm_nb.cli.places import given, packets_in
+from nsm_nb.cli.places import given, holds_packets, packets_in
 from nsm_nb.errors import NsmError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def add(commands: Commands) -> None:
     )
     sessions.add_argument("--link", type=amounts.count, default=0, metavar="BYTES", help="with --style ra: bytes of the link "
                           "layer that are counted with each packet, 14 for Ethernet (default: 0, octets)")  # fmt: skip
+    options.read_as(sessions)
     options.table(sessions, query="dst port 445 and octets > 1e6")
 
 
@@ -49,7 +50,9 @@ def _sessions(chosen: argparse.Namespace) -> None:
         options.needs("--style ra", "what ra counts with each packet", {"--link": chosen.link})
     place = given([chosen.case], chosen)
     case = None if isinstance(place, list) else place
-    table = _of_file(place[0]) if isinstance(place, list) else place.sessions
+    table = _of_file(place[0], chosen.read_as) if isinstance(place, list) else place.sessions
+    if case is not None and chosen.query:  # which may ask for alerts and $HOME
+        table, chosen.query = case.query(chosen.query)[list(table)], ""
     if chosen.style is None:
         print_table(table, chosen, _COLUMNS, case=case)
         return
@@ -59,11 +62,10 @@ def _sessions(chosen: argparse.Namespace) -> None:
     print_lines(lines(query(table, chosen.query), chosen.style, link=chosen.link), chosen.out)
 
 
-def _of_file(path: Path) -> pd.DataFrame:
+def _of_file(path: Path, read_as: str | None) -> pd.DataFrame:
     """Return the sessions of a file: its records, or those of a capture's packets."""
     import nsm_nb as nsm
 
-    known = nsm.formats.recognised(path)
-    if known and hasattr(nsm.formats.reader(known[0]), "packets"):
-        return nsm.sessions.assemble(packets_in([path], recover=False))[0]
-    return nsm.read_sessions(path)
+    if holds_packets(path, read_as):
+        return nsm.sessions.assemble(packets_in([path], recover=False, read_as=read_as))[0]
+    return nsm.read_sessions(path, format=read_as)

@@ -10,6 +10,7 @@ from nsm_nb.cli import options
 from nsm_nb.cli.options import Commands
 from nsm_nb.cli.output import print_table, say, write_file
 from nsm_nb.cli.places import packets_or_flows
+from nsm_nb.cli.wording import spoken
 from nsm_nb.errors import NsmError
 from nsm_nb.text import printable
 
@@ -40,11 +41,17 @@ def add(commands: Commands) -> None:
     stats.add_argument("--as-printed", action="store_true", help="as tcpdstat, with its own figures, faults included")
     stats.add_argument("--compare", metavar="LATER", help="what is new, grown, gone or shrunk in LATER, a case, captures or "
                        "flows, against the first, which is the time before (columns b and a)")  # fmt: skip
+    stats.add_argument(
+        "--rates", action="store_true", help="with --compare: amounts a second, where one spans more time"
+    )
     options.recover(stats)
+    options.read_as(stats)
     options.written(stats)
 
 
 def _stats(chosen: argparse.Namespace) -> None:
+    if chosen.compare is None:
+        options.needs("--compare", "how two are compared", {"--rates": chosen.rates})
     if chosen.compare is not None:
         if chosen.show or chosen.style or chosen.as_printed:
             raise NsmError("--compare prints one table of its own: leave out --show, --style and --as-printed")
@@ -72,7 +79,7 @@ def _compare(chosen: argparse.Namespace) -> None:
 
     _, before = packets_or_flows(chosen.case, chosen)
     _, later = packets_or_flows([chosen.compare], chosen)
-    found = statistics.compare(before, later)
+    found = statistics.compare(before, later, rates=chosen.rates)
     for note in found.attrs["notes"]:
         say(f"  {note}")
     print_table(found, chosen, ["status", "kind", "name", "a", "b", "change", "factor", "query"])
@@ -93,6 +100,7 @@ def _summary(chosen: argparse.Namespace) -> None:
         raise NsmError(
             f"{' '.join(map(printable, chosen.case))} holds flows and no packets, which tcpdstat does not read"
         )
+    text = spoken(text)
     if chosen.out is None:
         sys.stdout.write(text)
     else:

@@ -8,6 +8,7 @@ from nsm_nb.cli import options
 from nsm_nb.cli.options import Commands
 from nsm_nb.cli.output import say
 from nsm_nb.cli.places import indexed, opened
+from nsm_nb.cli.wording import spoken
 from nsm_nb.errors import NsmError
 from nsm_nb.text import printable
 
@@ -46,23 +47,27 @@ def add(commands: Commands) -> None:
 
 def _judge(chosen: argparse.Namespace) -> None:
     from nsm_nb import query
+    from nsm_nb.statistics.quantities import amount
 
     if bool(chosen.alert) == bool(chosen.query.strip()):
         raise NsmError("name the alerts to judge, or say with --query which; not both")
     subjects = query.compile(chosen.query) if chosen.query.strip() else chosen.alert
     added = indexed(chosen).judge(subjects, chosen.category, comment=chosen.comment, analyst=chosen.analyst)
-    say(f"{len(added):,} verdicts written, the last is record {added['id'].iloc[-1]}")
+    last = "it" if len(added) == 1 else "the last"
+    say(f"{amount(len(added), 'verdict')} written, {last} is record {added['id'].iloc[-1]}")
 
 
 def _verify(chosen: argparse.Namespace) -> int:
+    from nsm_nb.statistics.quantities import amount
+
     case = opened(chosen)
     found = case.verify(head=chosen.head or None)
-    print(f"ledger: {'fine' if found.ok else 'BAD'}, {found.count:,} records, head {found.head}")
+    print(f"ledger: {'fine' if found.ok else 'BAD'}, {amount(found.count, 'record')}, head {found.head}")
     if not found.ok:
-        print(f"  {printable(found.reason)}")
+        print(f"  {printable(spoken(found.reason))}")
     changed = case.changed() if chosen.evidence else None
     if changed is not None:
-        print(f"evidence: {len(case.evidence):,} files hashed, {len(changed):,} changed")
+        print(f"evidence: {amount(len(case.evidence), 'file')} hashed, {len(changed):,} changed")
         for row in changed.itertuples():
             print(f"  {printable(row.evidence)} was {row.sha256}, is {printable(row.now)}")
     return 0 if found.ok and (changed is None or not len(changed)) else _BAD

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nsm_nb.errors import NsmError
+from nsm_nb.statistics.quantities import amount
 from nsm_nb.widgets import conversation
 from nsm_nb.widgets.conversation import Spot, byte_at
 from nsm_nb.widgets.giving import MOST
@@ -105,7 +106,7 @@ def given(said: Transcript, which: str, chosen: Chosen | None, spot: Spot | None
         turns = [turn for turn in said.turns if turn.side == side]
         if sum(turn.size for turn in turns) > MOST:
             raise NsmError(f"{side.upper()} sent more than {MOST >> 20} MiB; choose a part of it in the text")
-        return [turn.data for turn in turns], f"{side.upper()}, {len(turns):,} turns"
+        return [turn.data for turn in turns], f"{side.upper()}, {amount(len(turns), 'turn')}"
     if chosen is None and spot is not None:
         turn = said.turns[spot.turn] if spot.turn >= 0 else said.strays[-1 - spot.turn]
         if spot.turn < 0:
