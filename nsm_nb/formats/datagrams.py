@@ -20,7 +20,7 @@ __all__ = ["Datagrams", "datagrams", "first_datagrams"]
 
 log = logging.getLogger(__name__)
 
-_WINDOW = 1 << 26  # bytes of the capture held at a time
+_WINDOW = 1 << 24  # bytes of the capture held at a time: so few that the next window gets the memory of the last
 
 
 class Datagrams(NamedTuple):
@@ -59,22 +59,22 @@ def datagrams(path: str | os.PathLike, packets: pd.DataFrame) -> Iterator[Datagr
                 continue
             base = int(offset[place[0]])
             size = int(offset[place[-1]] + captured[place[-1]]) - base
-            # a bytearray, because numba compiles read-only arrays apart
-            buffer = np.frombuffer(_span(file, base, size) or bytearray(1), np.uint8)
+            buffer = _span(file, base, size)
             whole = place[offset[place] + captured[place] <= base + len(buffer)]
             yield _decoded(buffer, offset[whole] - base, captured[whole], link[whole], rows[whole])
 
 
-def _span(file: BinaryIO, base: int, size: int) -> bytearray:
-    """Return the bytes of a file from `base` on; fewer than `size` where it is damaged before."""
-    found = bytearray()
+def _span(file: BinaryIO, base: int, size: int) -> np.ndarray:
+    """Return the bytes of a file from `base` on, one at least; fewer than `size` where it is damaged before."""
+    room = np.empty(size, np.uint8)
+    held = 0
     try:
         file.seek(base)
-        while len(found) < size and (more := file.read1(size - len(found))):  # type: ignore[attr-defined]
-            found += more  # piece by piece: what is read before the damage counts
+        while held < size and (count := file.readinto1(memoryview(room)[held:])):  # type: ignore[attr-defined, arg-type]
+            held += count  # piece by piece: what is read before the damage counts
     except (EOFError, OSError) as problem:
-        log.debug("bytes from %d on: %s", base + len(found), problem)
-    return found
+        log.debug("bytes from %d on: %s", base + held, problem)
+    return room[:held] if held else np.zeros(1, np.uint8)
 
 
 def first_datagrams(head: bytes) -> tuple[Datagrams, int]:

@@ -8,7 +8,7 @@ Source: Cisco, "NetFlow Export Datagram Format" (the destination port of ICMP); 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -94,28 +94,38 @@ def flow_table(
     direction_known
         bool; False throughout where not given.
     """
+    from nsm_nb.kernels.threads import in_threads
+
     count = len(start)
     number = np.arange(1, count + 1) if record is None else np.asarray(record, np.int64)
     start, end, turned = _in_order(start, end)
-    names = proto if isinstance(proto, pd.Categorical) else _protocols(np.asarray(proto))
-    portless = _portless(proto, names)
-    src_ip, dst_ip = _addresses(src, dst)
+
+    def rest() -> dict[str, Any]:
+        names = proto if isinstance(proto, pd.Categorical) else _protocols(np.asarray(proto))
+        portless = _portless(proto, names)
+        return {
+            "session": masked(columns.session_numbers(digest, number), dtype=np.int64),
+            "duration": _seconds(start, end),
+            "proto": names,
+            "src_port": _ports(src_port, portless),
+            "dst_port": _ports(dst_port, portless),
+            "state": _icmp_states(names, src_port, dst_port, icmp),
+            "far": _far(end, received),
+        }
+
+    works: list[Callable[[], Any]] = [lambda: _addresses(src, dst), rest]
+    (src_ip, dst_ip), made = in_threads(works, count)
+    far = made.pop("far")
     told: dict[str, Numbers | None] = {
         "src_packets": src_packets, "dst_packets": dst_packets, "src_octets": src_octets, "dst_octets": dst_octets,
         "vlan": vlan, "src_flags": src_flags, "dst_flags": dst_flags, "sampling": sampling,
     }  # fmt: skip
     known = np.zeros(count, bool) if direction_known is None else np.asarray(direction_known, bool)
-    table: dict[str, Any] = {
-        "session": masked(columns.session_numbers(digest, number), dtype=np.int64),
+    table: dict[str, Any] = made | {
         "start": _utc(start),
         "end": _utc(end),
-        "duration": _seconds(start, end),
-        "proto": names,
         "src_ip": src_ip,
-        "src_port": _ports(src_port, portless),
         "dst_ip": dst_ip,
-        "dst_port": _ports(dst_port, portless),
-        "state": _icmp_states(names, src_port, dst_port, icmp),
         "direction_known": pd.arrays.BooleanArray(known, np.zeros(count, bool)),
         "evidence": columns.same(label, count),
         "record": masked(number, dtype=np.int64),
@@ -133,7 +143,7 @@ def flow_table(
     table = {name: each for name, each in table.items() if each is not None}
     table |= _absent(table, count)
     ordered = {name: table[name] for name in FLOWS.columns}  # their dtypes are those of the schema; a test says so
-    return with_caveats(pd.DataFrame(ordered, copy=False), clock_caveats(turned, _far(end, received), count, label))
+    return with_caveats(pd.DataFrame(ordered, copy=False), clock_caveats(turned, far, count, label))
 
 
 def masked(values: Numbers, absent: np.ndarray | None = None, *, dtype: type) -> pd.arrays.IntegerArray:
