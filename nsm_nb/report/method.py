@@ -65,7 +65,7 @@ def method(case: Case, *, joined: bool) -> list[tuple[str, str]]:
     own = "as case.toml says" if case.settings.idle else "the defaults"
     joins = case.joins["confidence"].astype("str").value_counts() if len(case.alerts) else pd.Series(dtype=int)
     order = [each for each in ("certain", "likely", "weak", "none") if each in joins.index]
-    joined = ", ".join(f"{int(joins[each]):,} {each}" for each in order) or "there are no alerts"
+    told = ", ".join(f"{int(joins[each]):,} {each}" for each in order) or "there are no alerts"
     networks = ", ".join(case.settings.home_networks) or "none named"
     return [
         ("Times", "All times are UTC, as the sensors stamped them. A sensor can stamp an alert seconds after the packet."),
@@ -83,7 +83,7 @@ def method(case: Case, *, joined: bool) -> list[tuple[str, str]]:
         (
             "Alerts and sessions",
             "An alert is joined to its session by Community ID or by addresses, ports and protocol in either direction, and by "
-            f"time; never by the alert's exact time or frame. Of the joins here: {joined}.",
+            f"time; never by the alert's exact time or frame. Of the joins here: {told}.",
         ),
         (
             "Queue rows",

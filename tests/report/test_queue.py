@@ -8,7 +8,6 @@ import re
 import pandas as pd
 import pytest
 
-from nsm_nb.report.content import content
 from nsm_nb.report.queue import queue
 from nsm_nb.report.words import ranges
 from nsm_nb.triage.autocat import Rule
@@ -19,8 +18,12 @@ WHEN = pd.Timestamp(DATE, tz="UTC")
 
 
 @pytest.fixture
-def two(tmp_path):
+def two(tmp_path, monkeypatch):
     """A function that makes a case of what Suricata and Snort tell: (message, sid, seconds) each."""
+    monkeypatch.setattr(
+        "nsm_nb.report.content._timeline", lambda case: None
+    )  # a figure takes long, and is not asked for here
+    monkeypatch.setattr("nsm_nb.report.method._tshark", lambda: "not asked")
     return functools.partial(case_of_two, tmp_path / "two")
 
 
@@ -187,14 +190,24 @@ def test_alerts_of_more_events_than_are_listed_are_named_by_record(two):
     assert "20 more alerts are not listed one by one" in text_of(article)
 
 
-def test_a_case_of_one_sensor_is_told_as_before(own):
-    words = text_of(made(own))
-    assert "3 alerts fold into 2 queue rows; 3 are judged, none waits. 2 findings stand below." in words
-    assert "What each sensor says" not in words
-    assert [head.title for head in content(own, WHEN).findings[0].alerts.heads][:2] == [
-        "alert, and its record",
-        "time (UTC)",
-    ]
+def test_a_case_of_one_sensor_is_told_as_sguil_folds_it(two):
+    case = two([("a shell", 5, 4), ("a shell", 5, 9), ("a scan", 6, 9)], [])
+    case.judge(names_of(case, "suricata"), "VI", analyst="ada")
+
+    document = made(case)
+
+    assert "3 alerts fold into 2 queue rows; 3 are judged, none waits. 2 findings stand below." in text_of(document)
+    assert "as in Sguil" in text_of(document)
+    for article in findings(document):
+        assert "What each sensor says" not in text_of(article)
+        assert "sensorsuricata" in text_of(article).replace("\n", "")
+
+
+def test_the_method_says_how_sensors_are_joined(two):
+    words = text_of(made(two([("a shell", 5, 4)], [("a shell", 5, 4)])))
+
+    assert "stamped at most 60 s apart, tell of one event, which counts once" in words
+    assert "as in Sguil" not in words
 
 
 def test_runs_of_records_are_written_out_as_far_as_is_asked():
