@@ -89,7 +89,7 @@ class Grid(anywidget.AnyWidget):
         **traits: Any,
     ):
         self._wanted = columns
-        self._style = style
+        self.style = style
         self._identity = identity
         self._telling = False  # the browser's own place is being taken over
         self._on_key: list[Callable[[str], object]] = []
@@ -275,7 +275,7 @@ class Grid(anywidget.AnyWidget):
 
     def window(self, start: int, stop: int) -> list[dict]:
         """Return the rows shown from `start` up to `stop`, as a browser gets them."""
-        return cells.rows(self._table, self._places[start:stop], self._fields, self._style)
+        return cells.rows(self._table, self._places[start:stop], self._fields, self.style)
 
     def on_key(self, callback: Callable[[str], object]) -> None:
         """Have a function called with the name of each key pressed that is one of `listens`."""

@@ -101,11 +101,7 @@ class Panes(ipywidgets.VBox):
         self._table = table
         with self.quietly():
             for grid, part in zip(self.grids, self._parts(), strict=True):
-                names = [field.name for field in self._columns(part)]
-                if names != [each["name"] for each in grid._columns]:
-                    grid.show(part, columns=self._columns(part))
-                else:
-                    grid.table = part
+                grid.show(part, columns=self._columns(part))
             if self.grid.active is None and self.parted:
                 self._at = next((place for place, grid in enumerate(self.grids) if grid.active is not None), self._at)
 

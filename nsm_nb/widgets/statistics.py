@@ -331,8 +331,8 @@ class Statistics(Frame):
 
     @staticmethod
     def _bars(grid: Grid) -> panels.Bars:
-        assert isinstance(grid._style, panels.Bars)
-        return grid._style
+        assert isinstance(grid.style, panels.Bars)
+        return grid.style
 
     def _say(self, shown: Window, totals: dict[str, int], took: float) -> None:
         every = span(self.overview.view.step / 1e9)
