@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import secrets
 import signal
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +20,8 @@ FIRST = "00-start.ipynb"
 _VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
-_say = functools.partial(print, flush=True)
 
-
-def start(
-    case: Path,
-    *,
-    port: int | None = None,
-    browser: bool = True,
-    say: Callable[[str], None] = _say,
-) -> int:
+def start(case: Path, *, port: int | None = None, browser: bool = True) -> int:
     """Run JupyterLab on a case until it is stopped; the notebooks find the case in the variable `NSM_CASE`.
 
     Parameters
@@ -42,8 +32,6 @@ def start(
         The port to listen on; where it is taken, that is an error. Without it the first free one from 8888 on.
     browser
         Whether to open the analyst's browser.
-    say
-        What the address is told to, once it is known.
 
     Returns
     -------
@@ -74,7 +62,7 @@ def start(
     server = LabApp.initialize_server(argv=settings(folder, token=token, port=port, browser=browser))
     server.web_app.settings["page_config_hook"] = _without_announcements
     address = f"{server.connection_url}lab/tree/{FIRST}?token={token}"
-    server.io_loop.add_callback(say, f"{case.name} is open at {address}\nStop it with Ctrl-C.")
+    server.io_loop.add_callback(print, f"{case.name} is open at {address}\nStop it with Ctrl-C.", flush=True)
 
     def stop(*_: Any) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C does not wait for kernels to end

@@ -6,7 +6,7 @@ Source: pcap-filter(7); IANA's protocol numbers, ICMP and ICMPv6 parameters, ser
 
 from __future__ import annotations
 
-__all__ = ["ETHERTYPES", "IP_PROTOCOLS", "NUMBERS", "PORTS", "PROTOCOLS", "REFUSED", "SAP", "WORDS"]
+__all__ = ["ETHERTYPES", "IP_PROTOCOLS", "NUMBERS", "PORTS", "PROTOCOLS", "REFUSED", "WORDS"]
 
 # A protocol as a word of its own: where its number stands, and the number. "ip46" is the protocol of IPv4 or of IPv6.
 PROTOCOLS: dict[str, tuple[str, int]] = {
@@ -19,7 +19,6 @@ PROTOCOLS: dict[str, tuple[str, int]] = {
     "iso": ("sap", 0xFE), "stp": ("sap", 0x42), "netbeui": ("sap", 0xF0), "ipx": ("sap", 0xE0),
     "ether": ("", 0), "link": ("", 0),
 }  # fmt: skip
-SAP = {"iso": 0xFE, "stp": 0x42, "netbeui": 0xF0, "ipx": 0xE0}
 
 IP_PROTOCOLS = {
     "icmp": 1, "igmp": 2, "ipip": 4, "ipencap": 4, "tcp": 6, "egp": 8, "igrp": 9, "igp": 9, "udp": 17, "dccp": 33, "ipv6": 41,

@@ -114,9 +114,9 @@ def ip_at(data: bytes, at: int, size: int = 4) -> str:
     return address(data[at : at + size])
 
 
-def named(flags: int, names: Iterable[tuple[int, str]], *, none: str = "none", between: str = ", ") -> str:
+def named(flags: int, names: Iterable[tuple[int, str]], *, between: str = ", ") -> str:
     """Return the names of the bits that are set."""
-    return between.join(name for bit, name in names if flags & bit) or none
+    return between.join(name for bit, name in names if flags & bit) or "none"
 
 
 def look_up(names: Mapping[int, str], number: int, other: str) -> str:
