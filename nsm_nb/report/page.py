@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from nsm_nb import colours, text
 from nsm_nb.report.content import Content
+
+if TYPE_CHECKING:
+    import jinja2
 
 __all__ = ["page"]
 
@@ -38,6 +42,21 @@ def page(content: Content, *, folder: str) -> str:
     folder
         The name of the case's folder, for the commands.
     """
+    from markupsafe import Markup
+
+    return _template().render(
+        it=content,
+        version=dict(content.tools)["nsm_nb"],
+        place=shlex.quote(folder),
+        style=Markup(style(content)),  # noqa: S704
+        figure=_figure(content.timeline, content.marks),
+        newline=Markup("\n"),
+    )
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    """Return the template, which takes long to compile, and reports are made anew from verdict to verdict."""
     import jinja2
     from markupsafe import Markup
 
@@ -50,14 +69,7 @@ def page(content: Content, *, folder: str) -> str:
         trim_blocks=False, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters["lines"] = lambda value: Markup(text.html(value, lines=True))  # noqa: S704
-    return environment.get_template("template.html").render(
-        it=content,
-        version=dict(content.tools)["nsm_nb"],
-        place=shlex.quote(folder),
-        style=Markup(style(content)),  # noqa: S704
-        figure=_figure(content.timeline, content.marks),
-        newline=Markup("\n"),
-    )
+    return environment.get_template("template.html")
 
 
 def style(content: Content) -> str:

@@ -95,6 +95,7 @@ def test_a_row_of_which_one_sensors_half_is_judged_says_so_on_both_sides(two):
         document
     )
     assert "2 events are not judged alike" in text_of(document)
+    assert "stamped at most 60 s apart, tell of one event, which counts once" in text_of(document)
 
 
 def test_a_row_whose_halves_are_judged_otherwise_stands_twice_and_each_leads_to_the_other(two):
@@ -201,13 +202,6 @@ def test_a_case_of_one_sensor_is_told_as_sguil_folds_it(two):
     for article in findings(document):
         assert "What each sensor says" not in text_of(article)
         assert "sensorsuricata" in text_of(article).replace("\n", "")
-
-
-def test_the_method_says_how_sensors_are_joined(two):
-    words = text_of(made(two([("a shell", 5, 4)], [("a shell", 5, 4)])))
-
-    assert "stamped at most 60 s apart, tell of one event, which counts once" in words
-    assert "as in Sguil" not in words
 
 
 def test_runs_of_records_are_written_out_as_far_as_is_asked():
