@@ -24,6 +24,7 @@ from nsm_nb.formats.lines import whole_text
 from nsm_nb.formats.printed_flows import after, nanoseconds
 from nsm_nb.formats.printed_values import DATED, Values, flags
 from nsm_nb.formats.ra_counts import counts_of, is_any
+from nsm_nb.formats.ra_messages import messages, with_states
 from nsm_nb.formats.stamps import epoch_times
 from nsm_nb.schema import FLOWS, SESSIONS
 
@@ -64,7 +65,8 @@ def table(
 ) -> pd.DataFrame:
     """Return records of ra as SESSIONS; as FLOWS where their states are the flags that were seen (``ra -Z b``).
 
-    Where ra printed no packets of either side, but their sums, these stand in two columns besides, `packets` and `octets`.
+    Where ra printed no packets of either side, but their sums, these stand in two columns besides, `packets` and `octets`. Where
+    it tells of ICMP messages, `icmp_type`, `icmp_code` and `icmp_id` stand there as well.
 
     Parameters
     ----------
@@ -105,6 +107,7 @@ def table(
         "evidence": columns.same(label, values.count), "record": values.found.record,
         "source": columns.same(source, values.count),
     }  # fmt: skip
+    told = messages(values, proto)
     ports = [values.ports(name, proto) for name in ("sport", "dport")]
     hosts = _hosts(values)
     for side, mine, other in (("src", 0, 1), ("dst", 1, 0)):
@@ -112,8 +115,8 @@ def table(
         result[f"{side}_port"] = ports[mine].where(~turned, ports[other])
         for name in ("packets", "octets", "payload"):
             result[f"{side}_{name}"] = counts[name][mine].where(~turned, counts[name][other])
-    state, seen = _states(values.texts("state"))
-    result["state"] = state
+    state, seen = _states(values.texts("state"), ~is_any(proto, "tcp") & values.has("proto"))
+    result["state"] = state if told is None else with_states(state, told, proto)
     schema = SESSIONS
     if seen is not None:
         schema = FLOWS
@@ -123,6 +126,8 @@ def table(
     for name in ("packets", "octets"):
         if (counts[name][0].isna() & counts[name][2].notna()).any():
             found[name] = counts[name][2].array
+    for name, column in told._asdict().items() if told is not None else ():
+        found[name] = column.array
     return found
 
 
@@ -247,20 +252,23 @@ def _dates(values: Values, clock: Any, bare: np.ndarray, path: str | os.PathLike
 # --- how it ended
 
 
-def _states(said: pd.Categorical) -> tuple[pd.Categorical, tuple[np.ndarray, np.ndarray] | None]:
-    """Return Argus' states, made of steps (``-z``) or flags (``-Z b``) where these are printed; and the flags of each side."""
+def _states(said: pd.Categorical, other: np.ndarray) -> tuple[pd.Categorical, tuple[np.ndarray, np.ndarray] | None]:
+    """Return Argus' states, made of steps (``-z``) or flags (``-Z b``) where these are printed; and the flags of each side.
+
+    Words of `other` records, which are not TCP's, are as they stand: ECR, SRC and EER of ICMP are no steps.
+    """
     seen = [_SEEN.fullmatch(each) for each in said.categories]
     steps = [_STEPS.fullmatch(each) for each in said.categories]
     if not any(seen):
         # FCR and the like are no states: one word of steps alone would be none
         words = [_of_steps(each) if found else each for each, found in zip(said.categories, steps, strict=True)]
-        return _renamed(said, words), None
+        return _either(other, said, _renamed(said, words)), None
     words = [_of_flags(found) if found else each for each, found in zip(said.categories, seen, strict=True)]
     sides = []
     for group in (1, 2):
         numbers = [_number(found, group) if found else np.nan for found in seen]
         sides.append(np.array([*numbers, np.nan])[said.codes])
-    return _renamed(said, words), (sides[0], sides[1])
+    return _either(other, said, _renamed(said, words)), (sides[0], sides[1])
 
 
 def _renamed(column: pd.Categorical, words: list[str | None]) -> pd.Categorical:

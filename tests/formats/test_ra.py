@@ -146,6 +146,75 @@ def test_two_hundred_thousand_lines_are_read_in_a_second_and_a_half(tmp_path, tr
     assert process_time() - before < 1.5  # measured 2.1 s of the processor for a million; the pattern alone took 9.5
 
 
+# as ra 3.0.8 printed them of such packets; the identifiers were 0x1234 and 0x77, and 0x4321, which argus does not keep
+MESSAGES = """\
+StartTime,Flgs,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,SrcPkts,DstPkts,SrcBytes,DstBytes,State
+1700000000.000000, e        ,icmp,10.0.0.1,0x0008,  <->,10.0.0.2,0x3412,1,1,74,74,ECO
+1700000002.000000, e        ,icmp,10.0.0.1,0x0000,  <-,10.0.0.4,0x7700,0,1,0,74,ECR
+1700000003.000000, e        ,icmp,10.0.0.1,0x000d,   ->,10.0.0.3,0x0000,1,0,74,0,TST
+1700000004.000000, e        ,icmp,10.0.0.7,0x010b,   ->,10.0.0.1,0x0000,1,0,74,0,TXD
+1700000005.000000, e        ,icmp,10.0.0.8,0x0d03,   ->,10.0.0.1,0x0000,1,0,74,0,URFIL
+1700000006.000000, e        ,icmp,10.0.0.8,0x0105,   ->,10.0.0.1,0x0a00,1,0,74,0,RED
+1700000007.000000, e        ,ipv6-icmp,2001:db8::1,128,   ->,2001:db8::2,0,1,0,102,0,ECO
+1700000008.000000, e        ,ipv6-icmp,2001:db8::3,1,   ->,2001:db8::1,4,1,0,102,0,URP
+1700000009.000000, e        ,udp,10.0.0.1,5000,   ->,10.0.0.9,53,1,0,74,0,INT
+"""
+TOLD = [(8, 0, 0x1234), (0, 0, 0x77), (13, 0, None), (11, 1, None), (3, 13, None), (5, 1, None), (128, 0, None),
+        (1, 4, None), (None, None, None)]  # fmt: skip
+
+
+@pytest.mark.parametrize("printed", ["with states", "without states", "as text"])
+def test_icmp_messages_are_told_by_what_stands_where_ports_would(tmp_path, printed):
+    text = MESSAGES
+    if printed == "without states":
+        text = "".join(f"{line.rpartition(',')[0]}\n" for line in text.splitlines())
+    elif printed == "as text":
+        rows = [line.split(",") for line in text.splitlines()]
+        text = "".join("  ".join([*row[:4], *row[5:7], *row[8:]]) + "\n" for row in rows[:1])
+        text = text.replace("SrcAddr  Dir", "SrcAddr  Sport  Dir").replace(
+            "DstAddr  SrcPkts", "DstAddr  Dport  SrcPkts"
+        )
+        text += "".join(
+            "  ".join([*row[:3], f"{row[3]}.{row[4]}", row[5], f"{row[6]}.{row[7]}", *row[8:]]) + "\n"
+            for row in rows[1:]
+        )
+    place = tmp_path / "x"
+    place.write_text(text)
+    found = nsm.read_sessions(place)
+    names = ["icmp_type", "icmp_code", "icmp_id"]
+    told = found[names].astype(object).where(found[names].notna(), None)
+    assert list(told.itertuples(index=False, name=None)) == TOLD
+    assert found[["src_port", "dst_port"]].isna().all(axis=1).tolist() == [True] * 8 + [False]
+    states = ["ECO", "ECR", "TST", "TXD", "URFIL", "RED", "ECO", "URP"]
+    assert found["state"].astype(object).tolist()[:8] == states
+
+
+def test_words_of_icmp_whose_letters_are_steps_of_tcp_are_no_resets(tmp_path):
+    place = tmp_path / "x.csv"
+    head, line = MESSAGES.splitlines()[:2]
+    rows = [("icmp", "ECR"), ("icmp", "SRC"), ("ipv6-icmp", "EER"), ("ipv6*", "EER"), ("tcp", "sSER"), ("tcp", "ECR")]
+    place.write_text("".join(f"{each}\n" for each in [head, *(line.replace("icmp", a)[:-3] + b for a, b in rows)]))
+    assert nsm.read_sessions(place)["state"].tolist() == ["ECR", "SRC", "EER", "EER", "RST", "RST"]
+
+
+@pytest.mark.parametrize("port", ["", "0x", "0x10008", "8", "-1", "0xzz08", "9" * 400, "0x0008x"])
+def test_what_is_no_message_is_missing(tmp_path, port):
+    place = tmp_path / "x.csv"
+    head, line = MESSAGES.splitlines()[:2]
+    place.write_text(f"{head}\n{line.replace('0x0008', port)}\n{line.replace('0x3412', port)}\n")
+    found = nsm.read_sessions(place)
+    assert found["icmp_type"].astype(object).where(found["icmp_type"].notna(), None).tolist() == [None, 8]
+    assert found["icmp_id"].isna().all()
+
+
+def test_identifiers_of_echoes_are_those_of_the_packets(shared):
+    found = nsm.read_sessions(shared / "fixtures" / "ra_n.txt", label="x")
+    packets = nsm.read_packets(shared / "fixtures" / "seed.pcap")
+    echoes = {(str(row.dst_ip), int(row.icmp_id)) for row in packets[packets["icmp_type"] == 8].itertuples()}
+    mine = {(str(row.dst_ip), int(row.icmp_id)) for row in found[found["icmp_type"] == 8].itertuples()}
+    assert mine == echoes == {("192.168.60.2", 77), ("192.168.60.9", 78)}
+
+
 def test_columns_that_come_twice_are_read_once(tmp_path):
     place = tmp_path / "ra.txt"
     lines = SAMPLES["ra.txt"][1].splitlines()
