@@ -245,10 +245,8 @@ def _alerts(alerts: pd.DataFrame, joins: pd.DataFrame, events: pd.Series, told: 
         Head("session"), Head("joined", wide=True),
     ]  # fmt: skip
     rows = []
-    listed = (pd.factorize(events)[0] < ALERTS).tolist()
-    for shown, (_, alert) in zip(listed, alerts.iterrows(), strict=True):
-        if not shown:
-            continue
+    listed = pd.factorize(events)[0] < ALERTS
+    for _, alert in alerts[listed].iterrows():
         name = alert["alert"]
         found = joins.loc[name] if name in joins.index else None
         session = "" if found is None or absent(found["session"]) else str(int(found["session"]))
@@ -262,7 +260,7 @@ def _alerts(alerts: pd.DataFrame, joins: pd.DataFrame, events: pd.Series, told: 
                 Cell(session or ABSENT, code=True, link=told.where.get(session, ("", 0))[0]), Cell(how),
             ]
         )  # fmt: skip
-    left = tellings.unlisted(alerts[[not each for each in listed]])
+    left = tellings.unlisted(alerts[~listed])
     return Table("Its alerts, and the session that each is about", heads, rows, left)
 
 
@@ -296,13 +294,11 @@ def _sessions(sessions: Mapping[int, pd.Series], joins: pd.DataFrame, told: _Tol
 
 def _packet_of_any(case: Case, alerts: pd.DataFrame, events: pd.Series) -> Packet | None:
     """Return the packet that the first alert is about; where it has none, that of the same event as another sensor tells it."""
-    for name, event in zip(alerts["alert"].tolist(), events.tolist(), strict=True):
-        if event == events.iloc[0]:
-            found = _packet(case, name)
-            if found is not None:
-                sensor = cut(case.alert(name)["sensor"], 60)
-                first = name == alerts["alert"].iloc[0]
-                return found if first else replace(found, whose=f"the first event is about, as {sensor} tells it")
+    for place, (_, alert) in enumerate(alerts[(events == events.iloc[0]).to_numpy()].iterrows()):
+        found = _packet(case, str(alert["alert"]))
+        if found is not None:
+            whose = f"the first event is about, as {cut(alert['sensor'], 60)} tells it"
+            return replace(found, whose=whose) if place else found
     return None
 
 

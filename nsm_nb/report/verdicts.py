@@ -166,4 +166,7 @@ def ledger(case: Case, done: Sequence[Act]) -> Ledger:
     more = f"{left:,} later acts are not shown; case.verdicts in Python has every record." if left else ""
     table = Table("Every act of judging, in the order of the ledger", heads, rows, more)
     name = case.ledger.name.removeprefix(f"{case.path}/")  # the same wherever the case is opened from
-    return Ledger(name, found.ok, found.count, found.head, found.first_bad, found.reason, table)
+    reason = found.reason.replace(
+        "verify(head=...)", "nsm-nb verify --head HASH"
+    )  # whoever reads has no Python at hand
+    return Ledger(name, found.ok, found.count, found.head, found.first_bad, reason, table)

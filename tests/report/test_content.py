@@ -163,6 +163,7 @@ def test_the_head_is_the_ledgers(document, judged):
     assert judged.ledger.head() in words
     assert judged.ledger.verify(head=judged.ledger.head()).ok
     assert f"--head {judged.ledger.head()}" in words
+    assert "shows only against a head noted elsewhere: nsm-nb verify --head HASH" in words
     assert f"{len(judged.verdicts)} records, each as it was written" in words
 
 

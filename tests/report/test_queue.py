@@ -8,6 +8,7 @@ import re
 import pandas as pd
 import pytest
 
+import nsm_nb as nsm
 from nsm_nb.report.queue import queue
 from nsm_nb.report.words import ranges
 from nsm_nb.triage.autocat import Rule
@@ -206,3 +207,18 @@ def test_a_case_of_one_sensor_is_told_as_sguil_folds_it(two):
 
 def test_runs_of_records_are_written_out_as_far_as_is_asked():
     assert ranges([1, 2, 3, 7, 9], most=2) == "1-3, 7 and 1 more up to 9"
+
+
+def test_where_the_first_alert_has_no_session_the_packet_is_that_of_the_other_sensors_telling(own, two):
+    case = two([("a shell", 5, 4)], [("a shell", 5, 4)])
+    (case.path / "evidence" / "small.pcap").write_bytes((own.settings.evidence / "small.pcap").read_bytes())
+    case = nsm.open_case(case.path)
+    first = queue(case).groups["children"].iloc[0][0]
+    case.joins.loc[case.joins["alert"] == first, "session"] = pd.NA
+    case.judge(queue(case).groups["children"].iloc[0], "I", analyst="ada")
+
+    (article,) = findings(made(case))
+
+    assert [text_of(each) for each in article.iter("h4")][
+        0
+    ] == "The packet that the first event is about, as suricata tells it"
