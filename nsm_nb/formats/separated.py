@@ -12,7 +12,7 @@ import csv
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,9 +22,13 @@ from nsm_nb.formats.patterns import Found, ending
 from nsm_nb.schema import ALERTS
 from nsm_nb.text import printable
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 __all__ = ["Layout", "checked_names", "read", "row_at"]
 
 csv.field_size_limit(LONGEST)
+_ROWS = 16_384  # that are held as Python's texts, which take several times their room
 
 
 class Layout(NamedTuple):
@@ -80,6 +84,7 @@ def read(path: str | os.PathLike, label: str, layout: Layout, *, span: Span | No
 
     noted = Noted(label, "line")
     rows: list[list[str]] = []
+    parts: list[pa.Table] = []
     record: list[int] = []
     start: list[int] = []
     count = len(layout.names)
@@ -101,6 +106,9 @@ def read(path: str | os.PathLike, label: str, layout: Layout, *, span: Span | No
                     and layout.fits(dict(zip(layout.names, values, strict=True)))
                 ):
                     rows.append(values)
+                    if len(rows) == _ROWS:
+                        parts.append(_table(rows, layout))
+                        rows = []
                     record.append(number)
                     start.append(at)
                     if half:
@@ -114,17 +122,25 @@ def read(path: str | os.PathLike, label: str, layout: Layout, *, span: Span | No
                     noted.add(number, at, f"is no {layout.what} and was not read ({told}): {printable(line[:60])!r}")
         caveats = ending(lines, label, noted)
         seen = lines.count
-    if not rows and noted.count and span is None:
+    if not record and noted.count and span is None:
         raise DamagedEvidence(
             f"{printable(label)}: not one of its {seen:,} lines is an {layout.what}; {caveats[0].detail}",
             ALERTS.empty(),
         )
-    columns = list(zip(*rows, strict=True)) or [()] * count
-    fields = {
-        name: pa.array([value.strip().encode("utf-8", "surrogatepass") for value in values], pa.binary())
-        for name, values in zip(layout.names, columns, strict=True)
-    }
-    return Found(pa.table(fields), np.array(record, np.int64), np.array(start, np.int64), caveats)
+    fields = pa.concat_tables([*parts, _table(rows, layout)])
+    return Found(fields, np.array(record, np.int64), np.array(start, np.int64), caveats)
+
+
+def _table(rows: list[list[str]], layout: Layout) -> pa.Table:
+    import pyarrow as pa
+
+    columns = list(zip(*rows, strict=True)) or [()] * len(layout.names)
+    return pa.table(
+        {
+            name: pa.array([value.strip().encode("utf-8", "surrogatepass") for value in values], pa.binary())
+            for name, values in zip(layout.names, columns, strict=True)
+        }
+    )
 
 
 def row_at(path: str | os.PathLike, record: int, layout: Layout) -> dict[str, str | None]:
