@@ -13,9 +13,7 @@ from nsm_nb.report.queue import queue
 from nsm_nb.report.words import ranges
 from nsm_nb.triage.autocat import Rule
 from nsm_nb.widgets.queue import Queue
-from tests.report.conftest import DATE, case_of_two, findings, made, table, text_of
-
-WHEN = pd.Timestamp(DATE, tz="UTC")
+from tests.report.conftest import case_of_two, findings, made, table, text_of
 
 
 @pytest.fixture
@@ -219,6 +217,5 @@ def test_where_the_first_alert_has_no_session_the_packet_is_that_of_the_other_se
 
     (article,) = findings(made(case))
 
-    assert [text_of(each) for each in article.iter("h4")][
-        0
-    ] == "The packet that the first event is about, as suricata tells it"
+    title = next(map(text_of, article.iter("h4")))
+    assert title == "The packet that the first event is about, as suricata tells it"
