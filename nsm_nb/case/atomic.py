@@ -73,8 +73,14 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, synced: bool = True) -> None:
     """Write a file whole: whoever reads it sees the old bytes or the new ones, never a part.
+
+    Parameters
+    ----------
+    synced
+        Whether it has reached the disk on return. Waiting for a disk may take a tenth of a second: what changes at each
+        movement of a mouse, and would be missed by nobody after a power loss, does not wait.
 
     Raises
     ------
@@ -86,8 +92,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError:

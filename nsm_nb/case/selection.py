@@ -107,7 +107,7 @@ class Selection:
             values[name] = value
         self._last = values
         try:
-            write_bytes(self._place, json.dumps(values).encode())
+            write_bytes(self._place, json.dumps(values).encode(), synced=False)
         except OSError as problem:
             # the case may lie on a read-only disk: the choice holds for this kernel
             log.warning("the selection could not be kept in %s: %s", self._place, problem)

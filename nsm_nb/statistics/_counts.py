@@ -29,9 +29,10 @@ class Counts(NamedTuple):
         begin, end = int(self.bounds[low]), int(self.bounds[high])
         inside = totals is None or end - begin < len(self.key) // 2
         parts = [slice(begin, end)] if inside else [slice(0, begin), slice(end, None)]
+        keys = [self.key[part].astype(np.int64) for part in parts]  # once: bincount does it at each call, and slowly
         result = []
         for number, each in enumerate(self.sums[:first]):
-            found = sum(np.bincount(self.key[part], each[part], minlength=size) for part in parts)
+            found = sum(np.bincount(key, each[part], minlength=size) for key, part in zip(keys, parts, strict=True))
             found = np.asarray(found).astype(np.int64)
             result.append(found if len(parts) == 1 else totals[number] - found)  # type: ignore[index]
         return result

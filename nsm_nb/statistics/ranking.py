@@ -44,6 +44,10 @@ class _Grouped(NamedTuple):
     def size(self) -> int:
         return len(self.codes[0])
 
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the group of each of some rows as int64: bincount makes other numbers so itself, at each call and slowly."""
+        return self.group[rows].astype(np.int64)
+
     def seen(self, rows: np.ndarray) -> np.ndarray:
         """Return which groups have one of the rows."""
         flags = np.zeros(self.size + 1, bool)
@@ -103,9 +107,9 @@ class Ranking:
         """Return what `services` gives for a part of the sessions: those of its columns that are sums and counts."""
         groups, clients, said, refusals, turned = self._once("services", self._make_services)
         rows = np.flatnonzero(carried.there & (groups.group >= 0))
-        group = groups.group[rows]
-        packets, octets = (amounts.reshape(-1, 2)[rows] for amounts in (carried.packets, carried.octets))
-        told = None if carried.octets_known is None else carried.octets_known.reshape(-1, 2)[rows]
+        group = groups.of(rows)
+        packets, octets = (_sides(amounts, rows) for amounts in (carried.packets, carried.octets))
+        told = None if carried.octets_known is None else _sides(carried.octets_known, rows)
         if turned is not None:
             around = turned[rows]
             packets[around], octets[around] = packets[around][:, ::-1], octets[around][:, ::-1]
@@ -221,12 +225,12 @@ class Ranking:
 
     def _of_groups(self, groups: _Grouped, carried: Carried, names: Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
         rows = np.flatnonzero(carried.there & (groups.group >= 0))
-        group = groups.group[rows]
+        group = groups.of(rows)
         counts = np.bincount(group, minlength=groups.size)
         seen = np.flatnonzero(counts)
         columns: dict[str, Any] = {}
         for name in names:
-            amounts, told = (None if each is None else each.reshape(-1, 2)[rows] for each in carried.of(name))
+            amounts, told = (None if each is None else _sides(each, rows) for each in carried.of(name))
             for column, values in _amounts(group, groups.size, amounts, told, name).items():
                 columns[column] = values[seen]
         columns["sessions"] = counts[seen]
@@ -287,6 +291,11 @@ class _Ends:
         return sent, received
 
 
+def _sides(amounts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return what src and dst of some sessions carried, a row each; `take` is eight times as fast here as an index."""
+    return amounts.reshape(-1, 2).take(rows, axis=0)
+
+
 def _amounts(
     group: np.ndarray, size: int, sides: Any, told: np.ndarray | None, name: str
 ) -> dict[str, pd.arrays.IntegerArray]:
@@ -306,7 +315,7 @@ def _amounts(
 def _most(found: _Grouped, rows: np.ndarray, size: int, names: pd.Index) -> pd.Categorical:
     """Return the application that most of the rows of each group are said to be; missing where none is said."""
     result = np.full(size, -1, np.int64)
-    counts = np.bincount(found.group[rows] + 1, minlength=found.size + 1)[1:]
+    counts = np.bincount(found.of(rows) + 1, minlength=found.size + 1)[1:]
     there = np.flatnonzero(counts)
     group, application = (codes[there] for codes in found.codes)
     order = np.lexsort((-application, counts[there]))  # the last that is written stands

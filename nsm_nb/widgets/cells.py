@@ -263,30 +263,31 @@ def rows(
     ValueError
         Where `style` gives a class that is not in `CLASSES`.
     """
-    columns = [column_of(table, field.name).iloc[places] for field in shown]
+    some = table.iloc[places]  # all columns at once: a column by itself costs as much
+    columns = [column_of(some, field.name) for field in shown]
     cells = [[show(value, field.kind) for value in column] for field, column in zip(shown, columns, strict=True)]
-    records = table.iloc[places].to_dict("records") if style is not None else [None] * len(places)
+    records = some.to_dict("records") if style is not None else [None] * len(places)
+    numbers = {field.name: str(place) for place, field in enumerate(shown)} | {"": "row"}
     result = []
     for number, record in enumerate(records):
         row: dict = {"texts": [column[number][0] for column in cells]}
         titles = {str(place): column[number][1] for place, column in enumerate(cells) if column[number][1]}
         if titles:
             row["titles"] = titles
-        classes = _classes(style(record), shown) if style is not None and record is not None else {}
+        classes = _classes(style(record), numbers) if style is not None and record is not None else {}
         if classes:
             row["classes"] = classes
         result.append(row)
     return result
 
 
-def _classes(given: Mapping[str, str], shown: Sequence[Field]) -> dict[str, str]:
+def _classes(given: Mapping[str, str], numbers: Mapping[str, str]) -> dict[str, str]:
     for name in given.values():
         unknown = set(name.split()) - CLASSES
         if unknown:
             raise ValueError(f"style gave the class {min(unknown)!r}; a grid knows {', '.join(sorted(CLASSES))}")
-    places = {field.name: str(place) for place, field in enumerate(shown)} | {"": "row"}
     return {
-        places[column]: f"nsm-{' nsm-'.join(name.split())}"
+        numbers[column]: f"nsm-{' nsm-'.join(name.split())}"
         for column, name in given.items()
-        if name and column in places
+        if name and column in numbers
     }
