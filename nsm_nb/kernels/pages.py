@@ -12,7 +12,7 @@ __all__ = [
     "BITS", "END", "ESTABLISHED", "FIN_ACKED", "FIN_DST", "FIN_SRC", "FIRST", "FLIPPED", "HISTORY", "ISN", "KEY_A", "KEY_B",
     "KNOWN", "KNOWN_BITS", "LOWER_OPENED", "REFUSED", "RST_DST", "RST_SRC", "START", "SYN", "SYN_ACK", "TALLY", "TH_ACK",
     "TH_FIN", "TH_RST", "TH_SYN", "WAITING", "WAITING_END", "WAITING_ISN", "WORDS", "apart", "begin_page", "count_packet",
-    "read_out", "write_letter",
+    "goes_on", "read_out", "sent_before", "write_letter",
 ]  # fmt: skip
 
 TH_FIN, TH_SYN, TH_RST, TH_ACK = 0x01, 0x02, 0x04, 0x10  # RFC 9293 3.1
@@ -41,6 +41,19 @@ def apart(a, b):
     """Return how far sequence number a is ahead of b, modulo 2**32, from -2**31 to 2**31 - 1 (RFC 1982)."""
     difference = (a - b) & 0xFFFFFFFF
     return difference - 0x100000000 if difference >= 0x80000000 else difference
+
+
+@njit(inline="always")
+def goes_on(until, known):
+    """Return True where a segment that ends before `until` takes its side on; `known` is how far it is, -1 where that is not."""
+    return known < 0 or apart(until, known) > 0
+
+
+@njit(inline="always")
+def sent_before(until, seq, size, known):
+    """Return True for a segment all of which was sent before; a keep-alive of one byte is none."""
+    ahead = apart(seq, known)
+    return not goes_on(until, known) and until != seq and ahead < 0 and not (size == 1 and ahead == -1)
 
 
 @njit(inline="always")
@@ -151,10 +164,10 @@ def _follow(book, history, page, bits, side, flag, seq, ack, window, size):
             bits |= FIN_ACKED
     if not flag & TH_RST:
         until = (seq + size + (1 if flag & TH_SYN else 0) + (1 if flag & TH_FIN else 0)) & 0xFFFFFFFF
-        if known < 0 or apart(until, known) > 0:
+        if goes_on(until, known):
             book[page, mine] = until
-        elif until != seq and apart(seq, known) < 0 and not (size == 1 and apart(seq, known) == -1):
-            book[page, again] += 1  # sent before, in whole (a keep-alive of one byte is not)
+        elif sent_before(until, seq, size, known):
+            book[page, again] += 1
             if _power_of_ten(book[page, again]):
                 write_letter(book, history, page, 116, side)
     book[page, seen] = was

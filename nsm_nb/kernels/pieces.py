@@ -13,7 +13,7 @@ from numba import njit
 
 from nsm_nb.kernels.arrays import read_only
 from nsm_nb.kernels.conversations import Packets
-from nsm_nb.kernels.pages import TH_ACK, TH_FIN, TH_RST, TH_SYN, apart
+from nsm_nb.kernels.pages import TH_ACK, TH_FIN, TH_RST, TH_SYN, apart, goes_on, sent_before
 
 __all__ = ["Telling", "telling"]
 
@@ -118,23 +118,6 @@ def _side(packets, row):
     return 0 if a <= b else 1
 
 
-@njit(inline="always")
-def _again(until, seq, size, known):
-    # sent before, in whole, and no keep-alive
-    return (
-        known >= 0
-        and until != seq
-        and apart(until, known) <= 0
-        and apart(seq, known) < 0
-        and not (size == 1 and apart(seq, known) == -1)
-    )
-
-
-@njit(inline="always")
-def _goes_on(until, known):
-    return known < 0 or apart(until, known) > 0
-
-
 @njit(cache=True, nogil=True)
 def _telling(packets, session, count, order, starts):
     """Return True for the places of the packets that tell.
@@ -178,8 +161,8 @@ def _telling(packets, session, count, order, starts):
                     flag & (TH_SYN | TH_FIN | TH_RST) > 0
                     or shows & ~seen[side] > 0
                     or packets.window[row] == 0
-                    or _again(until, seq, size, known[side])
-                    or _again(until, seq, size, ever[number, side])
+                    or sent_before(until, seq, size, known[side])
+                    or sent_before(until, seq, size, ever[number, side])
                     or (known[side] >= 0 and abs(apart(until, known[side])) > _JUMP)
                     or (closed[number, side] and apart(until, ever[number, side]) > 0)
                 )
@@ -195,15 +178,15 @@ def _telling(packets, session, count, order, starts):
                 before = number
                 continue
             if not flag & TH_RST:
-                if _goes_on(until, known[side]):
+                if goes_on(until, known[side]):
                     known[side] = until
                     latest[side, _AHEAD] = place
-                if _goes_on(until, ever[number, side]):
+                if goes_on(until, ever[number, side]):
                     ever[number, side] = until
                     latest[side, _AHEAD] = place
                 # a SYN that is taken later was of the conversation before until then
                 opens = flag & (TH_SYN | TH_ACK) == TH_SYN
-                if opens and 0 <= before < number and _goes_on(until, ever[before, side]):
+                if opens and 0 <= before < number and goes_on(until, ever[before, side]):
                     ever[before, side] = until
             if flag & TH_ACK:
                 if latest[side, _HIGHEST] < 0 or apart(ack, highest[side]) > 0:
