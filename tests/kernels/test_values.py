@@ -62,7 +62,7 @@ def slow_words(line, units):
     return found
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(LINES, ENDS, st.sampled_from([b"\n", b"", b"\r"]))
 @example([b'"a,b",c\\",d', b'"a,b'], b"\n", b"")
 def test_values_are_those_of_a_slow_reading(lines, end, last):
@@ -72,7 +72,7 @@ def test_values_are_those_of_a_slow_reading(lines, end, last):
     assert places.length.tolist() == [len(each) for each in lines]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(LINES, ENDS, st.sampled_from([b"\n", b""]), st.booleans())
 @example([b"20.4 M 1 K", b"1 M"], b"\n", b"\n", True)
 def test_words_are_those_of_a_slow_reading(lines, end, last, units):
