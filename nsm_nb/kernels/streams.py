@@ -17,7 +17,7 @@ from nsm_nb.kernels.arrays import read_only
 __all__ = [
     "ACKED", "BASE", "ENDED", "FIRST", "HAS_ACKED", "HAS_BASE", "HAS_FIRST", "HAS_LAST_ACK", "IGNORED", "KEEP_ALIVE", "LAST",
     "LAST_ACK", "LATE", "REACH", "STRAY", "STREAM", "TH_FIN", "TH_RST", "TH_SYN", "TH_URG", "Entries",
-    "bare_keep_alives", "scattered", "swept", "unwrapped", "walked",
+    "bare_keep_alives", "in_plain_packets", "scattered", "swept", "unwrapped", "walked",
 ]  # fmt: skip
 
 TH_FIN, TH_SYN, TH_RST, TH_ACK, TH_URG = 0x01, 0x02, 0x04, 0x10, 0x20
@@ -419,6 +419,41 @@ def swept(start: np.ndarray, size: np.ndarray, rank: np.ndarray) -> tuple[np.nda
     )  # only what is used is ever touched
     count = _sweep(*map(read_only, (order, start, size, rank)), owner, position, length)
     return owner[:count], position[:count], length[:count]
+
+
+@njit(cache=True)
+def _in_plain_packets(head, octets, size, length, captured, offset, begin, held):
+    for row in range(len(size)):
+        begin[row] = held[row] = 0
+        if size[row] == 0:
+            continue
+        if head[row] < 0 or octets[row] < size[row] or head[row] + octets[row] > length[row]:
+            return False
+        place = head[row] + octets[row] - size[row]
+        begin[row] = offset[row] + place
+        held[row] = min(max(captured[row] - place, 0), size[row])
+    return True
+
+
+def in_plain_packets(
+    head: np.ndarray, octets: np.ndarray, size: np.ndarray, length: np.ndarray, captured: np.ndarray, offset: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return where in its file the payload of each packet begins, and how much of it was captured.
+
+    Parameters
+    ----------
+    head, octets, size, length, captured, offset : int64 arrays
+        The bytes before IP (-1 where not known), those of the IP packet, of its payload, of the frame on the wire and as
+        captured, and where the frame begins.
+
+    Returns
+    -------
+    begin, held : int64 arrays, or None
+        None where headers say more than a frame holds, so that the numbers alone do not tell.
+    """
+    begin, held = np.empty(len(size), np.int64), np.empty(len(size), np.int64)
+    columns = map(read_only, (head, octets, size, length, captured, offset))
+    return (begin, held) if _in_plain_packets(*columns, begin, held) else None
 
 
 @njit(cache=True, nogil=True)

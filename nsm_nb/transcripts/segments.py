@@ -17,7 +17,7 @@ import numpy as np
 from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats.spans import Spans
 from nsm_nb.full_content.frames import payload_bytes
-from nsm_nb.kernels.streams import TH_FIN, TH_RST, TH_SYN, TH_URG, scattered
+from nsm_nb.kernels.streams import TH_FIN, TH_RST, TH_SYN, TH_URG, in_plain_packets, scattered
 from nsm_nb.text import printable
 from nsm_nb.transcripts.columns import Columns
 from nsm_nb.transcripts.datagrams import Broken, Datagram, carried
@@ -211,12 +211,10 @@ def wrong_checksums(columns: Columns, rows: np.ndarray | None = None) -> np.ndar
 
 def _source(columns: Columns, size: np.ndarray) -> tuple[Source, np.ndarray]:
     """Return where the payload of unfragmented packets is, and how many bytes of each were captured."""
-    head, octets = columns.head, columns.numbers("octets", -1)
-    # where headers say more than the frame holds, only reading them again tells where the payload begins
-    plain = ((head >= 0) & (octets >= size) & (head + octets <= columns.numbers("length"))) | (size == 0)
-    if not (plain.all() and columns.known):
+    numbers = [columns.numbers(name) for name in ("length", "captured", "offset")]
+    found = in_plain_packets(columns.head, columns.numbers("octets", -1), size, *numbers) if columns.known else None
+    if found is None:  # only reading them again tells where the payload begins
         payloads = payload_bytes(columns.packets, evidence=columns.evidence)
         return _Held.of([each.data for each in payloads]), np.array([len(each.data) for each in payloads], np.int64)
-    place = head + octets - size
-    held = np.clip(columns.numbers("captured") - place, 0, size)
-    return _OnDisk(columns.paths, columns.label, columns.numbers("offset") + place), held
+    begin, held = found
+    return _OnDisk(columns.paths, columns.label, begin), held
