@@ -15,7 +15,7 @@ from nsm_nb.sessions.identity import stable_numbers
 from nsm_nb.sessions.idle import IDLE, seconds_of, timeouts
 from nsm_nb.sessions.keys import NOT_A_TIME, Keys, keys_of, missing, order_of, plain, shared_address_dtype
 from nsm_nb.sessions.ports import port_names
-from nsm_nb.sessions.states import Icmp, argus2_states, closings, of_protocols, states
+from nsm_nb.sessions.states import Icmp, argus2_states, closings, of_protocols, states, used
 from nsm_nb.sessions.tags import one_way_by_vlan
 from nsm_nb.sessions.telling import captures_of, columns, no_columns, records_of
 
@@ -161,7 +161,8 @@ def session_table(
     count, first, bits = len(found.first), found.first, found.bits
     flipped = (bits & kernel.FLIPPED) > 0
     proto, vlan, evidence, frame = (packets[name].array.take(first) for name in ("proto", "vlan", "evidence", "frame"))
-    proto = pd.Series(proto, copy=False).astype("category").cat.remove_unused_categories()
+    proto = pd.Series(proto, copy=False).astype("category").array
+    proto = pd.Series(used(proto.codes.astype(np.int64), proto.categories), copy=False)
 
     def ends(src: np.ndarray, dst: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         src, dst = src[first], dst[first]
@@ -170,14 +171,11 @@ def session_table(
     src_code, dst_code = ends(given.src, given.dst)
     sport, dport = ends(keys.sport, keys.dport)
     dtype = shared_address_dtype(packets)
-    every = address_numbers(pd.Series(pd.Categorical.from_codes(np.arange(len(dtype.categories)), dtype=dtype)))
-    src, dst = (Endpoints(*(part[code] for part in every)) for code in (src_code, dst_code))
     ported = of_protocols(proto, "tcp", "udp", "sctp", "udplite")
     cut = ported & _portless(packets, keys, first)  # a header that was cut, or a later fragment without its first
     portless = ~ported | cut
     timeless = (found.start == NOT_A_TIME) | (found.end == NOT_A_TIME)
     until = int(keys.time.max()) if until is None else until
-    idle = np.where(timeless, 0, np.maximum((until - found.end) // 1_000_000_000, 0))
     within = realm[first] if len(realm) else None
     dst_port = pd.arrays.IntegerArray(dport, portless)
 
@@ -191,29 +189,35 @@ def session_table(
         categories = pd.Index([] if name is None else [name], dtype="str")
         return pd.Categorical.from_codes(np.full(count, len(categories) - 1, np.int8), categories=categories)
 
+    def numbers() -> dict[str, Any]:
+        return {"session": whole(stable_numbers(src, dst, sport, dport, keys.kind[first], found.start, within))}
+
     def hashes() -> dict[str, Any]:
-        number = stable_numbers(src, dst, sport, dport, keys.kind[first], found.start, within)
         ids = community_id(src, dst, sport, dport, proto, one_way=keys.one_way[first])
-        return {"session": whole(number), "community_id": ids.mask(cut) if cut.any() else ids}
+        return {"community_id": ids.mask(cut) if cut.any() else ids}
 
     def endings() -> dict[str, Any]:
         one_side = (found.tally[0] == 0) | (found.tally[3] == 0)
+        idle = np.where(timeless, 0, np.maximum((until - found.end) // 1_000_000_000, 0))
         return {
+            # unsigned: times may lie further apart than a signed number can tell
+            "duration": np.where(timeless, np.nan, (found.end - found.start).view(np.uint64) / 1e9),
             "state": states(proto, bits, one_side, _icmp(packets, first)),
             "closed": closings(proto, bits, idle),
             "history": _history(proto, found),
             "application": port_names(proto, dst_port),
         }
 
-    hashed, ended = in_threads([hashes, endings], count)
+    every = address_numbers(pd.Series(pd.Categorical.from_codes(np.arange(len(dtype.categories)), dtype=dtype)))
+    src, dst = in_threads([partial(_taken, every, code) for code in (src_code, dst_code)], count)
+    made = in_threads([hashes, numbers, endings], count)
     return pd.DataFrame(
         {
-            **hashed,
-            **ended,
+            **made[0],
+            **made[1],
+            **made[2],
             "start": utc(found.start),
             "end": utc(found.end),
-            # unsigned: times may lie further apart than a signed number can tell
-            "duration": np.where(timeless, np.nan, (found.end - found.start).view(np.uint64) / 1e9),
             "proto": proto,
             "src_ip": pd.Categorical.from_codes(src_code, dtype=dtype, validate=False),
             "src_port": pd.arrays.IntegerArray(sport, portless.copy()),
@@ -233,6 +237,10 @@ def session_table(
         },
         copy=False,
     )[list(SESSIONS.columns)]
+
+
+def _taken(ends: Endpoints, codes: np.ndarray) -> Endpoints:
+    return Endpoints(*(part[codes] for part in ends))
 
 
 def _portless(packets: pd.DataFrame, keys: Packets, first: np.ndarray) -> np.ndarray:

@@ -222,8 +222,8 @@ def check(records: Iterable[Record], *, last: int, head: str | None = None) -> V
     if not known:
         return Verification(False, count, previous, None, f"no record here has the noted head {head}: {_CUT}")
     note = "" if head is not None else f"; {_UNSEEN}"
-    records = "1 record" if count == 1 else f"{count:,} records"
-    return Verification(True, count, previous, None, f"{records}, each as it was written{note}")
+    many = "1 record" if count == 1 else f"{count:,} records"
+    return Verification(True, count, previous, None, f"{many}, each as it was written{note}")
 
 
 _NO_NUMBER = "is missing: the next one there has a number that is none"
