@@ -101,6 +101,8 @@ class Source:
     Attributes
     ----------
     buffer : uint8 array
+    held : bytearray
+        The same bytes, for what takes them apart with `struct`.
     start, end : int
     base : int
         Where ``buffer[0]`` stands in the (decompressed) evidence.
@@ -135,8 +137,8 @@ class Source:
     def _start(self, file: BinaryIO, limit: int | None, size: int) -> None:
         self._file, self._limit = file, limit
         self.packed = limit is not None
-        self._bytes = bytearray(size)
-        self.buffer = np.frombuffer(self._bytes, np.uint8)
+        self.held = bytearray(size)
+        self.buffer = np.frombuffer(self.held, np.uint8)
         self.start = self.end = self.base = 0
         self.trouble = ""
         self.most_records = None
@@ -160,7 +162,7 @@ class Source:
         passed = max(self.start - self.keep, 0)
         left = self.end - passed
         if passed:
-            self._bytes[:left] = self._bytes[passed : self.end]
+            self.held[:left] = self.held[passed : self.end]
             self.base += passed
             self.start -= passed
             self.end = left
@@ -172,7 +174,7 @@ class Source:
             return False
         try:
             # readinto1: what was unpacked before the damage is not lost with it
-            count = self._file.readinto1(memoryview(self._bytes)[left:])  # type: ignore[attr-defined]
+            count = self._file.readinto1(memoryview(self.held)[left:])  # type: ignore[attr-defined]
         except EOFError:
             self.trouble = "its compressed data end early"
             return False
@@ -181,6 +183,11 @@ class Source:
             return False
         self.end += count or 0
         return bool(count)
+
+    def seek(self, place: int) -> None:
+        """Go on at a place of the evidence; what the buffer holds is given up."""
+        self.start = self.end = 0
+        self.base = self._file.seek(place)
 
     def need(self, count: int) -> bool:
         """Fill until `count` unused bytes are there; False where the file ends before."""

@@ -85,7 +85,7 @@ class Walk:
         self.count = 0
         self._before = 0 if span is None else span.record - 1
         if span is not None:
-            self._source.base = self._source._file.seek(span.offset)
+            self._source.seek(span.offset)
         self.whole = self._source.at
         self._left = 0  # bytes of a record that breaks off
         self._damage: list[tuple[int, int, str, int, bool]] = []  # record, byte, what is wrong, bytes passed, goes on
@@ -141,7 +141,7 @@ class Walk:
     def _some(self) -> tuple[Block, str]:
         """Return the next whole records in the buffer, and what is wrong with the one behind them, if that can't be."""
         source = self._source
-        data, at, end, unpack, trouble = memoryview(source._bytes), source.start, source.end, HEAD.unpack_from, ""
+        data, at, end, unpack, trouble = memoryview(source.held), source.start, source.end, HEAD.unpack_from, ""
         kinds, places, lengths = array("q"), array("q"), array("q")
         while at + 8 <= end and len(kinds) < _MOST_RECORDS:
             kind, length = unpack(data, at)
@@ -161,12 +161,12 @@ class Walk:
     def _claims(self) -> str:
         """Return what is wrong with the last record, which is not whole, if its length is unlikely and others stand in it."""
         source = self._source
-        if source.end - source.start < 16 or _is_likely(source._bytes, source.start, source.end):
+        if source.end - source.start < 16 or _is_likely(source.held, source.start, source.end):
             return ""
         found, _ = _next(source.buffer, source.start + 1, source.end, last=True)
         if not found:
             return ""
-        kind, length = HEAD.unpack_from(source._bytes, source.start)
+        kind, length = HEAD.unpack_from(source.held, source.start)
         return f"a record of type {kind:,} claims {length:,} bytes, but others stand among them"
 
     def _goes_on(self, trouble: str, begin: int) -> bool:
