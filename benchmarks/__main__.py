@@ -20,6 +20,7 @@ from benchmarks import (
     flows,
     logs,
     measuring,
+    memory,
     queries,
     queue,
     reading,
@@ -73,11 +74,18 @@ def main(words: list[str] | None = None) -> int:
     asked.folder.mkdir(parents=True, exist_ok=True)
     this = measuring.Run(asked.folder.resolve(), asked.runs, asked.scale)
     core = measuring.on_one_core()
-    told = {**measuring.circumstances(), "core": core, "load": f"{measuring.load()} in the minute before the start"}
+    room = round(memory.MOST * min(asked.scale, 1.0))
+    told = {
+        **measuring.circumstances(),
+        "memory": memory.speed(room // 4),
+        "core": core,
+        "load": f"{measuring.load()} in the minute before the start",
+    }
     print("\n".join(f"{name}: {each}" for name, each in told.items()), flush=True)
     from nsm_nb import warm
 
     warm.main()
+    memory.keep(room)
     started = time.time()
     results = []
     for name in asked.only or PARTS:

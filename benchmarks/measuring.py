@@ -159,7 +159,6 @@ def circumstances() -> dict[str, str]:
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory()}",
         "system": f"{platform.system()} {platform.release()}",
         "commit": _commit(),
-        "memory": memory.speed(),
         "Python": platform.python_version(),
         "packages": ", ".join(f"{each} {importlib.metadata.version(each)}" for each in packages),
         "programs": ", ".join(_version(each) for each in ("tcpdump", "tshark")),

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-__all__ = ["at_hand", "speed"]
+__all__ = ["MOST", "at_hand", "keep", "speed"]
 
-_MOST = 4 << 30  # more than any run takes
+MOST = 4 << 30  # more than any run takes
 _PAGE = 4096
 
 _kept: list[np.ndarray] = []
@@ -28,32 +28,34 @@ def _touched(size: int) -> np.ndarray:
     return made
 
 
-def _room() -> int:
+def _room(size: int) -> int:
     if not hasattr(os, "sysconf") or "SC_AVPHYS_PAGES" not in os.sysconf_names:
         return 0
-    return min(_MOST, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4)
+    return min(size, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4)
 
 
-def _keep() -> None:
-    if not _kept:
-        _kept.append(_touched(_room()))
+def keep(size: int) -> None:
+    """Keep so much touched from now on, a quarter of what is free at most; until then `at_hand` gives nothing back."""
+    _kept.clear()
+    if size := _room(size):
+        _kept.append(_touched(size))
 
 
 @contextlib.contextmanager
 def at_hand() -> Iterator[None]:
     """Give back memory that has been used, so that what runs within gets it; afterwards keep as much again."""
-    _keep()
+    size = sum(map(len, _kept))
     _kept.clear()
     try:
         yield
     finally:
-        _keep()
+        if size:
+            _kept.append(_touched(size))
 
 
-def speed(size: int = 1 << 30) -> str:
-    """Return in words what touching memory costs, when it has stood free and right after it was given back."""
-    size = min(size, _room())
-    if not size:
+def speed(size: int) -> str:
+    """Return in words what touching so much memory costs, when it has stood free and right after it was given back."""
+    if not (size := _room(size)):
         return "not known on this system"
     rates = []
     for _ in range(3):

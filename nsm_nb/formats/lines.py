@@ -89,9 +89,9 @@ class Lines(Source):
         self.count = 0
         self._stop: int | None = None
         self.need(2)
-        self.wide = _WIDE.get(bytes(self._bytes[:2]), "")
+        self.wide = _WIDE.get(bytes(self.held[:2]), "")
         if self.wide:
-            held = bytes(self._bytes[2 : self.end])
+            held = bytes(self.held[2 : self.end])
             self._file = _Narrow(self._file, held, self.wide)  # type: ignore[assignment]
             self.end = 0
         if span is not None and not self.wide:
@@ -156,7 +156,7 @@ class Lines(Source):
         """Skip a line that does not fit the buffer; False where the file ends in it."""
         offset, size, more = self.at, 0, True
         while more:
-            found = self._bytes.find(b"\n", self.start, self.end)
+            found = self.held.find(b"\n", self.start, self.end)
             if found >= 0:
                 size += found + 1 - self.start
                 self.start = found + 1
