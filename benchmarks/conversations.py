@@ -13,7 +13,7 @@ import pandas as pd
 import nsm_nb as nsm
 from benchmarks import captures
 from benchmarks.cases import case_of
-from benchmarks.measuring import Result, Run, of_samples, times
+from benchmarks.measuring import Result, Run, of_samples, on_each, times
 from nsm_nb.kernels import streams
 
 __all__ = ["measure_transcripts"]
@@ -98,11 +98,14 @@ def _long(this: Run) -> Iterator[Result]:
     yield of_samples("open a long transcript", seconds, "s", how, asked="< 0.5", share=share)
     told = nsm.transcripts.transcript(packets)
     for name, place in _places(this.folder, wanted):
-        seconds, share = times(lambda place=place: told.write("dst", place), runs)
-        rates = [wanted / 1e9 / each for each in seconds]
-        yield of_samples(f"a long stream to {name}", rates, "GB/s", f"Transcript.write, {wanted:,} bytes, fsync", asked=">= 1",
-                         share=share)  # fmt: skip
-        place.unlink()
+        for where, cores in on_each().items():
+            with cores:
+                seconds, share = times(lambda place=place: told.write("dst", place), runs)
+            how = f"Transcript.write, {wanted:,} bytes, fsync, on {where}"
+            asked = ">= 1" if where == "all cores" else ""
+            yield of_samples(f"a long stream to {name}, {where}", [wanted / 1e9 / each for each in seconds], "GB/s", how,
+                             asked=asked, share=min(share, 1.0))  # fmt: skip
+            place.unlink()
         # what the place itself takes: as many bytes, from memory
         seconds, share = times(lambda place=place: _plain(place, wanted), runs)
         yield of_samples(f"as many bytes to {name}, by themselves", [wanted / 1e9 / each for each in seconds], "GB/s",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,19 +43,32 @@ def _chunks(transcript: Transcript, side: str, size: int) -> Iterator[bytes]:
                 yield turn.read(at, size)
 
 
-def _buffers(transcript: Transcript, side: str) -> Iterator[bytes | memoryview]:
-    """Yield the same in one buffer that is filled again and again."""
-    room = np.empty(_CHUNK, np.uint8)
+def _ahead(rooms: Iterator[memoryview]) -> Iterator[memoryview]:
+    """Yield the same, each made while the one before is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="nsm-reader") as reader:
+        coming = reader.submit(next, rooms, None)
+        while (room := coming.result()) is not None:
+            coming = reader.submit(next, rooms, None)
+            yield room
+
+
+def _rooms(transcript: Transcript, side: str) -> Iterator[memoryview]:
+    """Yield the bytes of one side in two buffers by turns: one stays as it is until the next but one is asked for."""
+    rooms, number, used = np.empty((2, _CHUNK), np.uint8), 0, 0
     for turn in transcript.turns:
-        if turn.side != side:
-            continue
-        if not isinstance(turn, StoredTurn):
-            yield turn.data
-            continue
-        for at in range(0, turn.size, _CHUNK):
-            part = room[: min(_CHUNK, turn.size - at)]
-            turn.read_into(part, at)
-            yield part.data
+        at = 0 if turn.side == side else turn.size
+        while at < turn.size:
+            part = rooms[number, used : used + turn.size - at]
+            if isinstance(turn, StoredTurn):
+                turn.read_into(part, at)
+            else:
+                part[:] = np.frombuffer(turn.read(at, len(part)), np.uint8)
+            at, used = at + len(part), used + len(part)
+            if used == _CHUNK:
+                yield rooms[number].data
+                number, used = 1 - number, 0
+    if used:
+        yield rooms[number, :used].data
 
 
 def write(transcript: Transcript, side: str, path: str | os.PathLike) -> Path:
@@ -71,7 +85,7 @@ def write(transcript: Transcript, side: str, path: str | os.PathLike) -> Path:
         raise UnknownName(f"there is no side {printable(side)!r}; there are src and dst")
     place = Path(path)
     try:
-        write_whole(place, _buffers(transcript, side))
+        write_whole(place, _ahead(_rooms(transcript, side)))
     except OSError as problem:
         raise NsmError(f"{printable(place)} can't be written: {problem.strerror or problem}") from None
     return place

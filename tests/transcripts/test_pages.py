@@ -69,6 +69,36 @@ def test_a_side_is_written_whole_or_not_at_all(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["src.bin"]
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from(["src", "dst"]), st.binary(max_size=40), st.just(0)), max_size=9),
+    st.integers(1, 9),
+)
+def test_what_is_written_is_the_side_however_small_the_buffers(tmp_path_factory, turns, size):
+    told = said(*turns)
+    place = tmp_path_factory.mktemp("written") / "src.bin"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nsm_nb.transcripts.saving._CHUNK", size)
+        told.write("src", place)
+
+    assert place.read_bytes() == told.data("src")
+
+
+def test_evidence_that_became_shorter_leaves_no_half_of_a_file(evidence, monkeypatch, tmp_path):
+    capture = tmp_path / "short.pcap"
+    capture.write_bytes((evidence / "staged.pcap").read_bytes())
+    packets = nsm.sessions.assemble(nsm.read_packets(capture))[1]
+    own = packets[packets["session"] == packets.loc[packets["frame"] == 3620, "session"].iloc[0]]
+    monkeypatch.setattr(sys.modules["nsm_nb.transcripts.transcript"], "IN_MEMORY", 100)
+    long = nsm.transcripts.transcript(own)
+    told = own[~own["to_dst"] & (own["payload"] > 0)]
+    capture.write_bytes(capture.read_bytes()[: int(told["offset"].iloc[-1])])
+
+    with pytest.raises(NsmError, match="is shorter than when it was read"):
+        long.write("dst", tmp_path / "dst.bin")
+    assert [each.name for each in tmp_path.iterdir()] == ["short.pcap"]
+
+
 def test_long_ones_are_read_when_asked(evidence, monkeypatch, tmp_path):
     packets = nsm.sessions.assemble(nsm.read_packets(evidence / "staged.pcap"))[1]
     number = packets.loc[packets["frame"] == 3620, "session"].iloc[0]
