@@ -43,7 +43,7 @@ def datagrams(path: str | os.PathLike, packets: pd.DataFrame) -> Iterator[Datagr
     path
         The capture.
     packets
-        Its table of PACKETS.
+        Its table of PACKETS, in the order of the file.
     """
     first = packets["fragment"].fillna(0).to_numpy(np.int64) == 0
     rows = np.flatnonzero((packets["proto"] == "udp").to_numpy(bool) & packets["payload"].notna().to_numpy() & first)

@@ -157,8 +157,7 @@ class _Taken:
         texts = texts_of(block)
         header = pc.match_substring_regex(texts, pattern=self.layout.header).to_numpy(zero_copy_only=False)
         long = header & (np.diff(block.starts) > _LONGEST_HEADER)
-        header &= ~long
-        named = self._named(block, header)
+        named = self._named(block, header, long)
         bare = bool(block.torn and block.buffer[block.starts[-1] - 1] > _SPACE)  # the last value may be half of one
         counts: np.ndarray | None = None
         if self.layout.pattern is None:
@@ -166,6 +165,7 @@ class _Taken:
             columns, whole, strange, counts = _by_place(block, named, ~passed & ~header, self.layout, self.wanted, bare)
         else:
             columns, whole, strange = by_ways(block, named, texts, self.layout, self.wanted, bare)
+        strange = strange | long
         rows = np.flatnonzero(whole)
         self.parts.append(pa.table(columns or {self.wanted[0]: pa.nulls(len(rows), pa.binary())}))
         self.records.append(rows + block.record)
@@ -178,18 +178,18 @@ class _Taken:
             at = len(whole) - 1
             self.noted.add(block.record + at, block.base + int(block.starts[at]), said)
 
-    def _named(self, block: Block, header: np.ndarray) -> Named:
-        """Return by what names the lines of a block go."""
+    def _named(self, block: Block, header: np.ndarray, long: np.ndarray) -> Named:
+        """Return by what names the lines of a block go: below a header that is too `long`, by none until the next."""
         ways, count, read = {self.way: 0}, [self.count], b""
         at = np.flatnonzero(header)
         number = np.zeros(len(at) + 1, np.int64)
         for row, place in enumerate(at.tolist()):
-            line = block.line(place)
+            line = b"" if long[place] else block.line(place)
             if block.record + place == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
-            if line != read:
+            if long[place] or line != read:
                 read = line
-                self._use(self.layout.names(line))
+                self._use(() if long[place] else self.layout.names(line))
             number[row + 1] = ways.setdefault(self.way, len(ways))
             if len(ways) > len(count):
                 count.append(self.count)
@@ -222,11 +222,15 @@ class _Taken:
                 said = f"breaks off after {len(line):,} bytes: the file was cut, or is still being written"
             elif at in long:
                 said = (
-                    f"names columns in {len(line):,} bytes, more than {_LONGEST_HEADER:,}; it was not read: "
+                    f"names columns in {len(line):,} bytes, more than {_LONGEST_HEADER:,}; neither it was read, nor what "
+                    "follows until the next header: "
                     f"{printable(line[:60])!r}"
                 )
             elif not named.columns[at]:
-                said = f"stands before any header, so that its values have no names; it was not read: {printable(line[:60])!r}"
+                said = (
+                    f"stands below no header that was read, so that its values have no names; it was not read: "
+                    f"{printable(line[:60])!r}"
+                )
             elif named.ways[named.way[at]] is None:
                 said = (
                     f"stands below a header of more than {_MOST_COLUMNS:,} columns, or after {_MOST_WAYS:,} that differ; it "

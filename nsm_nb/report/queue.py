@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.report.tellings import by_sensor, others, tellings
-from nsm_nb.report.words import ABSENT, Cell, Head, Table, count, cut, end, time
+from nsm_nb.report.words import ABSENT, Cell, Head, Table, count, cut, end, ranges, time
 from nsm_nb.statistics import quantities
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Apart:
 
     row: int  # theirs
     alerts: int
+    events: int
     sensors: str
     status: str
 
@@ -78,7 +79,7 @@ def _apart(case: Case, groups: pd.DataFrame) -> tuple[int, dict[int, list[Apart]
         names = part["alert_other"].unique().tolist()
         whose = ", ".join(sorted({sensors[name] for name in names}))
         found.setdefault(int(row), []).append(
-            Apart(int(other), len(names), whose, str(groups["status"].iloc[int(other)]))
+            Apart(int(other), len(names), part["event"].nunique(), whose, str(groups["status"].iloc[int(other)]))
         )
     return int(told["event"].nunique()), found
 
@@ -87,8 +88,8 @@ def apart_words(each: Apart) -> str:
     """Return in words what a row has to say of alerts that are not judged as it is."""
     alerts = quantities.amount(each.alerts, "alert")
     judged = "not judged yet" if each.status == "NEW" else f"judged {each.status}"
-    one = each.alerts == 1
-    return f"{alerts} of {each.sensors}, of the same event{'' if one else 's'}, {'is' if one else 'are'} {judged}"
+    events = f"event{'' if each.events == 1 else 's'}"
+    return f"{alerts} of {each.sensors}, of the same {events}, {'is' if each.alerts == 1 else 'are'} {judged}"
 
 
 def dismissed(case: Case, found: Queue, held: pd.DataFrame, anchors: Mapping[int, tuple[str, str]]) -> Table | None:
@@ -149,7 +150,7 @@ def _said(verdicts: Sequence[Any]) -> list[Cell]:
         why.setdefault((str(each.analyst), str(each.comment)), []).append(int(each.id))
     analysts = list(dict.fromkeys(analyst for analyst, _ in why))
     comments = [comment if len(analysts) == 1 else f"{analyst}: {comment}" for analyst, comment in why if comment]
-    records = ", ".join(str(ids[0]) for ids in why.values())
+    records = ranges(itertools.chain.from_iterable(why.values()))
     return [Cell(", ".join(analysts)), Cell(cut("\n".join(comments)), prose=True), Cell(records)]
 
 

@@ -116,7 +116,10 @@ def rules(case: Case, told: Sequence[Telling]) -> tuple[list[Rule], str]:
 
 
 def unlisted(alerts: pd.DataFrame) -> str:
-    """Return a sentence that names alerts which are not listed one by one: by file and record, so that none is lost."""
+    """Return a sentence that tells of alerts which are not listed one by one: by file and record.
+
+    Of a file where they stand far apart, `_RUNS` runs of records are named and the rest is counted, with the last.
+    """
     if not len(alerts):
         return ""
     parts = []

@@ -157,7 +157,7 @@ def test_line_ends_and_encodings_of_windows_change_nothing(tmp_path):
 def test_what_holds_no_record_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(DamagedEvidence, match="not one of its 2 lines is a record") as problem:
         read(tmp_path / "x.csv", "no\nsense\n")
-    assert "before any header" in str(problem.value)
+    assert "below no header that was read" in str(problem.value)
     assert len(problem.value.table) == 0
     with pytest.raises(UnreadableEvidence):
         read(tmp_path / "empty.csv", "")
@@ -217,11 +217,18 @@ def test_lines_of_nothing_but_delimiters_take_no_more_room_than_their_bytes(what
         tracemalloc.stop()
 
 
-def test_a_header_of_more_than_16_kilobytes_is_told_and_the_one_before_it_holds(tmp_path):
-    found = read(tmp_path / "x.csv", HEADER + "1,2,3\n" + "name," * 10_000 + "\n4,5,6\n")
-    assert rows(found) == [(b"1", b"2", b"3"), (b"4", b"5", b"6")]
-    assert [each.record for each in found.caveats] == [3]
+@pytest.mark.parametrize("long", ["name," * 10_000, "name,c,b" + " " * 17_000])
+def test_below_a_header_of_more_than_16_kilobytes_nothing_is_read_by_the_names_of_another(tmp_path, long):
+    found = read(tmp_path / "x.csv", f"{HEADER}1,2,3\n{long}\n4,5,6\n{HEADER}7,8,9\n")
+    assert rows(found) == [(b"1", b"2", b"3"), (b"7", b"8", b"9")]
+    assert [each.record for each in found.caveats] == [3, 4]
     assert "more than 16,384" in found.caveats[0].detail
+    assert "below no header that was read" in found.caveats[1].detail
+
+
+def test_a_file_whose_only_header_is_too_long_is_refused_and_says_why(tmp_path):
+    with pytest.raises(DamagedEvidence, match=r"line 1 .* more than 16,384; neither it was read, nor what follows"):
+        read(tmp_path / "x.csv", f"{HEADER.strip()}{' ' * 17_000}\n4,5,6\n")
 
 
 def test_a_lone_letter_behind_a_number_belongs_to_it(tmp_path):

@@ -128,7 +128,7 @@ def test_a_dismissed_row_says_who_and_why_for_both_sensors(two):
     assert analyst == "grace, ada"
     assert "ada: the printer" in why
     assert "grace: our own scanner" in why
-    assert record == "2, 1"
+    assert record == "1-2"
 
 
 def test_what_rules_judge_now_is_in_the_report_that_is_made_now(two):
