@@ -42,6 +42,7 @@ class Spot(NamedTuple):
     offset: int  # in its side's stream
     data: bytes
     hex: bool = False
+    head: bool = False  # the line that begins a turn and tells of it
 
 
 class Shown(NamedTuple):
@@ -151,7 +152,8 @@ def _shown(
         style = f"side-{each.turn.side}"
         if times:
             say(
-                line((slice_mark(each), "muted"), style=style), Spot(each.number, each.turn.side, each.turn.offset, b"")
+                line((slice_mark(each), "muted"), style=style),
+                Spot(each.number, each.turn.side, each.turn.offset, b"", head=True),
             )
         for said, spot in _rows(each, marks, octets=octets):
             say(said, spot)
@@ -159,7 +161,7 @@ def _shown(
         for words in beside.get(len(transcript.turns), ()):
             say(line(f"[{words}]", style="gap"))
         for place, turn in enumerate(transcript.strays):
-            say(line(stray_mark(turn), style="gap"), Spot(-1 - place, turn.side, turn.offset, b""))
+            say(line(stray_mark(turn), style="gap"), Spot(-1 - place, turn.side, turn.offset, b"", head=True))
             for said, spot in _rows(Slice(-1 - place, turn, 0, turn.size), (), octets=octets):
                 say(said, spot)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nsm_nb.errors import NsmError
@@ -29,6 +29,8 @@ def conversation_of(parts, strays=()):
 
 @settings(max_examples=50)
 @given(said_so, st.booleans())
+@example([("src", b"\n", 0)], False)  # its line is empty, and is there
+@example([("src", b"a", 0), ("src", b"\n", 0)], False)
 def test_every_byte_is_gone_to_where_it_stands(parts, octets):
     said = conversation_of(parts)
     spots = (conversation.hex_lines if octets else conversation.text_lines)(said).spots

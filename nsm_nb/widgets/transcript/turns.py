@@ -42,7 +42,7 @@ def line_of(spots: Spots, side: str, offset: int) -> int | None:
     """Return the line that shows a byte of a side, None where there is none on the page."""
     places = [
         place for place, spot in enumerate(spots)
-        if spot is not None and spot.turn >= 0 and spot.side == side and spot.data and spot.offset <= offset
+        if spot is not None and spot.turn >= 0 and spot.side == side and not spot.head and spot.offset <= offset
     ]  # fmt: skip
     return places[-1] if places else None
 
