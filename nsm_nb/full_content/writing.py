@@ -5,6 +5,7 @@ Source: draft-ietf-opsawg-pcap 4; draft-ietf-opsawg-pcapng 3.5, 4.1 to 4.3.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import tempfile
@@ -19,6 +20,7 @@ Frame = tuple[int | None, int, bytes, int]
 """Nanoseconds since 1970 (None: no time), bytes on the wire, the bytes captured, the interface's place in their list."""
 
 _SNAPLEN = 262_144
+_AT_ONCE = 32 << 20  # bytes that the system is asked to write while the next are made
 _MOST = 60_000  # bytes of an option; its length has 16 bits
 _COMMENT, _APPLICATION, _NAME, _DESCRIPTION, _RESOLUTION = 1, 4, 2, 3, 9
 
@@ -80,6 +82,13 @@ def _block(kind: int, body: bytes) -> bytes:
     return struct.pack("<II", kind, size) + body + struct.pack("<I", size)
 
 
+def _begin(handle: int, start: int, size: int) -> None:
+    """Have the system write a range to the disk now, while more is made: it would begin with it at the end alone."""
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):  # a hint; not every file system takes it
+            os.posix_fadvise(handle, start, size, os.POSIX_FADV_DONTNEED)
+
+
 def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     """Write a file whole or not at all, for its owner's eyes: full content has passwords in it.
 
@@ -96,8 +105,12 @@ def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
         return
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
         try:
+            begun = written = 0
             for part in parts:
-                file.write(part)
+                written += file.write(part)
+                if written - begun >= _AT_ONCE:
+                    _begin(file.fileno(), begun, written - begun)
+                    begun = written
             file.flush()
             os.fsync(file.fileno())
             Path(file.name).replace(path)
