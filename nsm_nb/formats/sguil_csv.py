@@ -17,6 +17,7 @@ from nsm_nb.formats import separated
 from nsm_nb.formats.lines import Fingerprint, Span, as_utf8, whole_text
 from nsm_nb.formats.printed import alert_table
 from nsm_nb.formats.source import read_head
+from nsm_nb.formats.stamps import parsed_times
 from nsm_nb.schema import Caveat
 from nsm_nb.text import printable
 
@@ -77,10 +78,8 @@ def alerts(
     layout = _layout(path)
     with Fingerprint(path, digest) as fingerprint:
         found = separated.read(path, label, layout, span=span)
-    times = pd.to_datetime(
-        pd.Series([each.decode() for each in found.fields["Date/Time"].to_pylist()], dtype="str"),
-        utc=True, errors="coerce", format="%Y-%m-%d %H:%M:%S",
-    ).astype("datetime64[ns, UTC]")  # fmt: skip
+    texts = pd.Series([each.decode() for each in found.fields["Date/Time"].to_pylist()], dtype="str")
+    times = parsed_times(texts, "%Y-%m-%d %H:%M:%S")
     caveats = list(found.caveats)
     if "CNT" in layout.names:
         counts = np.array(

@@ -17,13 +17,13 @@ import pandas as pd
 
 from nsm_nb.formats import columns
 from nsm_nb.formats.lines import Noted
-from nsm_nb.schema import Caveat
+from nsm_nb.schema import TIME, Caveat
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DATE", "epoch_times", "printed_times", "yearless"]
+__all__ = ["DATE", "epoch_times", "parsed_times", "printed_times", "yearless"]
 
 # 11/24-02:30:42.898627, with a year of two (Snort -y) or four digits (Suricata) behind the day; Snort 3 puts it in front, see
 # date_order
@@ -139,6 +139,19 @@ def epoch_times(column: pa.ChunkedArray, fraction: pa.ChunkedArray | None = None
     stamps = stamps.view("datetime64[ns]")
     stamps[~fine] = np.datetime64("NaT", "ns")
     return pd.Series(stamps).dt.tz_localize("UTC")
+
+
+def parsed_times(texts: pd.Series, format: str) -> pd.Series:
+    """Return times, UTC, of texts in a format as pandas knows them; missing where a text is none, or nanoseconds don't reach it.
+
+    Examples
+    --------
+    >>> parsed_times(pd.Series(["2026-11-24", "9999-12-31", "no"]), "ISO8601").tolist()
+    [Timestamp('2026-11-24 00:00:00+0000', tz='UTC'), NaT, NaT]
+    """
+    found = pd.to_datetime(texts, utc=True, errors="coerce", format=format)
+    reached = found.between(pd.Timestamp.min.tz_localize("UTC"), pd.Timestamp.max.tz_localize("UTC"))
+    return found.where(reached).astype(TIME)
 
 
 def _together(*columns_: np.ndarray) -> tuple[np.ndarray, list[list[float]]]:

@@ -22,7 +22,7 @@ from nsm_nb.formats.json_lines import Fields, event_at, read_events
 from nsm_nb.formats.lines import Block, Lines, Noted, Span, as_utf8, line_at, whole_text
 from nsm_nb.formats.patterns import Found, ending, texts_of
 from nsm_nb.formats.source import read_head
-from nsm_nb.formats.stamps import epoch_times
+from nsm_nb.formats.stamps import epoch_times, parsed_times
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def times(column: pa.ChunkedArray) -> pd.Series:
     dashed = left & pc.match_substring_regex(column, pattern=r"^\d{4}-\d\d-\d\dT").to_numpy(zero_copy_only=False)
     if dashed.any():
         texts = pd.Series([each.decode("ascii", "replace") for each in column.filter(pa.array(dashed)).to_pylist()])
-        found[dashed] = pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601").to_numpy()
+        found[dashed] = parsed_times(texts, "ISO8601").array
     return found
 
 

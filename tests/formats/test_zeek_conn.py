@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import nsm_nb as nsm
-from nsm_nb.formats import zeek_conn
+from nsm_nb.formats import zeek_conn, zeek_log
 from nsm_nb.schema import caveats_of
 from tests.formats.session_samples import SAMPLES
 
@@ -142,3 +143,14 @@ def test_bytes_that_zeek_missed_and_times_that_are_none_are_told(tmp_path):
     assert "Zeek missed 77 bytes" in told
     assert "1 of 3 connections have no time" in told
     assert found["start"].isna().tolist() == [True, False, False]
+
+
+def test_a_time_that_is_none_or_beyond_nanoseconds_is_missing_and_costs_no_other_row():
+    texts = [b"2026-11-24T\x00", b"9999-01-01T00:00:00Z", b"0001-01-01T00:00:00Z", b"2026-11-24T02:30:00.5Z"]
+
+    for kept in (texts, texts[:1], texts[1:2], texts[3:]):
+        found = zeek_log.times(pa.array(kept)).tolist()
+
+        assert [str(each) for each in found] == [
+            "2026-11-24 02:30:00.500000+00:00" if b"30:00.5" in each else "NaT" for each in kept
+        ]
