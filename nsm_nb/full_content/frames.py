@@ -48,12 +48,13 @@ def frame_bytes(packets: pd.DataFrame, *, evidence: Mapping[str, str | os.PathLi
     """
     PACKETS.require(packets, "evidence", "offset", "captured")
     frames: list[bytes] = [b""] * len(packets)
-    labels = packets["evidence"].astype("category")
-    codes = labels.cat.codes.to_numpy()
-    places = packets["offset"].to_numpy(np.int64)
-    offsets, sizes = places.tolist(), packets["captured"].to_numpy(np.int64).tolist()
+    labels = packets["evidence"].array  # of one row, each step by way of a Series costs as much as reading its bytes
+    if not isinstance(labels, pd.Categorical):
+        labels = pd.Categorical(labels)
+    codes = labels.codes
+    offsets, sizes = (packets[name].array.to_numpy(np.int64).tolist() for name in ("offset", "captured"))
     for code in np.unique(codes):
-        label = labels.cat.categories[code]
+        label = labels.categories[code]
         if evidence is not None and label not in evidence:
             raise UnknownName(
                 f"there is no evidence named {printable(label)!r}; there is: {', '.join(map(printable, evidence))}"
