@@ -24,6 +24,7 @@ direction; `nsm.sessions.pair(flows)` makes sessions of them.""",
     "ALERTS": "What a sensor told: `nsm.read_alerts(path)`, `case.alerts`.",
     "VERDICTS": """What an analyst judged: `case.verdicts`. Records are only ever added, and each holds the digest of the one
 before.""",
+    "LEADS": "What a hunt found. The columns are declared; nothing fills them yet.",
     "CAVEATS": """What was noticed about the evidence itself: `case.caveats`, and `nsm.schema.caveats_of(table)` for what a
 table carries.""",
 }

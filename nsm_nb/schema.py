@@ -24,6 +24,7 @@ __all__ = [
     "ALERTS",
     "CAVEATS",
     "FLOWS",
+    "LEADS",
     "PACKETS",
     "SESSIONS",
     "TIME",
@@ -412,6 +413,19 @@ VERDICTS = Schema(
         "evidence": Column("str", "the file that the subject stands in, where it stands in one"),
         "evidence_sha256": Column("str", "SHA-256 of that file when it was judged"),
         "evidence_record": Column("Int64", "frame, line or record number in it"),
+    },
+)
+
+LEADS = Schema(
+    "leads",
+    {
+        "kind": Column("category", "what was looked for"),
+        "score": Column("float64", "0 to 1"),
+        "session": Column("Int64", "the session, where it is one"),
+        "src_ip": Column(ADDRESS, "who"),
+        "dst_ip": Column(ADDRESS, "to whom"),
+        "reasons": Column("str", "why, in words"),
+        "rows": Column("object", "the rows behind it"),
     },
 )
 

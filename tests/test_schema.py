@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nsm_nb import schema
 from nsm_nb.errors import MissingColumn
 
-SCHEMAS = [schema.PACKETS, schema.SESSIONS, schema.FLOWS, schema.ALERTS, schema.VERDICTS, schema.CAVEATS]
+SCHEMAS = [schema.PACKETS, schema.SESSIONS, schema.FLOWS, schema.ALERTS, schema.VERDICTS, schema.LEADS, schema.CAVEATS]
 
 
 @pytest.mark.parametrize("table", SCHEMAS, ids=lambda each: each.name)
