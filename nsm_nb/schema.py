@@ -36,6 +36,7 @@ __all__ = [
     "caveat_table",
     "caveats_of",
     "in_network",
+    "utc_times",
     "with_caveats",
 ]
 
@@ -150,7 +151,7 @@ def _as_dtype(table: str, name: str, values: pd.Series, dtype: str) -> pd.Series
 
 def _missing(dtype: str, count: int) -> pd.Series:
     if dtype == TIME:
-        return pd.Series(np.full(count, "NaT", "datetime64[ns]")).dt.tz_localize("UTC")
+        return utc_times(np.full(count, np.iinfo(np.int64).min))
     if dtype == "category":
         return pd.Series(pd.Categorical.from_codes(np.full(count, -1, np.int8), categories=pd.Index([], dtype="str")))
     if dtype == "boolean":
@@ -191,6 +192,19 @@ def _placed(text: object) -> tuple[int, int, str] | None:
         return 4, a << 24 | b << 16 | c << 8 | d, quad[0]
     address = _parse(text)
     return None if address is None else (address.version, int(address), _text(address))
+
+
+def utc_times(nanoseconds: np.ndarray) -> pd.Series:
+    """Return nanoseconds since 1970 (int64, or ``M8[ns]``) as a column of times in UTC; the array becomes the column.
+
+    Examples
+    --------
+    >>> utc_times(np.array([10**9], np.int64))[0]
+    Timestamp('1970-01-01 00:00:01+0000', tz='UTC')
+    """
+    # as a number: a naive time would be looked at one by one, and copied
+    whole = np.ascontiguousarray(nanoseconds).view(np.int64)
+    return pd.Series(pd.DatetimeIndex(whole, dtype=TIME, copy=False), copy=False)
 
 
 def addresses(*columns: Any) -> tuple[pd.Categorical, ...]:

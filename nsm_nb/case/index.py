@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.case.atomic import sync
-from nsm_nb.schema import ALERTS, FLOWS, PACKETS, SESSIONS, Caveat, Schema, caveats_of
+from nsm_nb.schema import ALERTS, FLOWS, PACKETS, SESSIONS, Caveat, Schema, caveats_of, utc_times
 
 __all__ = ["VERSION", "DamagedIndex", "Entry", "clean", "make"]
 
@@ -268,7 +268,7 @@ def _mapped(path: Path) -> pd.DataFrame:
         elif how["kind"] == "boolean":
             columns[name] = pd.arrays.BooleanArray(values.view(bool), column[how["mask"]].view(bool), copy=False)
         elif how["kind"] == "time":
-            columns[name] = pd.DatetimeIndex(values.view("M8[ns]")).tz_localize("UTC").array
+            columns[name] = utc_times(values).array
         else:
             columns[name] = values
     return pd.DataFrame(columns, copy=False)

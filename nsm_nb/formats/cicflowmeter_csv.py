@@ -19,7 +19,7 @@ from nsm_nb.formats import columns, tabular
 from nsm_nb.formats.lines import Fingerprint, whole_text
 from nsm_nb.formats.printed_flows import after, nanoseconds
 from nsm_nb.formats.printed_values import DATED, Values
-from nsm_nb.schema import SESSIONS
+from nsm_nb.schema import SESSIONS, utc_times
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "recognises", "sessions"]
 
@@ -68,7 +68,7 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     proto = columns.mapped(values.raw("proto"), _protocol)
     seconds = _whole(values, "duration").astype("float64").to_numpy() / 1e6
     start = _times(values, path)
-    end = pd.Series(_stamps(after(nanoseconds(start), seconds))).dt.tz_localize("UTC")
+    end = utc_times(after(nanoseconds(start), seconds))
     table: dict[str, Any] = {
         "session": columns.session_numbers(fingerprint.digits(), values.found.record),
         "start": start, "end": end, "duration": seconds, "proto": proto,
@@ -91,11 +91,6 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
 def _protocol(text: bytes) -> str | None:
     name = columns.protocol(whole_text(text))
     return None if text.strip() == b"0" else name  # what CICFlowMeter does not know is 0
-
-
-def _stamps(numbers: np.ndarray) -> np.ndarray:
-    stamps: np.ndarray = numbers.view("datetime64[ns]")  # NOT_A_TIME is numpy's own NaT
-    return stamps
 
 
 def _whole(values: Values, name: str) -> pd.Series:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.formats.lines import Noted
-from nsm_nb.schema import ADDRESS, Caveat, Schema, with_caveats
+from nsm_nb.schema import ADDRESS, Caveat, Schema, utc_times, with_caveats
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def times(microseconds: pa.ChunkedArray) -> pd.Series:
     valid = valid & (values > -limit) & (values < limit)
     stamps = np.where(valid, values, 0).astype("datetime64[us]").astype("datetime64[ns]")
     stamps[~valid] = np.datetime64("NaT", "ns")
-    return pd.Series(stamps).dt.tz_localize("UTC")
+    return utc_times(stamps)
 
 
 def same(value: str, count: int) -> pd.Categorical:

@@ -17,7 +17,7 @@ import pandas as pd
 from nsm_nb.formats import columns
 from nsm_nb.formats.icmp_messages import icmp_state
 from nsm_nb.kernels.records import NOT_A_TIME
-from nsm_nb.schema import FLOWS, Caveat, addresses, with_caveats
+from nsm_nb.schema import FLOWS, Caveat, addresses, utc_times, with_caveats
 from nsm_nb.text import printable
 
 __all__ = ["NOT_A_TIME", "Addresses", "clock_caveats", "flow_table", "icmp_of", "masked"]
@@ -122,8 +122,8 @@ def flow_table(
     }  # fmt: skip
     known = np.zeros(count, bool) if direction_known is None else np.asarray(direction_known, bool)
     table: dict[str, Any] = made | {
-        "start": _utc(start),
-        "end": _utc(end),
+        "start": utc_times(start),
+        "end": utc_times(end),
         "src_ip": src_ip,
         "dst_ip": dst_ip,
         "direction_known": pd.arrays.BooleanArray(known, np.zeros(count, bool)),
@@ -136,7 +136,7 @@ def flow_table(
     elif sensor is not None:
         table["sensor"] = sensor
     if received is not None:
-        table["received"] = _utc(received)
+        table["received"] = utc_times(received)
     for name, values in told.items():
         if values is not None:
             table[name] = masked(values, dtype=np.dtype(FLOWS.columns[name].dtype.lower()).type)
@@ -193,12 +193,6 @@ def _far(end: np.ndarray, received: np.ndarray | None) -> int:
     # halves, so that the difference of times that nobody means does not overflow
     apart = np.abs((end >> 1) - (received >> 1)) > _FAR // 2
     return int((apart & known).sum())
-
-
-def _utc(nanoseconds: np.ndarray) -> pd.Series:
-    stamps = np.ascontiguousarray(nanoseconds, np.int64).view("datetime64[ns]")
-    # as .dt.tz_localize("UTC"), which copies and looks at each
-    return pd.Series(pd.arrays.DatetimeArray._simple_new(stamps, dtype=pd.DatetimeTZDtype("ns", "UTC")), copy=False)
 
 
 def _seconds(start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -307,7 +301,7 @@ def _absent(table: dict[str, Any], count: int) -> dict[str, Any]:
     missing = columns.absent(FLOWS, table, count)
     for name in FLOWS.columns.keys() - table.keys() - missing.keys():
         if name == "received":
-            missing[name] = _utc(np.full(count, NOT_A_TIME))
+            missing[name] = utc_times(np.full(count, NOT_A_TIME))
         else:
             dtype = FLOWS.columns[name].dtype.lower()
             missing[name] = pd.arrays.IntegerArray(np.zeros(count, dtype), np.ones(count, bool))

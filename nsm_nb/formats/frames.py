@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
+from nsm_nb.formats.source import Source
 from nsm_nb.kernels import decode as kernel
-from nsm_nb.kernels.addresses import address_order, address_texts, mac_texts, met, remap
+from nsm_nb.kernels.addresses import address_order, address_texts, mac_texts, mapped, met
+from nsm_nb.kernels.arrays import zeros
 from nsm_nb.kernels.fragments import give_ports
+from nsm_nb.kernels.interning import Interned
 from nsm_nb.kernels.layers import chain_names
-from nsm_nb.schema import PACKETS
+from nsm_nb.kernels.threads import cores, in_threads
+from nsm_nb.schema import PACKETS, utc_times
 
 __all__ = ["Frames", "packet_table", "protocol_name"]
+
+_WORTH_HANDING_OVER = 500  # rows: fewer are decoded before another thread has taken them up
+_WAITING = 3  # blocks that may wait for the other thread; each keeps a buffer
 
 # Names of IP protocols: IANA's assigned internet protocol numbers, lower case; icmp6 is 58.
 _IP_PROTOCOLS = {
@@ -60,6 +72,9 @@ def _layer_name(layer: str, number: int) -> str:
 class Frames:
     """The rows read so far, and the numbers that their addresses and layers stand for.
 
+    Where there is a second core, a thread of its own decodes most of what is read while this one reads on. Each of the two
+    numbers what it meets for itself; `packet_table` makes one numbering of theirs, the same whichever of them decoded what.
+
     Parameters
     ----------
     room
@@ -69,18 +84,75 @@ class Frames:
     def __init__(self, room: int = 65_536):
         self.columns = kernel.Columns.empty(room + room // 4)
         self.count = 0
-        self.names = kernel.Names.empty(4096)
+        self.names = [kernel.Names.empty(4096)]  # of this thread, and of the other one
+        self.parts: list[tuple[int, int]] = []  # where the rows of each part end, and whose names they have
+        self._other: ThreadPoolExecutor | None = None
+        self._works: deque[Future] = deque()
 
     def make_room(self, rows: int) -> None:
         """Make room for `rows` more rows."""
         room = len(self.columns.time)
         if self.count + rows > room:
+            self.settle()
             self.columns = self.columns.resized(max(self.count + rows, room + room // 2))
 
-    def decode(self, buffer: np.ndarray, base: int, upto: int) -> None:
-        """Decode the rows from `count` to `upto`, whose frames stand in `buffer`; they count from now on."""
-        self.names = kernel.decode(buffer, base, self.count, upto, self.columns, self.names)
+    def decode(self, source: Source, upto: int) -> None:
+        """Decode the rows from `count` to `upto`, whose frames stand in the buffer of `source`; they count from now on.
+
+        It may still go on when this returns, until `settle`.
+        """
+        block = source.buffer, source.base, self.count, upto, self.columns
+        # what fits one buffer is decoded before a thread has started
+        other = self._free_thread() if source.base and upto - self.count >= _WORTH_HANDING_OVER else None
+        if other:
+            work = other.submit(self._decode, 1, *block)
+            self._works.append(work)
+            source.lend(work)
+        else:
+            self._decode(0, *block)
+        self.parts.append((upto, 1 if other else 0))
         self.count = upto
+
+    def _free_thread(self) -> ThreadPoolExecutor | None:
+        """Return the other thread, unless there is no core for it or too much waits for it already."""
+        while self._works and self._works[0].done():
+            self._works.popleft().result()
+        if self._other is None and cores() > 1:
+            self._other = ThreadPoolExecutor(1, thread_name_prefix="nsm-decode")
+            if len(self.names) < 2:
+                self.names.append(kernel.Names.empty(4096))
+        return self._other if len(self._works) < _WAITING else None
+
+    def _decode(
+        self, whose: int, buffer: np.ndarray, base: int, first: int, last: int, columns: kernel.Columns
+    ) -> None:
+        self.names[whose] = kernel.decode(buffer, base, first, last, columns, self.names[whose])
+
+    def settle(self) -> None:
+        """Wait until all rows are decoded, and end the other thread."""
+        if self._other is not None:
+            self._other.shutdown()
+            self._other = None
+        while self._works:
+            self._works.popleft().result()
+
+
+class _Joined(NamedTuple):
+    """What both threads have met, the second's behind the first's."""
+
+    high: np.ndarray
+    low: np.ndarray
+    tag: np.ndarray
+    shifts: np.ndarray  # where the numbers of each part's thread begin
+
+
+def _joined(tables: list[Interned], whose: np.ndarray) -> _Joined:
+    counts = [int(table.count[0]) for table in tables]
+    high, low, tag = (
+        np.concatenate([values[:count] for values, count in zip(each, counts, strict=True)])
+        for each in zip(*((table.high, table.low, table.tag) for table in tables), strict=True)
+    )
+    return _Joined(high, low, tag, np.cumsum([0, *counts])[whose])
 
 
 def _text_index(data: np.ndarray, offsets: np.ndarray) -> pd.Index:
@@ -90,48 +162,81 @@ def _text_index(data: np.ndarray, offsets: np.ndarray) -> pd.Index:
     return pd.Index(pd.array(texts, dtype="str"))
 
 
-def _address_columns(frames: Frames) -> dict[str, pd.Categorical]:
-    c, table, outer = frames.columns, frames.names.addresses, frames.names.outer
-    count, tunnels = int(table.count[0]), int(outer.count[0])
-    high, low, tag = table.high[:count], table.low[:count], table.tag[:count]
+def _address_columns(frames: Frames, ends: np.ndarray, whose: np.ndarray) -> dict[str, pd.Categorical]:
+    c = frames.columns
+    high, low, tag, shifts = _joined([names.addresses for names in frames.names], whose)
     order = address_order(high, low, tag)
-    lookup = np.empty(count, np.int32)
-    lookup[order] = np.arange(count, dtype=np.int32)
-    nowhere = np.full(frames.count, -1, np.int32)
-    codes = {"src_ip": c.src_ip, "dst_ip": c.dst_ip, "outer_src_ip": nowhere, "outer_dst_ip": nowhere}
-    if tunnels:
-        for name, numbers in (("outer_src_ip", outer.src_ip), ("outer_dst_ip", outer.dst_ip)):
-            codes[name] = nowhere.copy()
-            codes[name][outer.row[:tunnels]] = numbers[:tunnels]
-            remap(codes[name], lookup)
-    remap(c.src_ip, lookup)
-    remap(c.dst_ip, lookup)
-    categories = _text_index(*address_texts(high[order], low[order], tag[order]))
-    dtype = pd.CategoricalDtype(categories, ordered=True)
-    made: dict[int, pd.Categorical] = {}  # what is nowhere is made once
-    for each in codes.values():
-        if id(each) not in made:
-            made[id(each)] = pd.Categorical.from_codes(each, dtype=dtype, validate=False)  # type: ignore[arg-type]
-    return {name: made[id(each)] for name, each in codes.items()}
+    high, low, tag = high[order], low[order], tag[order]
+    first = np.ones(len(order), bool)  # both threads may have met an address
+    first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1]) | (tag[1:] != tag[:-1])
+    texts = _text_index(*address_texts(high[first], low[first], tag[first]))
+    lookup = np.empty(len(order), _narrowest(len(texts)))
+    lookup[order] = np.cumsum(first) - 1
+    dtype = pd.CategoricalDtype(texts, ordered=True)
+
+    def column(codes: np.ndarray) -> pd.Categorical:
+        return pd.Categorical.from_codes(mapped(codes, lookup, ends, shifts), dtype=dtype, validate=False)
+
+    columns = {"src_ip": column(c.src_ip), "dst_ip": column(c.dst_ip)}
+    nowhere = np.full(frames.count, -1, np.int8)
+    if not any(names.outer.count[0] for names in frames.names):
+        columns["outer_src_ip"] = pd.Categorical.from_codes(nowhere, dtype=dtype, validate=False)  # type: ignore[arg-type]
+        return {**columns, "outer_dst_ip": columns["outer_src_ip"]}
+    for name in ("src_ip", "dst_ip"):
+        codes = nowhere.astype(np.int32)
+        for outer in (names.outer for names in frames.names):
+            count = outer.count[0]
+            codes[outer.row[:count]] = getattr(outer, name)[:count]
+        columns[f"outer_{name}"] = column(codes)
+    return columns
+
+
+def _narrowest(count: int) -> type[np.signedinteger]:
+    """Return the dtype that pandas gives codes of so many categories; others would be converted."""
+    return next(each for each in (np.int8, np.int16, np.int32) if count < np.iinfo(each).max)
+
+
+def _mac_columns(frames: Frames, ends: np.ndarray, whose: np.ndarray) -> dict[str, pd.Categorical]:
+    macs = _joined([names.macs for names in frames.names], whose)
+    values, place = np.unique(macs.low, return_inverse=True)
+    texts = _text_index(*mac_texts(values))
+    lookup = place.astype(_narrowest(len(values)))
+    return {
+        name: _categorical(mapped(getattr(frames.columns, name), lookup, ends, macs.shifts), texts)
+        for name in ("src_mac", "dst_mac")
+    }
+
+
+def _layers_column(frames: Frames, ends: np.ndarray, whose: np.ndarray) -> pd.Categorical:
+    chains = [names.chains for names in frames.names]
+    texts = [
+        text
+        for table in chains
+        for text in chain_names(table.high[: table.count[0]], table.low[: table.count[0]], _layer_name)
+    ]
+    return _named(frames.columns.layers, len(texts), texts.__getitem__, ends, _joined(chains, whose).shifts)
+
+
+def _protocols(numbers: np.ndarray) -> pd.Categorical:
+    count = int(numbers.max(initial=-1)) + 1
+    return _named(numbers, count, lambda number: protocol_name(number) or "", np.array([len(numbers)]), np.array([0]))
+
+
+def _named(
+    codes: np.ndarray, count: int, name: Callable[[int], str], ends: np.ndarray, shifts: np.ndarray
+) -> pd.Categorical:
+    # Two codes may have one name, and some are only the beginning of others; names in order make the table the same for any
+    # order of packets.
+    names = {place: name(place) for place in np.flatnonzero(met(codes, count, ends, shifts)).tolist()}
+    known = sorted(set(names.values()))
+    number = {each: place for place, each in enumerate(known)}
+    lookup = np.full(count, -1, _narrowest(len(known)))
+    lookup[list(names)] = [number[each] for each in names.values()]
+    return _categorical(mapped(codes, lookup, ends, shifts), pd.Index(known, dtype="str"))
 
 
 def _categorical(codes: np.ndarray, categories: pd.Index) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories), validate=False)
-
-
-def _protocols(numbers: np.ndarray) -> pd.Categorical:
-    # few distinct values below 0x20100: a lookup table is quicker than sorting
-    shifted = numbers + 1
-    present = np.flatnonzero(np.bincount(shifted)) if len(shifted) else np.array([], np.int64)
-    names = [protocol_name(int(each) - 1) for each in present]
-    known = sorted({name for name in names if name is not None})
-    place = {name: number for number, name in enumerate(known)}
-    width = np.int16 if len(known) < 1 << 15 else np.int32  # there are 65,536 ethertypes
-    lookup = np.full(int(present.max()) + 1 if len(present) else 1, -1, width)
-    for each, name in zip(present, names, strict=True):
-        if name is not None:
-            lookup[each] = place[name]
-    return _categorical(lookup[shifted], pd.Index(known, dtype="str"))
 
 
 def packet_table(frames: Frames, label: str) -> pd.DataFrame:
@@ -144,33 +249,39 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
     label
         The `evidence` of all rows.
     """
+    frames.settle()
     count = frames.count
     frames.columns = c = frames.columns.resized(count)
     names = frames.names
-    give_ports(c)
-    addresses = _address_columns(frames)
-    macs = _text_index(*mac_texts(names.macs.low[: int(names.macs.count[0])]))
-    met = int(names.chains.count[0])
-    layers, chains = _unique_chains(c.layers, chain_names(names.chains.high[:met], names.chains.low[:met], _layer_name))
+    ends, whose = np.array(frames.parts, np.int64).reshape(-1, 2).T.copy()
+    addresses, macs, layers, protocols = in_threads(
+        [
+            lambda: _address_columns(frames, ends, whose),
+            lambda: _mac_columns(frames, ends, whose),
+            lambda: _layers_column(frames, ends, whose),
+            lambda: _protocols(c.proto),
+        ],
+        count,
+    )
+    give_ports(c, addresses["src_ip"].codes, addresses["dst_ip"].codes)
 
     def masked(values: np.ndarray, absent: np.ndarray) -> pd.api.extensions.ExtensionArray:
         return pd.arrays.IntegerArray(values, absent, copy=False)
 
     columns = {
         **addresses,
-        "evidence": _categorical(np.zeros(count, np.int8), pd.Index([label], dtype="str")),
+        **macs,
+        "evidence": _categorical(zeros(count, np.int8), pd.Index([label], dtype="str")),
         "frame": np.arange(1, count + 1, dtype=np.uint32),
-        "time": pd.DatetimeIndex(c.time.view("M8[ns]")).tz_localize("UTC").array,
+        "time": utc_times(c.time).array,
         "length": c.length,
         "captured": c.captured,
         "octets": masked(c.octets, c.no_ip),
         "vlan": masked(c.vlan, c.no_vlan),
-        "vni": masked(*_few(names.vni, count, np.uint32)),
-        "src_mac": _categorical(c.src_mac, macs),
-        "dst_mac": _categorical(c.dst_mac, macs),
+        "vni": masked(*_few([each.vni for each in names], count, np.uint32)),
         "src_port": masked(c.src_port, c.no_port),
         "dst_port": masked(c.dst_port, c.no_port),
-        "proto": _protocols(c.proto),
+        "proto": protocols,
         "ttl": masked(c.ttl, c.no_ip),
         "ip_id": masked(c.ip_id, c.no_ip_id),
         "fragment": masked(c.fragment, c.no_fragment),
@@ -180,31 +291,20 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
         "window": masked(c.window, c.no_tcp),
         "icmp_type": masked(c.icmp_type, c.no_icmp),
         "icmp_code": masked(c.icmp_code, c.no_icmp),
-        "icmp_id": masked(*_few(names.icmp_id, count, np.uint16)),
+        "icmp_id": masked(*_few([each.icmp_id for each in names], count, np.uint16)),
         "payload": masked(c.payload, c.no_payload),
-        "session": masked(np.zeros(count, np.int64), np.ones(count, bool)),
-        "to_dst": pd.arrays.BooleanArray(np.zeros(count, bool), np.ones(count, bool)),
+        "session": masked(zeros(count, np.int64), np.ones(count, bool)),
+        "to_dst": pd.arrays.BooleanArray(zeros(count, bool), np.ones(count, bool)),
         "offset": c.offset,
-        "layers": _categorical(layers, pd.Index(chains, dtype="str")),
+        "layers": layers,
     }
     return pd.DataFrame({name: columns[name] for name in PACKETS.columns}, copy=False)
 
 
-def _few(few: kernel.Few, count: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
-    # where no row has a value, the zeros are memory that is never touched
-    values: np.ndarray = np.zeros(count, dtype)
+def _few(tables: list[kernel.Few], count: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    values = zeros(count, dtype)
     absent = np.ones(count, bool)
-    rows = few.row[: few.count[0]]
-    values[rows], absent[rows] = few.value[: len(rows)], False
+    for few in tables:
+        rows = few.row[: few.count[0]]
+        values[rows], absent[rows] = few.value[: len(rows)], False
     return values, absent
-
-
-def _unique_chains(codes: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]]:
-    # Two chains of numbers may have one name, and some are only the beginning of others; names in order make the table the
-    # same for any order of packets.
-    used = met(codes, len(names))
-    known = sorted({name for name, there in zip(names, used.tolist(), strict=True) if there})
-    place = {name: number for number, name in enumerate(known)}
-    lookup = np.array([place.get(name, -1) for name in names] or [0], np.int32)
-    remap(codes, lookup)
-    return codes, known

@@ -21,6 +21,7 @@ from nsm_nb.formats.reading import Reading
 from nsm_nb.formats.resuming import find_record
 from nsm_nb.formats.source import Source
 from nsm_nb.kernels.records import DAMAGE, LARGEST_FRAME, walk_pcap
+from nsm_nb.kernels.threads import in_threads
 from nsm_nb.schema import PACKETS, with_caveats
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "packets", "read", "recognises", "room_for"]
@@ -58,8 +59,7 @@ def packets(path: str | os.PathLike, *, label: str | None = None, recover: bool 
     frames = Frames(room_for(path))
     with Source(path) as source:
         reading = read(source, label, frames, recover=recover)
-    caveats = reading.finish()
-    table = packet_table(frames, label)
+    caveats, table = in_threads([reading.finish, lambda: packet_table(frames, label)], frames.count)
     if recover:
         first = len(table) if reading.recovered is None else reading.recovered
         table["recovered"] = np.arange(len(table)) >= first
@@ -171,7 +171,7 @@ def _read_pcap(source: Source, head: bytes, reading: Reading) -> bool:
             c.offset, c.captured, c.length, c.time, reading.first, frames.count, reading.seen,
         )  # fmt: skip
         c.link[frames.count : upto] = link
-        frames.decode(source.buffer, source.base, upto)
+        frames.decode(source, upto)
         source.start = position
         if why == DAMAGE:
             if appended(source, reading):

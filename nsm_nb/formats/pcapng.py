@@ -81,7 +81,7 @@ class _Blocks:
                 "comment", f"frame {reading.frame(row)} has the comment {_quoted(text)}", frame=reading.frame(row)
             )
         if upto > frames.count:
-            frames.decode(source.buffer, source.base, upto)
+            frames.decode(source, upto)
         source.start = position
         return why
 

@@ -17,7 +17,7 @@ from nsm_nb.formats.byte_columns import array_of, parts_of, pieces, shape, texts
 from nsm_nb.formats.lines import Noted, whole_text
 from nsm_nb.formats.patterns import Found
 from nsm_nb.formats.stamps import printed_times
-from nsm_nb.schema import Caveat
+from nsm_nb.schema import Caveat, utc_times
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class Values:
         values = self.whole(name, most=9_200_000_000 * {"s": 1, "ms": 1000, "us": 1_000_000}[unit])
         stamps = values.fillna(0).to_numpy(np.int64).astype(f"datetime64[{unit}]").astype("datetime64[ns]")
         stamps[values.isna().to_numpy()] = np.datetime64("NaT", "ns")
-        return pd.Series(stamps).dt.tz_localize("UTC")
+        return utc_times(stamps)
 
     def say(self, kind: str, said: str, record: int | None = None) -> None:
         """Note something about the listing."""
@@ -253,7 +253,7 @@ class Values:
 
     def timeless(self) -> pd.Series:
         """Return a column without times."""
-        return pd.Series(np.full(self.count, "NaT", "datetime64[ns]")).dt.tz_localize("UTC")
+        return utc_times(np.full(self.count, "NaT", "datetime64[ns]"))
 
     def _none(self, dtype: str) -> pd.Series:
         return pd.Series(pd.arrays.IntegerArray(np.zeros(self.count, dtype.lower()), np.ones(self.count, bool)))

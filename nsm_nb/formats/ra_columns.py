@@ -26,7 +26,7 @@ from nsm_nb.formats.printed_values import DATED, Values, flags
 from nsm_nb.formats.ra_counts import counts_of, is_any
 from nsm_nb.formats.ra_messages import messages, with_states
 from nsm_nb.formats.stamps import epoch_times
-from nsm_nb.schema import FLOWS, SESSIONS
+from nsm_nb.schema import FLOWS, SESSIONS, utc_times
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,7 +93,7 @@ def table(
     start, end = _times(values, "starttime", path, near), _times(values, "lasttime", path, near)
     duration = values.decimals("dur")
     if not values.has("lasttime"):
-        end = pd.Series(after(nanoseconds(start), duration).view("M8[ns]")).dt.tz_localize("UTC")
+        end = utc_times(after(nanoseconds(start), duration))
     elif not values.has("dur"):
         duration = _apart(nanoseconds(start), nanoseconds(end))
     arrow = values.texts("dir")

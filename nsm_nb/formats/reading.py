@@ -111,6 +111,7 @@ class Reading:
 
     def _goes_on(self, source: Source, sentence: str, find: Callable[[], bool]) -> bool:
         at, frame = source.at, self.count + 1
+        self.frames.settle()  # what finds records may cut the last one
         if not self.recover or self._places >= _MOST_PLACES or not find():
             return False
         passed = max(source.at - at, 0)

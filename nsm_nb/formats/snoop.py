@@ -70,7 +70,7 @@ def read(source: Source, head: bytes, reading: Reading) -> bool:
             reading.seen,
         )  # fmt: skip
         c.link[frames.count : upto] = link
-        frames.decode(source.buffer, source.base, upto)
+        frames.decode(source, upto)
         source.start = position
         if why == DAMAGE:
             if appended(source, reading):

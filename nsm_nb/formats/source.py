@@ -6,8 +6,9 @@ import io
 import logging
 import os
 import re
+from concurrent.futures import Future
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -88,6 +89,14 @@ def read_head(path: str | os.PathLike, size: int = HEAD) -> bytes:
     return head
 
 
+class _Lent(NamedTuple):
+    """A buffer, and the work that looks at it."""
+
+    held: bytearray
+    buffer: np.ndarray
+    works: list[Future]
+
+
 class Source:
     """A forward reader with one buffer: ``buffer[start:end]`` holds the bytes not used yet.
 
@@ -143,6 +152,7 @@ class Source:
         self.trouble = ""
         self.most_records = None
         self.keep = 0
+        self._lent: list[_Lent] = []
 
     def __enter__(self) -> Source:
         """Return itself."""
@@ -161,8 +171,11 @@ class Source:
         """Move the unused bytes to the front and read on; False where nothing more came."""
         passed = max(self.start - self.keep, 0)
         left = self.end - passed
-        if passed:
-            self.held[:left] = self.held[passed : self.end]
+        before = self.held
+        if self._is_lent:
+            self._take_another()
+        if passed or before is not self.held:
+            self.held[:left] = memoryview(before)[passed : self.end]
             self.base += passed
             self.start -= passed
             self.end = left
@@ -183,6 +196,25 @@ class Source:
             return False
         self.end += count or 0
         return bool(count)
+
+    def lend(self, work: Future) -> None:
+        """Leave the buffer as it is until some work is done; the next `fill` goes on in another one."""
+        if not self._is_lent:
+            self._lent.append(_Lent(self.held, self.buffer, []))
+        self._lent[-1].works.append(work)
+
+    @property
+    def _is_lent(self) -> bool:
+        return bool(self._lent) and self._lent[-1].held is self.held
+
+    def _take_another(self) -> None:
+        for place, lent in enumerate(self._lent):
+            if all(work.done() for work in lent.works):
+                self.held, self.buffer = lent.held, lent.buffer
+                del self._lent[place]
+                return
+        self.held = bytearray(len(self.held))
+        self.buffer = np.frombuffer(self.held, np.uint8)
 
     def seek(self, place: int) -> None:
         """Go on at a place of the evidence; what the buffer holds is given up."""

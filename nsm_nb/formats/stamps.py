@@ -17,7 +17,7 @@ import pandas as pd
 
 from nsm_nb.formats import columns
 from nsm_nb.formats.lines import Noted
-from nsm_nb.schema import TIME, Caveat
+from nsm_nb.schema import TIME, Caveat, utc_times
 from nsm_nb.text import printable
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def printed_times(
     for place in np.flatnonzero(~fine).tolist():
         noted.add(int(record[place]), int(start[place]), "has a time that no calendar has; it is missing")
     caveats += noted.caveats()
-    return pd.Series(stamps).dt.tz_localize("UTC")
+    return utc_times(stamps)
 
 
 _YEARLESS = re.compile(
@@ -138,7 +138,7 @@ def epoch_times(column: pa.ChunkedArray, fraction: pa.ChunkedArray | None = None
     stamps += np.where(fine, _nanoseconds(pa.chunked_array([behind]) if fraction is None else fraction), 0)
     stamps = stamps.view("datetime64[ns]")
     stamps[~fine] = np.datetime64("NaT", "ns")
-    return pd.Series(stamps).dt.tz_localize("UTC")
+    return utc_times(stamps)
 
 
 def parsed_times(texts: pd.Series, format: str) -> pd.Series:

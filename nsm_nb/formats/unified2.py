@@ -39,7 +39,7 @@ from nsm_nb.formats.unified2_records import (
     Block,
     Walk,
 )  # fmt: skip
-from nsm_nb.schema import ALERTS, Caveat
+from nsm_nb.schema import ALERTS, Caveat, utc_times
 from nsm_nb.text import printable
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "Packet", "alerts", "detail", "packets_of", "recognises", "whole_until"]
@@ -249,10 +249,10 @@ class _Events:
             odd.add(int(record[place]), int(start[place]), said)
         caveats = [*odd.caveats(), *caveats]
         part = np.where(whole["micro"] < _SECOND, whole["micro"], 0)
-        stamps = (whole["second"] * 1_000_000_000 + part * 1_000).view("datetime64[ns]")
+        stamps = whole["second"] * 1_000_000_000 + part * 1_000
         table = {
             "alert": columns.alert_names(digest, record),
-            "time": pd.Series(stamps).dt.tz_localize("UTC"),
+            "time": utc_times(stamps),
             "classification": _named(whole["class"], lambda number: f"class {number}" if number else None),
             "action": _named(whole["action"], _action),
             "proto": proto,

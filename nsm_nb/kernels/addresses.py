@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["address_order", "address_texts", "address_values", "mac_texts", "met", "remap"]
+__all__ = ["address_order", "address_texts", "address_values", "mac_texts", "mapped", "met"]
 
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _MAPPED = np.frombuffer(b"::ffff:", np.uint8)
@@ -248,18 +248,36 @@ def _dotted(data, start, end):
 
 
 @njit(cache=True, nogil=True)
-def remap(codes, lookup):
-    """Replace each code by ``lookup[code]``, in place; negative codes stay."""
-    for row in range(len(codes)):
-        if codes[row] >= 0:
-            codes[row] = lookup[codes[row]]
+def mapped(codes, lookup, ends, shifts):
+    """Return what `lookup` has for each code, -1 for negative ones, in the dtype of `lookup`.
+
+    Parameters
+    ----------
+    codes, lookup : arrays of signed integers
+    ends, shifts : int64 arrays
+        Where parts of the rows end, and what is added to a part's codes to find them in `lookup`.
+    """
+    found = np.empty(len(codes), lookup.dtype)
+    start = 0
+    for part in range(len(ends)):
+        shift = shifts[part]
+        for row in range(start, ends[part]):
+            code = np.int64(codes[np.uintp(row)])
+            found[np.uintp(row)] = lookup[np.uintp(code + shift)] if code >= 0 else -1
+        start = ends[part]
+    return found
 
 
 @njit(cache=True, nogil=True)
-def met(codes, count):
-    """Return for each of `count` codes whether it occurs; negative codes are none of them."""
+def met(codes, count, ends, shifts):
+    """Return for each place of a lookup of `count` whether it is needed; parameters as in `mapped`."""
     found = np.zeros(count, np.bool_)
-    for row in range(len(codes)):
-        if codes[row] >= 0:
-            found[codes[row]] = True
+    start = 0
+    for part in range(len(ends)):
+        shift = shifts[part]
+        for row in range(start, ends[part]):
+            code = np.int64(codes[np.uintp(row)])
+            if code >= 0:
+                found[np.uintp(code + shift)] = True
+        start = ends[part]
     return found

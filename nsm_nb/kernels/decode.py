@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from nsm_nb.kernels.arrays import zeros
 from nsm_nb.kernels.interning import Interned, intern_value, interned, with_room
 from nsm_nb.kernels.layers import DEEPEST, LAYERS, Layer, State, chain_of, deeper
 from nsm_nb.kernels.links import (
@@ -32,6 +33,7 @@ from nsm_nb.kernels.links import (
 )
 from nsm_nb.kernels.network import authenticated, ip4, ip6
 from nsm_nb.kernels.numbers import be16, be32, byte
+from nsm_nb.kernels.prefetching import prefetch
 from nsm_nb.kernels.transport import transport
 from nsm_nb.kernels.tunnels import carried_by_ip, may_be_tunnel
 
@@ -50,11 +52,15 @@ __all__ = [
 
 NO_PROTO = -1
 _RECENT = 1024  # addresses met last, and MACs: nearly every frame has some of these
+_AHEAD = 8  # rows: the frame so far on is asked for, because where it starts can't be guessed by the processor
 _STAGGER = 192  # bytes; see `Columns.empty`
 
 
 class Columns(NamedTuple):
     """The columns that `decode` writes, one row a frame. `no_*` are True where the columns named after it are absent.
+
+    They begin as zeros, and what stays zero is not written: most frames have no VLAN, and memory that is never written costs
+    nothing.
 
     Tunnels are few: their outermost addresses are in `Names.outer`, not here. `payload_at` and `ip_at` are written only
     where they have room, for those who go back to the frames; every frame is then read layer by layer.
@@ -106,7 +112,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def empty(cls, room: int, *, places: bool = False) -> Columns:
-        """Return columns with room for `room` rows, not yet written; `places` asks for `payload_at` and `ip_at`."""
+        """Return columns with room for `room` rows, all zeros; `places` asks for `payload_at` and `ip_at`."""
         return cls(
             *(
                 _staggered(room if places or not name.endswith("_at") else 0, dtype, number)
@@ -130,7 +136,7 @@ def _staggered(room: int, dtype: str | np.dtype, number: int) -> np.ndarray:
     # Large arrays begin at the start of a page, all of them: the same row of thirty columns would fall into the same few
     # lines of the cache. So each column starts some lines later than the one before.
     skip = number * _STAGGER % 4096 // np.dtype(dtype).itemsize
-    return np.empty(room + skip, dtype)[skip:] if room else np.empty(0, dtype)
+    return zeros(room + skip, dtype)[skip:] if room else np.zeros(0, dtype)
 
 
 class Few(NamedTuple):
@@ -273,9 +279,15 @@ def _decode(buffer, base, first, last, c, names, room_for):
     tcp_chain = udp_chain = np.int32(-1)
     places = len(c.payload_at) > 0
     for row in range(first, last):
+        c.no_vlan[np.uintp(row)] = c.no_fragment[np.uintp(row)] = c.no_icmp[np.uintp(row)] = True
+    for row in range(first, last):
         if addresses.count[0] > room or macs.count[0] > mac_room or chains.count[0] > chain_room:
             return row
         r = np.uintp(row)
+        if row + _AHEAD < last:
+            ahead = c.offset[np.uintp(row + _AHEAD)] - base
+            prefetch(buffer, ahead)
+            prefetch(buffer, ahead + 50)  # the headers read here end there, nearly always in the next line of the cache
         at = c.offset[r] - base
         size = np.int64(c.captured[r])
         length = np.int64(c.length[r])
@@ -336,23 +348,13 @@ def _decode(buffer, base, first, last, c, names, room_for):
             recent_number[slot] = intern_value(addresses, 0, value, 4)
         c.dst_ip[r] = recent_number[slot]
 
-        c.vlan[r] = 0
-        c.no_vlan[r] = True
+        # only what is not zero, or said above to be absent
         c.ttl[r] = byte(buffer, at + 22)
         c.octets[r] = total
-        c.no_ip[r] = False
         c.ip_id[r] = be16(buffer, at + 18)
-        c.no_ip_id[r] = False
-        c.fragment[r] = 0
-        c.no_fragment[r] = True
         c.proto[r] = proto
         c.src_port[r] = sport
         c.dst_port[r] = dport
-        c.no_port[r] = False
-        c.no_payload[r] = False
-        c.icmp_type[r] = 0
-        c.icmp_code[r] = 0
-        c.no_icmp[r] = True
         if proto == 6:
             if tcp_chain < 0:
                 tcp_chain = _plain_chain(s, chains, Layer.TCP)
@@ -362,17 +364,12 @@ def _decode(buffer, base, first, last, c, names, room_for):
             c.seq[r] = be32(buffer, at + 38)
             c.ack[r] = be32(buffer, at + 42)
             c.window[r] = be16(buffer, at + 48)
-            c.no_tcp[r] = False
         else:
             if udp_chain < 0:
                 udp_chain = _plain_chain(s, chains, Layer.UDP)
             c.layers[r] = udp_chain
             said = be16(buffer, at + 38)
             c.payload[r] = (said if 8 <= said < total - 20 else total - 20) - 8
-            c.tcp_flags[r] = 0
-            c.seq[r] = 0
-            c.ack[r] = 0
-            c.window[r] = 0
             c.no_tcp[r] = True
     return last
 

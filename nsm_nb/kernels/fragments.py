@@ -21,7 +21,7 @@ __all__ = ["WAIT", "give_ports"]
 WAIT = 60_000_000_000  # nanoseconds between a datagram's first fragment and others
 
 
-def give_ports(c: Columns) -> None:
+def give_ports(c: Columns, src: np.ndarray, dst: np.ndarray) -> None:
     """Give later fragments the ports of the first one, the latest before them or else the next after them; in place.
 
     No more than `WAIT` lies between them, and they are in the same VLAN. Where the first one was not captured, nothing is
@@ -31,19 +31,23 @@ def give_ports(c: Columns) -> None:
     ----------
     c
         Decoded, and no longer than its rows.
+    src, dst : arrays of integers
+        What stands for the addresses of each row, in one numbering for all rows.
     """
     rows = np.flatnonzero(~c.no_fragment)
     if len(rows):
-        _give(c, rows, interned(len(rows)), np.full(len(rows), -1, np.int64), np.empty(len(rows), np.int32))
+        ends = (src[rows].astype(np.int64) << 32) | dst[rows].astype(np.int64)
+        _give(c, rows, ends, interned(len(rows)), np.full(len(rows), -1, np.int64), np.empty(len(rows), np.int32))
 
 
 @njit(cache=True, nogil=True)
-def _give(c, rows, datagrams, latest, number):
+def _give(c, rows, ends, datagrams, latest, number):
     for place in range(len(rows)):
         row = rows[place]
-        ends = (np.int64(c.src_ip[row]) << 32) | np.int64(c.dst_ip[row])
         tag = (np.int64(c.vlan[row]) << 1) | np.int64(c.no_vlan[row])
-        number[place] = intern_value(datagrams, ends, (np.int64(c.ip_id[row]) << 32) | np.int64(c.proto[row] + 1), tag)
+        number[place] = intern_value(
+            datagrams, ends[place], (np.int64(c.ip_id[row]) << 32) | np.int64(c.proto[row] + 1), tag
+        )
     for turn in range(2):  # forward for the first fragments before, back for those after
         latest[:] = -1
         for step in range(len(rows)):

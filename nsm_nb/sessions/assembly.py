@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nsm_nb.schema import PACKETS, SESSIONS, with_caveats
+from nsm_nb.schema import PACKETS, SESSIONS, utc_times, with_caveats
 from nsm_nb.sessions.endpoints import Endpoints, address_numbers, community_id
 from nsm_nb.sessions.identity import stable_numbers
 from nsm_nb.sessions.idle import IDLE, seconds_of, timeouts
@@ -179,9 +179,6 @@ def session_table(
     within = realm[first] if len(realm) else None
     dst_port = pd.arrays.IntegerArray(dport, portless)
 
-    def utc(values: np.ndarray) -> pd.Series:
-        return pd.Series(values.view("M8[ns]"), copy=False).dt.tz_localize("UTC")
-
     def whole(values: np.ndarray) -> pd.arrays.IntegerArray:
         return pd.arrays.IntegerArray(values, np.zeros(count, bool))
 
@@ -216,8 +213,8 @@ def session_table(
             **made[0],
             **made[1],
             **made[2],
-            "start": utc(found.start),
-            "end": utc(found.end),
+            "start": utc_times(found.start),
+            "end": utc_times(found.end),
             "proto": proto,
             "src_ip": pd.Categorical.from_codes(src_code, dtype=dtype, validate=False),
             "src_port": pd.arrays.IntegerArray(sport, portless.copy()),

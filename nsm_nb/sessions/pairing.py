@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nsm_nb.schema import SESSIONS, addresses
+from nsm_nb.schema import SESSIONS, addresses, utc_times
 from nsm_nb.sessions.flag_bits import bits_of
 from nsm_nb.sessions.identity import with_numbers
 from nsm_nb.sessions.idle import IDLE, timeouts
@@ -207,8 +207,8 @@ def _table(flows: pd.DataFrame, records: Records, found: Conversed) -> pd.DataFr
     )
     told = (found.start != NOT_A_TIME) & (found.end != NOT_A_TIME)
     columns: dict[str, Any] = {
-        "start": _utc(found.start),
-        "end": _utc(found.end),
+        "start": utc_times(found.start),
+        "end": utc_times(found.end),
         "duration": _seconds(found.start, found.end, told),
         "proto": proto,
         "src_ip": pd.Categorical.from_codes(src_code, dtype=src_ip.dtype, validate=False),
@@ -235,10 +235,6 @@ def _seconds(start: np.ndarray, end: np.ndarray, told: np.ndarray) -> np.ndarray
     # as unsigned numbers, because times may lie further apart than a signed one can tell
     ahead, back = ((one - other).view(np.uint64) / 1e9 for one, other in ((end, start), (start, end)))
     return np.where(told, np.where(end >= start, ahead, -back), np.nan)
-
-
-def _utc(nanoseconds: np.ndarray) -> pd.Series:
-    return pd.Series(nanoseconds.view("M8[ns]"), copy=False).dt.tz_localize("UTC")
 
 
 def _taken(flows: pd.DataFrame, first: np.ndarray) -> dict[str, Any]:

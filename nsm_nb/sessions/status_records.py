@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from nsm_nb.schema import FLOWS, SESSIONS, addresses
+from nsm_nb.schema import FLOWS, SESSIONS, addresses, utc_times
 from nsm_nb.sessions.endpoints import ip_protocol
 from nsm_nb.sessions.flag_bits import TH_ACK, TH_FIN, TH_RST, TH_SYN, bits_of
 from nsm_nb.sessions.idle import IDLE, timeouts
@@ -223,7 +223,7 @@ def _merged(
     result["closed"] = table["closed"].array.take(last)
     end = nanoseconds(table["end"])[order]
     until = np.where(np.minimum.reduceat(end, starts) == NOT_A_TIME, NOT_A_TIME, np.maximum.reduceat(end, starts))
-    result["end"] = pd.Series(until.view("M8[ns]")).dt.tz_localize("UTC")
+    result["end"] = utc_times(until)
     since = nanoseconds(result["start"])
     lasted = np.where(until < since, np.nan, (until - since).view(np.uint64) / 1e9)  # NaT is below all
     result["duration"] = np.where(count > 1, lasted, table["duration"].to_numpy(float)[first])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from nsm_nb.schema import utc_times
 from nsm_nb.sessions.keys import Keys, missing, plain
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def columns(
         "bits": pd.arrays.IntegerArray(found.bits, np.zeros(count, bool)),
         "vni": first["vni"].array,
         "icmp_id": first["icmp_id"].array,
-        "until": pd.Series(np.full(count, until, np.int64).view("M8[ns]")).dt.tz_localize("UTC"),
+        "until": utc_times(np.full(count, until, np.int64)),
         "captures": every,
         "telling": pd.arrays.ArrowExtensionArray(pa.Array.from_buffers(pa.large_binary(), count, buffers)),
     }

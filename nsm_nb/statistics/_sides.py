@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from nsm_nb.schema import utc_times
 from nsm_nb.statistics._tally import numbers_of, times_of
 
 __all__ = ["MEASURES", "Sides"]
@@ -52,6 +53,6 @@ class Sides:
                 np.maximum.at(last, group[there], when[there])
         first[first == np.iinfo(np.int64).max] = np.iinfo(np.int64).min  # NaT
         return {
-            "first": pd.Series(first.view("datetime64[ns]")).dt.tz_localize("UTC"),
-            "last": pd.Series(last.view("datetime64[ns]")).dt.tz_localize("UTC"),
+            "first": utc_times(first),
+            "last": utc_times(last),
         }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nsm_nb.schema import PACKETS, SESSIONS, addresses
+from nsm_nb.schema import PACKETS, SESSIONS, addresses, utc_times
 from nsm_nb.statistics._inside import inside
 from nsm_nb.statistics._orient import NO_PORT, applications, oriented
 from nsm_nb.statistics._sides import Sides
@@ -94,7 +94,7 @@ def hosts(
     table["inside"] = pd.array(inside(dtype, home)[rows] if home else [pd.NA] * len(rows), "boolean")
     for name, when in (("first", seen.first), ("last", seen.last)):
         when = np.where((when == _FIRST) | (when == _LAST), _LAST, when)[rows]  # the least int64 is NaT
-        table[name] = pd.Series(when.view("datetime64[ns]")).dt.tz_localize("UTC")
+        table[name] = utc_times(when)
     for what, values in (("packets", 0), ("octets", 1)):
         table[f"sent_{what}"] = seen.sent[values][rows]
         table[f"received_{what}"] = seen.received[values][rows]
