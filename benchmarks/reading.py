@@ -13,7 +13,7 @@ import pandas as pd
 
 import nsm_nb as nsm
 from benchmarks import captures
-from benchmarks.measuring import Result, Run, of_samples, run, times
+from benchmarks.measuring import Result, Run, of_samples, on_each, run, times
 
 __all__ = ["measure_peers", "measure_reading"]
 
@@ -27,22 +27,28 @@ FIELDS = (
 
 def measure_reading(this: Run) -> Iterator[Result]:
     """Yield the rates of `read_packets` on the two captures."""
-    for capture, unit, asked in (
-        (captures.large(this.folder, this.scale), "GB/s", ">= 2.5"),
+    for capture, unit, on, asked in (
+        (captures.large(this.folder, this.scale), "GB/s", "all cores", ">= 2.5"),
         # 90 % of the 6.85 million of the walk, whose packets were not decoded through tunnels
-        (captures.small(this.folder, this.scale), "million packets/s", ">= 6.17"),
+        (captures.small(this.folder, this.scale), "million packets/s", "one core", ">= 6.17"),
     ):
         count = len(nsm.read_packets(capture))
         size = capture.stat().st_size
-        seconds, share = times(lambda capture=capture: nsm.read_packets(capture), this.runs)
-        how = f"read_packets, {size / 1e6:,.0f} MB, {count:,} packets to a table of all {len(nsm.schema.PACKETS.columns)} columns"
-        rates = {
-            "GB/s": [size / each / 1e9 for each in seconds],
-            "million packets/s": [count / each / 1e6 for each in seconds],
-        }
-        for each, samples in rates.items():
-            name = f"read_packets, {capture.stem}.pcap, {'bytes' if each == 'GB/s' else 'packets'}"
-            yield of_samples(name, samples, each, how, asked=asked if each == unit else "", share=share)
+        for where, cores in on_each().items():
+            with cores:
+                seconds, share = times(lambda capture=capture: nsm.read_packets(capture), this.runs)
+            how = (
+                f"read_packets, {size / 1e6:,.0f} MB, {count:,} packets to a table of all {len(nsm.schema.PACKETS.columns)} "
+                f"columns, on {where}"
+            )
+            rates = {
+                "GB/s": [size / each / 1e9 for each in seconds],
+                "million packets/s": [count / each / 1e6 for each in seconds],
+            }
+            for each, samples in rates.items():
+                name = f"read_packets, {capture.stem}.pcap, {'bytes' if each == 'GB/s' else 'packets'}, {where}"
+                wanted = asked if (each, where) == (unit, on) else ""
+                yield of_samples(name, samples, each, how, asked=wanted, share=min(share, 1.0))
 
 
 def measure_peers(this: Run) -> Iterator[Result]:
