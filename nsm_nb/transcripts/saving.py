@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["chunks", "write"]
 
-_CHUNK = 1 << 20
+_CHUNK = 4 << 20  # bytes handed on at once: each reading costs as much as some hundred thousand bytes
 
 
 def chunks(transcript: Transcript, side: str, *, size: int = _CHUNK) -> Iterator[bytes]:
