@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from nsm_nb.kernels.arrays import read_only
+from nsm_nb.kernels.copying import copy_bytes
 
 __all__ = [
     "ACKED", "BASE", "ENDED", "FIRST", "HAS_ACKED", "HAS_BASE", "HAS_FIRST", "HAS_LAST_ACK", "IGNORED", "KEEP_ALIVE", "LAST",
@@ -460,5 +461,4 @@ def in_plain_packets(
 def scattered(buffer, begin, length, into, at):
     """Copy pieces of a buffer to where they belong; the caller has checked all bounds."""
     for number in range(len(begin)):
-        here, there, size = begin[number], at[number], length[number]
-        into[there : there + size] = buffer[here : here + size]
+        copy_bytes(into, at[number], buffer, begin[number], length[number])
