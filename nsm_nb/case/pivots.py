@@ -43,10 +43,11 @@ class Pivots(Judging):
         UnknownName
             Where there is no such session.
         """
-        rows = np.flatnonzero(self.sessions["session"].to_numpy(np.int64, na_value=-1) == int(number))
+        sessions = self.sessions
+        rows = np.flatnonzero(sessions["session"].to_numpy(np.int64, na_value=-1) == int(number))
         if not len(rows):
             raise UnknownName(f"there is no session {number} in this case; case.sessions lists them")
-        return self.sessions.iloc[int(rows[0])]
+        return sessions.iloc[int(rows[0])]
 
     def alert(self, alert: str) -> pd.Series:
         """Return an alert's row; names that it had before, such as when its file was shorter, mean it too.
@@ -65,10 +66,12 @@ class Pivots(Judging):
 
     def packets_of(self, session: int) -> pd.DataFrame:
         """Return the packets of a session; empty where it came from flow records."""
-        row = self.session(session)
+        return self._packets_of(self.session(session))
+
+    def _packets_of(self, row: pd.Series) -> pd.DataFrame:
         if row["source"] != "pcap":
             return PACKETS.empty()
-        return self.holdings.packets_of(str(row["evidence"]), int(session))
+        return self.holdings.packets_of(str(row["evidence"]), int(row["session"]))
 
     def session_of(self, alert: str) -> pd.Series | None:
         """Return the session that an alert is about, None where none was found; `joins` says how it was found."""
@@ -89,7 +92,7 @@ class Pivots(Judging):
             Where the case holds no packets of it.
         """
         row = self.session(session)
-        packets = self.packets_of(session)
+        packets = self._packets_of(row)
         if not len(packets):
             raise NsmError(
                 f"session {session} comes from {row['source']} records, and no capture of the case holds its packets; "
