@@ -88,6 +88,18 @@ class Frames:
         self.parts: list[tuple[int, int]] = []  # where the rows of each part end, and whose names they have
         self._other: ThreadPoolExecutor | None = None
         self._works: deque[Future] = deque()
+        self._alone = False
+
+    def __enter__(self) -> Frames:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the other thread where reading was given up; what waits for it is not decoded."""
+        if self._other is not None:
+            self._other.shutdown(cancel_futures=True)
+            self._other = None
+            self._works.clear()
 
     def make_room(self, rows: int) -> None:
         """Make room for `rows` more rows."""
@@ -101,23 +113,38 @@ class Frames:
 
         It may still go on when this returns, until `settle`.
         """
+        if upto == self.count:
+            return
         block = source.buffer, source.base, self.count, upto, self.columns
         # what fits one buffer is decoded before a thread has started
-        other = self._free_thread() if source.base and upto - self.count >= _WORTH_HANDING_OVER else None
-        if other:
-            work = other.submit(self._decode, 1, *block)
+        work = self._handed_over(block) if source.base and upto - self.count >= _WORTH_HANDING_OVER else None
+        if work:
             self._works.append(work)
             source.lend(work)
         else:
             self._decode(0, *block)
-        self.parts.append((upto, 1 if other else 0))
+        whose = 1 if work else 0
+        if self.parts and self.parts[-1][1] == whose:
+            self.parts.pop()
+        self.parts.append((upto, whose))
         self.count = upto
+
+    def _handed_over(self, block: tuple[np.ndarray, int, int, int, kernel.Columns]) -> Future | None:
+        other = self._free_thread()
+        try:
+            return other.submit(self._decode, 1, *block) if other else None
+        except RuntimeError:  # no thread is to be had: at the end of the process, or at a limit of the system
+            self._alone = True
+            if not self._works and self._other is not None:
+                self._other.shutdown(cancel_futures=True)
+            self.settle()
+            return None
 
     def _free_thread(self) -> ThreadPoolExecutor | None:
         """Return the other thread, unless there is no core for it or too much waits for it already."""
         while self._works and self._works[0].done():
             self._works.popleft().result()
-        if self._other is None and cores() > 1:
+        if self._other is None and cores() > 1 and not self._alone:
             self._other = ThreadPoolExecutor(1, thread_name_prefix="nsm-decode")
             if len(self.names) < 2:
                 self.names.append(kernel.Names.empty(4096))
@@ -152,7 +179,7 @@ def _joined(tables: list[Interned], whose: np.ndarray) -> _Joined:
         np.concatenate([values[:count] for values, count in zip(each, counts, strict=True)])
         for each in zip(*((table.high, table.low, table.tag) for table in tables), strict=True)
     )
-    return _Joined(high, low, tag, np.cumsum([0, *counts])[whose])
+    return _Joined(high, low, tag, np.cumsum([0, *counts], dtype=np.int64)[whose])
 
 
 def _text_index(data: np.ndarray, offsets: np.ndarray) -> pd.Index:
@@ -219,7 +246,13 @@ def _layers_column(frames: Frames, ends: np.ndarray, whose: np.ndarray) -> pd.Ca
 
 def _protocols(numbers: np.ndarray) -> pd.Categorical:
     count = int(numbers.max(initial=-1)) + 1
-    return _named(numbers, count, lambda number: protocol_name(number) or "", np.array([len(numbers)]), np.array([0]))
+    return _named(
+        numbers,
+        count,
+        lambda number: protocol_name(number) or "",
+        np.array([len(numbers)], np.int64),
+        np.zeros(1, np.int64),
+    )
 
 
 def _named(
@@ -251,7 +284,7 @@ def packet_table(frames: Frames, label: str) -> pd.DataFrame:
     """
     frames.settle()
     count = frames.count
-    frames.columns = c = frames.columns.resized(count)
+    frames.columns = c = frames.columns.trimmed(count)
     names = frames.names
     ends, whose = np.array(frames.parts, np.int64).reshape(-1, 2).T.copy()
     addresses, macs, layers, protocols = in_threads(

@@ -41,16 +41,17 @@ def read_packet_set(paths: str | os.PathLike | Iterable[str | os.PathLike], *, r
     files, left_out, problems = _captures(_files(paths))
     if not files:
         raise _nothing(paths, left_out, problems)
-    frames = Frames(min(sum(room_for(path) for path in files), 16_000_000))
     readings: list[Reading] = []
-    for path in files:
-        try:
-            with Source(path) as source:
-                readings.append(read(source, os.fspath(path), frames, recover=recover))
-        except NsmError as problem:
-            problems[path] = problem
-        else:
-            readings[-1].finish()
+    with Frames(min(sum(room_for(path) for path in files), 16_000_000)) as frames:
+        for path in files:
+            try:
+                with Source(path) as source:
+                    readings.append(read(source, os.fspath(path), frames, recover=recover))
+            except NsmError as problem:
+                problems[path] = problem
+            else:
+                readings[-1].finish()
+        frames.settle()
     if not readings:
         raise _nothing(paths, left_out, problems)
     ends = [*(reading.first for reading in readings[1:]), frames.count]

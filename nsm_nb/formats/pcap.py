@@ -56,9 +56,9 @@ def packets(path: str | os.PathLike, *, label: str | None = None, recover: bool 
         Where its header is cut or can't be true.
     """
     label = os.fspath(path) if label is None else label
-    frames = Frames(room_for(path))
-    with Source(path) as source:
+    with Source(path) as source, Frames(room_for(path)) as frames:
         reading = read(source, label, frames, recover=recover)
+        frames.settle()
     caveats, table = in_threads([reading.finish, lambda: packet_table(frames, label)], frames.count)
     if recover:
         first = len(table) if reading.recovered is None else reading.recovered

@@ -6,6 +6,7 @@ a kernel is compiled anew, which takes seconds. Whether a column may be written 
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 __all__ = ["read_only", "zeros"]
 
 _WORTH_A_MAP = 1 << 16  # bytes: below, zeros are written before a map is made
+_WORTH_HUGE_PAGES = 1 << 22  # as NumPy has it: fewer pages are faster made, but a single byte takes a whole one
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -43,7 +45,11 @@ def zeros(count: int, dtype: str | type | np.dtype) -> np.ndarray:
     size = count * np.dtype(dtype).itemsize
     if size < _WORTH_A_MAP or not hasattr(mmap, "MAP_PRIVATE"):
         return np.zeros(count, dtype)
-    held = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        held.madvise(mmap.MADV_HUGEPAGE)  # as NumPy asks for large arrays: fewer pages are faster made
+    try:
+        held = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError:  # a process has so many maps at most
+        return np.zeros(count, dtype)
+    if size >= _WORTH_HUGE_PAGES and hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a hint; not every kernel knows it
+            held.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(held, dtype)

@@ -53,6 +53,7 @@ __all__ = [
 NO_PROTO = -1
 _RECENT = 1024  # addresses met last, and MACs: nearly every frame has some of these
 _AHEAD = 8  # rows: the frame so far on is asked for, because where it starts can't be guessed by the processor
+_FEW = 250_000  # rows that are copied in some milliseconds
 _STAGGER = 192  # bytes; see `Columns.empty`
 
 
@@ -119,6 +120,11 @@ class Columns(NamedTuple):
                 for number, (name, dtype) in enumerate(cls.dtypes().items())
             )
         )
+
+    def trimmed(self, count: int) -> Columns:
+        """Return the first `count` rows, copied where they are few of many: they would keep pages, and maps, for all."""
+        few = count < _FEW and 4 * count < len(self.time)
+        return Columns(*(column[:count].copy() if few else column[:count] for column in self))
 
     def resized(self, room: int) -> Columns:
         """Return columns with room for `room` rows that begin as these do."""

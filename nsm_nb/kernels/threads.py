@@ -65,5 +65,14 @@ def in_threads(works: Sequence[Callable[[], _Result]], rows: int = _WORTH_THREAD
     if len(works) < 2 or rows < _WORTH_THREADS:
         return [work() for work in works]
     with ThreadPoolExecutor(len(works) - 1, thread_name_prefix="nsm-kernel") as pool:
-        others = [pool.submit(work) for work in works[1:]]
-        return [works[0](), *(other.result() for other in others)]
+        others = []
+        for work in works[1:]:
+            try:
+                others.append(pool.submit(work))
+            except RuntimeError:  # no thread is to be had: at the end of the process, or at a limit of the system
+                pool.shutdown(cancel_futures=True)
+                break
+        done = [works[0]()]
+        for work, other in zip(works[1:], others, strict=False):
+            done.append(work() if other.cancelled() else other.result())
+        return [*done, *(work() for work in works[len(done) :])]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+import subprocess
+import sys
+import threading
 
 import pandas as pd
 import pytest
@@ -167,6 +170,74 @@ def test_a_block_is_not_overwritten_while_another_thread_looks_at_it(tmp_path):
         source.start = source.end
         source.fill()
         assert source.buffer is lent  # nobody looks at it any more
+
+
+@pytest.fixture
+def long_capture(tmp_path):
+    """A capture of several buffers, all but the first of which are worth another thread."""
+    path = tmp_path / "long.pcap"
+    frame = KINDS["udp"]("10.0.0.1", "10.0.0.2", 7) + bytes(200)
+    path.write_bytes(writing.pcap([(number, frame) for number in range(30_000)]))
+    return path
+
+
+def _no_thread(*_, **__):
+    raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+
+def _refused_once_started(pool, *what):
+    if pool._work_queue.qsize() or pool._threads:
+        _no_thread()
+    return SUBMIT(pool, *what)
+
+
+SUBMIT = frames_module.ThreadPoolExecutor.submit
+
+
+@pytest.mark.parametrize("submit", [_no_thread, _refused_once_started])
+def test_where_no_thread_is_to_be_had_one_reads_alone(long_capture, alone, monkeypatch, submit):
+    expected = alone(long_capture)
+    monkeypatch.setattr(frames_module, "cores", lambda: 2)
+    monkeypatch.setattr(frames_module.ThreadPoolExecutor, "submit", submit)
+    pd.testing.assert_frame_equal(nsm.read_packets(long_capture), expected)
+
+
+def test_a_thread_that_starts_when_the_program_ends_reads_too(long_capture):
+    script = (
+        "import sys, threading, time, nsm_nb as nsm\n"
+        "def read():\n"
+        "    time.sleep(0.3)\n"
+        "    print(len(nsm.read_packets(sys.argv[1])))\n"
+        "nsm.read_packets\n"
+        "threading.Thread(target=read).start()\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script, long_capture], capture_output=True, text=True, check=False)
+    assert (told.stdout, told.stderr) == ("30000\n", "")
+
+
+def test_reading_that_is_given_up_leaves_no_thread(long_capture, monkeypatch):
+    calls = itertools.count()
+    decode = frames_module.kernel.decode
+
+    def failing(*what):
+        if next(calls) == 2:
+            raise MemoryError("no more")
+        return decode(*what)
+
+    monkeypatch.setattr(frames_module, "cores", lambda: 2)
+    monkeypatch.setattr(frames_module.kernel, "decode", failing)
+    with pytest.raises(MemoryError):
+        nsm.read_packets(long_capture)
+    assert not [each.name for each in threading.enumerate() if each.name.startswith("nsm-decode")]
+
+
+def test_a_small_table_does_not_keep_the_room_that_was_made_for_it(tmp_path):
+    path = tmp_path / "small.pcap"
+    path.write_bytes(writing.pcap([(0, KINDS["tcp"]("10.0.0.1", "10.0.0.2", 1))] * 10))
+    held = nsm.read_packets(path)["seq"].array._data
+    while held.base is not None:
+        held = held.base
+    assert held.nbytes == 40
 
 
 @pytest.mark.slow(30)
