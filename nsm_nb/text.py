@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["csv_cell", "csv_table", "defang", "html", "label", "printable"]
+__all__ = ["csv_cell", "csv_table", "defang", "form", "html", "label", "many", "printable"]
 
 # C0, DEL, C1; soft hyphen; Arabic letter mark; zero width and directional marks; line and paragraph separators;
 # embeddings, overrides and isolates; word joiner and invisible operators; byte order mark; interlinear annotation;
@@ -91,6 +91,30 @@ def csv_table(table: pd.DataFrame) -> pd.DataFrame:
         else:
             safe[csv_cell(name)] = column.array
     return pd.DataFrame(safe, index=table.index)
+
+
+def form(count: float, one: str, more: str) -> str:
+    """Return the one of two wordings that agrees with a count.
+
+    Examples
+    --------
+    >>> form(1, "it was", "they were"), form(0, "it was", "they were")
+    ('it was', 'they were')
+    """
+    return one if count == 1 else more
+
+
+def many(count: float, one: str, more: str | None = None) -> str:
+    """Return a count with the noun, and the verb where one is given, that agrees with it.
+
+    Examples
+    --------
+    >>> many(1, "frame"), many(9746, "frame"), many(0, "entry", "entries")
+    ('1 frame', '9,746 frames', '0 entries')
+    >>> many(1, "frame has", "frames have"), many(2, "frame has", "frames have")
+    ('1 frame has', '2 frames have')
+    """
+    return f"{count:,} {form(count, one, f'{one}s' if more is None else more)}"
 
 
 def label(value: object) -> str:

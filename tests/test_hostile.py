@@ -231,7 +231,7 @@ def test_10_000_mutations_of_every_container_give_frames_and_caveats_or_one_of_o
         ("c27_dsb.pcapng", 11, "decryption secrets blocks"),
         ("c29_bomb_1GiB.pcap.gz", None, "unpacks to more than 100 times its size"),
         ("c07_snaplen0.pcap", 11, "says that 0 bytes of a frame are kept"),
-        ("c09_incl_gt_orig.pcap", 12, "1 frames say that fewer bytes were on the wire"),
+        ("c09_incl_gt_orig.pcap", 12, "1 frame says that fewer bytes were on the wire"),
         ("c10_incl_gt_snap.pcap", 11, "5 frames are larger than the snaplen of 68"),
         ("c11_usec_4e9.pcap", 12, "a fraction of a second that is a second or more"),
         ("c12_zero_len.pcap", 15, "2 frames hold no bytes at all"),

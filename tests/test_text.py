@@ -26,6 +26,15 @@ def test_printable_holds_no_active_character_and_can_be_encoded(value):
     shown.encode("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0 frames have"), (1, "1 frame has"), (2, "2 frames have"), (1_000_001, "1,000,001 frames have")],
+)
+def test_words_agree_with_their_number(count, said):
+    assert text.many(count, "frame has", "frames have") == said
+    assert text.many(count, "frame") + text.form(count, " has", " have") == said
+
+
 @given(ANY)
 def test_lines_and_tabs_stay_only_where_asked(value):
     shown = text.printable(value, lines=True)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.schema import Caveat, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["CLASSES", "Maps", "is_map", "maps", "named"]
 
@@ -132,7 +132,7 @@ def maps(paths: Iterable[str | os.PathLike]) -> Maps:
             else:
                 messages.append((*row, str(path), number))
         if bad > _MOST_TOLD:
-            said = f"{printable(path)}: and {bad - _MOST_TOLD:,} more such lines; {bad:,} in all were left out"
+            said = f"{printable(path)}: and {many(bad - _MOST_TOLD, 'more such line')}; {bad:,} in all were left out"
             caveats.append(Caveat(str(path), None, None, "rules", said))
     return Maps(
         with_caveats(pd.DataFrame(messages, columns=list(_MESSAGES)).astype(_MESSAGES), caveats),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from nsm_nb.schema import Caveat, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["COLUMNS", "options", "rules"]
 
@@ -87,7 +87,7 @@ def _read(path: Path) -> tuple[list[tuple], list[Caveat]]:
             said = f"{name} line {number:,}: {row}; the rule was left out"
             caveats.append(Caveat(str(path), number, None, "rules", said))
     if faults > _MOST_TOLD:
-        said = f"{name}: and {faults - _MOST_TOLD:,} more faulty rules; {faults:,} in all were left out"
+        said = f"{name}: and {many(faults - _MOST_TOLD, 'more faulty rule')}; {faults:,} in all were left out"
         caveats.append(Caveat(str(path), None, None, "rules", said))
     if len(data) > _LARGEST:
         said = f"{name} is larger than {_LARGEST:,} bytes; the rest was not read"

@@ -24,6 +24,7 @@ from nsm_nb.case.settings import Settings
 from nsm_nb.case.tables import together
 from nsm_nb.schema import ALERTS, PACKETS, SESSIONS, Caveat
 from nsm_nb.sessions.identity import with_community_id, with_numbers
+from nsm_nb.text import form, many
 
 __all__ = ["Holdings", "filled", "retold"]
 
@@ -115,15 +116,16 @@ class Holdings(Indexed):
         if len(owners):
             captures = [label for label, table in self._captures().items() if table["session"].isin(owners.index).any()]
             detail = (
-                f"{len(owners):,} sessions are in {_listed(captures)}; each counts once, from the capture that holds most of "
-                "its bytes; the packets are those of each capture"
+                f"{many(len(owners), 'session is', 'sessions are')} in {_listed(captures)}; each counts once, from the "
+                "capture that holds most of its bytes; the packets are those of each capture"
             )
             told.append(Caveat(captures[0], None, None, "duplicates", detail))
         count, labels = retagged(self._captures()) if self._settings.by_vlan else (0, [])
         if count:
             detail = (
-                f"{count:,} sessions of {_listed(labels)} differ in nothing but their VLAN, and each counts; where one is the "
-                "copy of the other with a tag, by_vlan = false in case.toml, above any line in brackets, makes them one"
+                f"{many(count, 'session')} of {_listed(labels)} {form(count, 'differs', 'differ')} in nothing but "
+                f"{form(count, 'its', 'their')} VLAN, and each counts; where one is the copy "
+                "of the other with a tag, by_vlan = false in case.toml, above any line in brackets, makes them one"
             )
             told.append(Caveat(labels[0], None, None, "duplicates", detail))
         for run in self._rotated():
@@ -134,7 +136,8 @@ class Holdings(Indexed):
         again = retold(self.told())
         for label, count in self._every_alert()["evidence"][again].value_counts().items():
             if count:
-                detail = f"{count:,} alerts of {label} stand in another file of the same sensor too; each counts once"
+                stand = form(count, "stands", "stand")
+                detail = f"{many(count, 'alert')} of {label} {stand} in another file of the same sensor too; each counts once"
                 told.append(Caveat(str(label), None, None, "duplicates", detail))
         return told
 

@@ -22,6 +22,7 @@ import pandas as pd
 
 from nsm_nb.case.atomic import sync
 from nsm_nb.schema import ALERTS, FLOWS, PACKETS, SESSIONS, Caveat, Schema, caveats_of, utc_times
+from nsm_nb.text import many
 
 __all__ = ["VERSION", "DamagedIndex", "Entry", "clean", "make"]
 
@@ -96,7 +97,7 @@ class Entry:
             raise DamagedIndex(f"its index in {self.place} can't be read: {problem}") from problem
         if len(table) != self.meta()["tables"][name]["rows"]:
             raise DamagedIndex(
-                f"its index in {self.place} has {len(table):,} rows of {name}, not those that were written"
+                f"its index in {self.place} has {many(len(table), 'row')} of {name}, not those that were written"
             )
         table["evidence"] = pd.Categorical.from_codes(
             np.zeros(len(table), np.int8), dtype=pd.CategoricalDtype(pd.Index([label], dtype="str"))

@@ -14,7 +14,7 @@ from nsm_nb import alerts as alert_room
 from nsm_nb.case.subjects import frames, hosts, number
 from nsm_nb.errors import LedgerError, NsmError, UnknownName
 from nsm_nb.query import Query
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 if TYPE_CHECKING:
     from nsm_nb.case.growing import Followed
@@ -98,7 +98,7 @@ class Judging:
         names, on = self._named(subjects, kind)
         references = self._references(names, kind)
         rows = self.ledger.judge(names, category, kind=kind, comment=comment, analyst=analyst, references=references)
-        rows.attrs["on"] = on or f"{len(rows):,} {kind}{'' if len(rows) == 1 else 's'}"
+        rows.attrs["on"] = on or many(len(rows), kind)
         return rows
 
     @property
@@ -276,7 +276,8 @@ class Judging:
                 continue
             at.settle(self.holdings.label_of)  # it may have been rotated a moment ago
             whole = self._hashes().get(at.label) == at.sha256
-            found[start] = (at.label if whole else f"{at.label} (its first {at.size:,} bytes)", at.sha256)
+            first = form(at.size, "its first byte", f"its first {at.size:,} bytes")
+            found[start] = (at.label if whole else f"{at.label} ({first})", at.sha256)
         return found
 
     def _hashes(self) -> Mapping[str, str]:
@@ -291,8 +292,7 @@ def _of_table(table: pd.DataFrame, kind: str) -> tuple[list[str], str]:
     """Return the subjects that the rows of a table name, and what they are in words."""
     if "children" in table and kind == "alert":
         names = [name for children in table["children"] for name in children]
-        groups = f"{len(table):,} group{'' if len(table) == 1 else 's'}"
-        return names, f"{len(names):,} alert{'' if len(names) == 1 else 's'} of {groups}"
+        return names, f"{many(len(names), 'alert')} of {many(len(table), 'group')}"
     if kind == "packet" and {"evidence", "frame"} <= set(table):
         return [f"{label}:{frame}" for label, frame in zip(table["evidence"], table["frame"], strict=True)], ""
     if kind not in table:

@@ -15,7 +15,7 @@ from nsm_nb.case.naming import Named
 from nsm_nb.errors import NsmError, UnknownName, UnreadableEvidence
 from nsm_nb.full_content import frame_bytes, view
 from nsm_nb.schema import PACKETS
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.transcripts import Transcript, transcript
 from nsm_nb.transcripts.matching import in_packet, matching
 
@@ -112,7 +112,7 @@ class Pivots(Judging):
         table = self.holdings.table(evidence, "packets")
         if table is None or not 1 <= number <= len(table):
             count = 0 if table is None else len(table)
-            raise UnknownName(f"{printable(evidence)} has no frame {number}; it has {count:,} frames")
+            raise UnknownName(f"{printable(evidence)} has no frame {number}; it has {many(count, 'frame')}")
         return frame_bytes(table.iloc[number - 1 : number], evidence=self.paths)[0]
 
     def view(self, packets: pd.DataFrame, style: str = "tcpdump") -> str:

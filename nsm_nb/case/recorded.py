@@ -13,6 +13,7 @@ from nsm_nb.sessions import pair
 from nsm_nb.sessions.identity import uncovered
 from nsm_nb.sessions.pairing import is_one_way
 from nsm_nb.sessions.status_records import partial
+from nsm_nb.text import form, many
 
 __all__ = ["recorded", "timeless", "unmatched"]
 
@@ -84,7 +85,8 @@ def timeless(label: str, records: pd.DataFrame, captured: Collection[str]) -> li
     if not count:
         return []
     detail = (
-        f"{len(some):,} records of {label} tell no time; {count:,} have the ends of sessions that captures hold and may be "
-        "these, but are listed beside them: a listing with times shows it"
+        f"{many(len(some), f'record of {label} tells', f'records of {label} tell')} no time; {count:,} "
+        f"{form(count, 'has the ends of a session', 'have the ends of sessions')} that captures hold and may be "
+        f"{form(count, 'it, but is listed beside it', 'these, but are listed beside them')}: a listing with times shows it"
     )
     return [Caveat(label, None, None, "duplicates", detail)]

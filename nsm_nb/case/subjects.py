@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterable
 
 from nsm_nb.errors import UnknownName
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["frames", "hosts", "number"]
 
@@ -43,7 +43,7 @@ def frames(names: Iterable[str], count: Callable[[str], int | None]) -> list[str
                 f"{printable(label)} is no capture, so it has no frames; a frame is named staged.pcap:3620"
             )
         if not 1 <= place <= there:
-            raise UnknownName(f"{printable(label)} has no frame {printable(text)!r}; it has {there:,} frames")
+            raise UnknownName(f"{printable(label)} has no frame {printable(text)!r}; it has {many(there, 'frame')}")
         kept.append(f"{label}:{place}")
     return kept
 

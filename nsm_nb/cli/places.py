@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nsm_nb.cli import progress
 from nsm_nb.cli.output import say
 from nsm_nb.errors import CaseError, NsmError
-from nsm_nb.text import printable
+from nsm_nb.text import form, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,8 @@ def tell_recovered(packets: pd.DataFrame) -> None:
         return
     for name, rows in packets[packets["recovered"]].groupby("evidence", observed=True):
         frames = rows["frame"]
-        which = f"frame {frames.min()} is" if len(rows) == 1 else f"{len(rows):,} frames from {frames.min()} on are"
+        first = frames.min()
+        which = form(len(rows), f"frame {first} is", f"{len(rows):,} frames from {first} on are")
         say(f"nsm-nb: {name}: {which} a guess, found behind damage")
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["CLEAR", "Bytes", "flows", "line", "on_screen", "sessions"]
 
@@ -40,12 +40,12 @@ class Bytes:
 
 def sessions(label: str, done: int, total: int) -> None:
     """Tell how many sessions are done."""
-    line(f"{done:,} of {total:,} session{'' if total == 1 else 's'}  {label}", last=done >= total)
+    line(f"{done:,} of {many(total, 'session')}  {label}", last=done >= total)
 
 
 def flows(done: int, total: int) -> None:
     """Tell how many flows are done."""
-    line(f"{done:,} of {total:,} flow{'' if total == 1 else 's'}", last=done >= total)
+    line(f"{done:,} of {many(total, 'flow')}", last=done >= total)
 
 
 def line(words: str, *, last: bool = False) -> None:

@@ -24,7 +24,7 @@ from nsm_nb.formats.lines import Fingerprint
 from nsm_nb.formats.source import Source, read_head
 from nsm_nb.kernels.argus import ARP, MANAGEMENT, OTHER, POOR, UNKNOWN, Rows, join, rows_for, walk_argus
 from nsm_nb.schema import SESSIONS, Caveat, caveats_of, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "recognises", "sessions"]
 
@@ -133,25 +133,25 @@ def _keys(rows: Rows) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def _told(counted: np.ndarray, records: int, merged: Rows, label: str) -> list[Caveat]:
-    many = len(merged.proto)
+    sessions = len(merged.proto)
     unlinked = int((merged.link < 0).sum())
-    parts = f"{records:,} records are {many:,} sessions"
+    parts = f"{many(records, 'record is', 'records are')} {many(sessions, 'session')}"
+    management, unknown, other, poor = (int(counted[each]) for each in (MANAGEMENT, UNKNOWN, OTHER, POOR))
+    none = many(management, "management record of Argus is no session", "management records of Argus are no sessions")
+    out = form(management, "it was", "they were"), form(poor, "it was", "they were")
+    lack = many(poor, "record lacks", "records lack")
+    were = form(unknown, "was", "were"), form(other, "was", "were")
+    their = many(unlinked, "session has no octets: its", "sessions have no octets: their")
     said = [
-        (counted[MANAGEMENT], "management", "{:,} management records of Argus are no sessions; they were left out"),
-        (records - many, "pieces", f"{parts}: Argus tells of a long one every 5 s"),
-        (counted[UNKNOWN], "format", "{:,} records of neither IP nor ARP were left out"),
-        (counted[OTHER], "format", "{:,} records of events and of unknown type were passed over"),
-        (counted[POOR], "format", "{:,} records lack who, when or how much; they were left out"),
-        (
-            unlinked,
-            "octets",
-            "{:,} sessions have no octets: their link layer is not known, and Argus counts whole frames",
-        ),
+        (management, "management", f"{none}; {out[0]} left out"),
+        (records - sessions, "pieces", f"{parts}: Argus tells of a long one every 5 s"),
+        (unknown, "format", f"{many(unknown, 'record')} of neither IP nor ARP {were[0]} left out"),
+        (other, "format", f"{many(other, 'record')} of events and of unknown type {were[1]} passed over"),
+        (poor, "format", f"{lack} who, when or how much; {out[1]} left out"),
+        (unlinked, "octets", f"{their} link layer is not known, and Argus counts whole frames"),
     ]
     name = printable(label)
-    return [
-        Caveat(label, None, None, kind, f"{name}: {each.format(int(count))}") for count, kind, each in said if count
-    ]
+    return [Caveat(label, None, None, kind, f"{name}: {each}") for count, kind, each in said if count]
 
 
 def _states(rows: Rows, names: pd.Categorical) -> pd.Categorical:

@@ -19,7 +19,7 @@ from nsm_nb.formats.json_lines import Fields, event_at, read_events
 from nsm_nb.formats.lines import Fingerprint, Noted, Span
 from nsm_nb.formats.source import read_head
 from nsm_nb.schema import ALERTS, FLOWS, SESSIONS, Caveat, Schema
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -164,7 +164,11 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     if pieces is not None and pieces.num_rows:
         if not rows.num_rows:
             return _one_way(pieces, label, told, fingerprint.digits())
-        said = f"{pieces.num_rows:,} events of type netflow tell the flows' directions once more; they were not read"
+        count = pieces.num_rows
+        tell = many(
+            count, "event of type netflow tells a flow's direction", "events of type netflow tell the flows' directions"
+        )
+        said = f"{tell} once more; {form(count, 'it was', 'they were')} not read"
         caveats.append(Caveat(label, None, None, "netflow", f"{printable(label)}: {said}"))
     table = _common(rows, label)
     table |= {
@@ -341,7 +345,9 @@ def _times(rows: pa.Table, name: str, label: str, caveats: list[Caveat]) -> pd.S
         caveats += noted.caveats()
     bare = pc.sum(pc.invert(rows[f"{name}_zoned"])).as_py() or 0
     if bare > lost.sum():
-        detail = f"{printable(label)}: {bare - int(lost.sum()):,} times ({name}) name no zone; they were read as UTC"
+        count = bare - int(lost.sum())
+        said = f"{many(count, 'time')} ({name}) {form(count, 'names', 'name')} no zone"
+        detail = f"{printable(label)}: {said}; {form(count, 'it was', 'they were')} read as UTC"
         caveats.append(Caveat(label, None, None, "clock", detail))
     return times
 

@@ -18,7 +18,7 @@ from nsm_nb.formats import columns
 from nsm_nb.formats.icmp_messages import icmp_state
 from nsm_nb.kernels.records import NOT_A_TIME
 from nsm_nb.schema import FLOWS, Caveat, addresses, utc_times, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["NOT_A_TIME", "Addresses", "clock_caveats", "flow_table", "icmp_of", "masked"]
 
@@ -169,12 +169,14 @@ def clock_caveats(turned: int, far: int, count: int, label: str) -> Iterable[Cav
     """Yield what is the matter with the times of `count` flows: how many were turned round, how many lie far from receipt."""
     name = printable(label)
     if turned:
-        detail = f"{name}: {turned:,} of {count:,} flows end before they begin; start and end were exchanged"
+        end = form(turned, "ends before it begins", "end before they begin")
+        detail = f"{name}: {turned:,} of {many(count, 'flow')} {end}; start and end were exchanged"
         yield Caveat(label, None, None, "clock", detail)
     if far:
+        lie, received = form(far, "lies", "lie"), form(far, "it was", "they were")
         detail = (
-            f"{name}: {far:,} of {count:,} flows lie more than {_FAR // 3_600_000_000_000} hours from when they were received: "
-            "the exporter's clock is wrong, or it was fed from an old capture; durations can be right all the same"
+            f"{name}: {far:,} of {many(count, 'flow')} {lie} more than {_FAR // 3_600_000_000_000} hours from when {received} "
+            "received: the exporter's clock is wrong, or it was fed from an old capture; durations can be right all the same"
         )
         yield Caveat(label, None, None, "clock", detail)
 

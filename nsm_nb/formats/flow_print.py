@@ -21,6 +21,7 @@ from nsm_nb.formats.lines import Fingerprint, as_utf8, whole_text
 from nsm_nb.formats.printed_flows import flows, nanoseconds
 from nsm_nb.formats.printed_values import Values
 from nsm_nb.formats.source import read_head
+from nsm_nb.text import form, many
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "YEARLESS", "recognises", "sessions"]
 
@@ -126,7 +127,9 @@ def _add_second(values: Values, path: str | os.PathLike, label: str) -> None:
     values.add(below.fields, inside, there)
     if not there.all():
         lost = int((~there).sum())
-        values.say("line", f"{lost:,} flows have no second line below them, so that their times and flags are missing")
+        below_it = form(lost, "it, so that its", "them, so that their")
+        said = f"{many(lost, 'flow has', 'flows have')} no second line below {below_it} times and flags are missing"
+        values.say("line", said)
 
 
 def _unmasked(text: bytes) -> bytes:

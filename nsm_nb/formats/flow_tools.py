@@ -33,7 +33,7 @@ from nsm_nb.formats.flow_tools_records import (
 from nsm_nb.formats.lines import Fingerprint, whole_text
 from nsm_nb.formats.source import Source
 from nsm_nb.schema import Caveat, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "recognises", "sessions"]
 
@@ -72,7 +72,8 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
             size = dtype.itemsize
         data, count = _records(source, header, size, told, _limit(path), keep=dtype is not None)
         if dtype is None:
-            told.say("format", f"its {count:,} records of {name} are no flows of two addresses; they were not read")
+            none = many(count, f"record of {name} is no flow", f"records of {name} are no flows")
+            told.say("format", f"its {none} of two addresses; {form(count, 'it was', 'they were')} not read")
             dtype = record_dtype(header._replace(stream=3, version=5))
         records = np.frombuffer(data, dtype)
         told.header(count)
@@ -103,15 +104,21 @@ class _Told:
         if not header.flags & (DONE | STREAMING):
             self.say("open", "flow-capture had not closed it: its last flows, and its counts of losses, may be missing")
         elif header.flows and header.flows != count:
-            self.say("count", f"its header claims {header.flows:,} flows, and {count:,} records are there")
+            self.say(
+                "count",
+                f"its header claims {many(header.flows, 'flow')}, and {many(count, 'record is', 'records are')} there",
+            )
         if header.lost:
-            self.say("lost", f"flow-capture counted {header.lost:,} flows lost by their sequence numbers")
+            self.say(
+                "lost",
+                f"flow-capture counted {many(header.lost, 'flow lost by its', 'flows lost by their')} sequence numbers",
+            )
         if header.misordered:
-            self.say("lost", f"flow-capture counted {header.misordered:,} flows that came in another order")
+            self.say("lost", f"flow-capture counted {many(header.misordered, 'flow')} that came in another order")
         if header.corrupt:
-            self.say("lost", f"flow-capture dropped {header.corrupt:,} corrupt datagrams")
+            self.say("lost", f"flow-capture dropped {many(header.corrupt, 'corrupt datagram')}")
         if header.resets:
-            said = f"sequence numbers started anew {header.resets:,} times: what was lost then is not counted"
+            said = f"sequence numbers started anew {many(header.resets, 'time')}: what was lost then is not counted"
             self.say("lost", said)
         if header.comments:
             self.say("comment", f'it carries a comment: "{printable(whole_text(header.comments[:500]))}"')
@@ -145,7 +152,7 @@ def _records(source: Source, header: Header, size: int, told: _Told, limit: int,
             parts += piece
     count, rest = divmod(total, size) if size else (0, 0)
     if rest:
-        said = f"it ends inside record {count + 1:,}, of which {rest} of {size} bytes are there"
+        said = f"it ends inside record {count + 1:,}, of which {rest} of {size} bytes {form(rest, 'is', 'are')} there"
         offset = None if header.flags & COMPRESSED else first + count * size
         told.say("cut", said, record=count + 1, offset=offset)
         del parts[count * size :]
@@ -189,7 +196,7 @@ def _unpacked(source: Source, told: _Told, limit: int) -> Iterator[bytes]:
         yield found
     left = len(inflate.unused_data) + source.rest()
     if left:
-        told.say("damage", f"{left:,} bytes behind its compressed data were left unread")
+        told.say("damage", f"{many(left, 'byte')} behind its compressed data {form(left, 'was', 'were')} left unread")
 
 
 def _table(records: np.ndarray, header: Header, label: str, fingerprint: Fingerprint) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from nsm_nb.formats.compressed import compression
 from nsm_nb.formats.lines import Span
 from nsm_nb.formats.source import HEAD, open_evidence
 from nsm_nb.schema import ALERTS, Caveat, caveats_of, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import form, printable
 
 __all__ = ["Follower", "State", "alerts_since", "follow", "prefix"]
 
@@ -154,9 +154,8 @@ def alerts_since(
             after = State(format=state.format)
         elif now.st_size < state.seen:
             gone = state.seen - now.st_size
-            said = (
-                f"{printable(label)} lost its last {gone:,} bytes, which were no whole record yet and had not been read"
-            )
+            last = form(gone, "its last byte, which was", f"its last {gone:,} bytes, which were")
+            said = f"{printable(label)} lost {last} no whole record yet and had not been read"
             caveats.append(Caveat(label, state.record, state.offset, "cut", said))
         if not after.format and now.st_size:
             after = after._replace(format=_format(place, format, now.st_size))

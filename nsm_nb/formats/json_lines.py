@@ -22,7 +22,7 @@ from nsm_nb.errors import DamagedEvidence, UnknownName
 from nsm_nb.formats.lines import Block, Lines, Noted, Span, line_at
 from nsm_nb.formats.patterns import ending
 from nsm_nb.schema import Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -167,9 +167,10 @@ def read_events(
             parts.append(engine.ask(pa.chunked_array([], pa.string()), np.empty(0, "i8"), np.empty(0, "i8")))
         caveats = ending(lines, label, noted)
         if seen == bad and noted.count and span is None:
+            what = form(lines.count, "its only line is not", f"not one of its {lines.count:,} lines is")
             raise DamagedEvidence(
-                f"{printable(label)}: not one of its {lines.count:,} lines is JSON in UTF-8, so there is nothing to "
-                f"read; {caveats[0].detail if caveats else 'it is empty'}"
+                f"{printable(label)}: {what} JSON in UTF-8, so there is nothing to read; "
+                f"{caveats[0].detail if caveats else 'it is empty'}"
             )
     table = pa.concat_tables(parts).drop_columns(["fine", "known"])
     order = table["record"].to_numpy()
@@ -251,7 +252,7 @@ class _Odd:
             else:
                 self.bad += 1
                 if last:
-                    problem = f"breaks off after {len(line):,} bytes: the file was cut, or is still being written"
+                    problem = f"breaks off after {many(len(line), 'byte')}: the file was cut, or is still being written"
             if problem:
                 self.sentences[record] = problem
 

@@ -21,7 +21,7 @@ from nsm_nb.errors import UnknownName, UnreadableEvidence
 from nsm_nb.formats.compressed import compression
 from nsm_nb.formats.source import Source
 from nsm_nb.schema import Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["BLOCK", "LONGEST", "Block", "Fingerprint", "Lines", "Noted", "Span", "as_utf8", "line_at", "whole_text"]
 
@@ -359,7 +359,7 @@ class Noted:
             return list(self._first)
         record, offset = self._next
         detail = (
-            f"{printable(self.label)}: and {self.count - len(self._first):,} more {self.place}s like those before, "
+            f"{printable(self.label)}: and {many(self.count - len(self._first), f'more {self.place}')} like those before, "
             f"the next is {self.place} {record:,} (byte {offset:,}); {self.count:,} in all"
         )
         return [*self._first, Caveat(self.label, record, offset, self.kind, detail)]

@@ -20,7 +20,7 @@ from nsm_nb.formats import pcap
 from nsm_nb.formats.lines import Fingerprint
 from nsm_nb.formats.netflow_fixed import HEADERS, RECORD_SIZES, SHORT
 from nsm_nb.schema import Caveat, caveats_of, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -193,10 +193,16 @@ def _beside(packets: pd.DataFrame, exports: np.ndarray, label: str) -> Iterable[
     slight = others & (answers | (packets["proto"] == "arp").to_numpy(bool))
     weighty = others & ~slight
     if slight.any():
-        said = f"{slight.sum():,} frames of ARP, and ICMP that answers exports, were passed over"
+        one, more = (
+            "frame of ARP, or of ICMP that answers exports, was",
+            "frames of ARP, and ICMP that answers exports, were",
+        )
+        said = f"{many(slight.sum(), one, more)} passed over"
         yield Caveat(label, None, None, "format", f"{printable(label)}: {said}")
     if weighty.any():
         first = int(np.argmax(weighty))
         frame, offset = int(packets["frame"].iloc[first]), int(packets["offset"].iloc[first])
-        said = f"{weighty.sum():,} of {len(packets):,} frames are no exports (the first is frame {frame:,}): they are packets"
+        count = int(weighty.sum())
+        said = f"{count:,} of {many(len(packets), 'frame')} {form(count, 'is no export', 'are no exports')} "
+        said += f"(the first is frame {frame:,}): {form(count, 'it is a packet', 'they are packets')}"
         yield Caveat(label, frame, offset, _OTHERS, f"{printable(label)}: {said}")

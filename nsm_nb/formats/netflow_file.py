@@ -23,7 +23,7 @@ from nsm_nb.formats.netflow import is_export
 from nsm_nb.formats.netflow_fixed import HEADERS, RECORD_SIZES, SHORT
 from nsm_nb.formats.source import HEAD, Source
 from nsm_nb.schema import Caveat, caveats_of, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "recognises", "sessions"]
 
@@ -95,7 +95,11 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     place = Place(label, "datagram", np.arange(1, len(start) + 1), start)
     caveats = [Caveat(label, None, len(data), "cut", f"{printable(label)}: {trouble}")] if trouble else []
     if end < len(data):
-        said = f"{len(data) - end:,} bytes from byte {end:,} on are no datagrams of NetFlow; they were not read"
+        left = len(data) - end
+        said = (
+            f"{many(left, 'byte')} from byte {end:,} on {form(left, 'is no datagram', 'are no datagrams')} of NetFlow; "
+        )
+        said += f"{form(left, 'it was', 'they were')} not read"
         caveats.append(Caveat(label, None, end, "format", f"{printable(label)}: {said}"))
     caveats += [*tell(found, sensors, place), *caveats_of(rows)]
     rows.attrs = {}

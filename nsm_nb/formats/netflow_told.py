@@ -12,7 +12,7 @@ import pandas as pd
 from nsm_nb.formats.netflow_lost import missing
 from nsm_nb.formats.netflow_reading import Exports
 from nsm_nb.schema import Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["VERSIONS", "Place", "tell"]
 
@@ -44,7 +44,7 @@ class Place:
     def datagrams(self, rows: Iterable[int]) -> tuple[str, int]:
         """Return how many datagrams there are and which is the first, in words, and the first."""
         every = sorted(rows)
-        return f"{len(every):,} datagrams (the first is {self.word} {int(self.record[every[0]]):,})", every[0]
+        return f"{many(len(every), 'datagram')} (the first is {self.word} {int(self.record[every[0]]):,})", every[0]
 
 
 def tell(found: Exports, exporters: pd.Categorical, place: Place) -> list[Caveat]:
@@ -71,31 +71,38 @@ def tell(found: Exports, exporters: pd.Categorical, place: Place) -> list[Caveat
 def _others(versions: Mapping[int, int], place: Place) -> Iterator[Caveat]:
     others = sum(count for version, count in versions.items() if version not in VERSIONS)
     if others:
-        yield place.caveat("format", f"{others:,} datagrams of UDP are no NetFlow")
+        yield place.caveat("format", f"{many(others, 'datagram of UDP is', 'datagrams of UDP are')} no NetFlow")
 
 
 def _damaged(found: Exports, place: Place) -> Iterator[Caveat]:
     """Yield what is the matter with datagrams: how many, and the first one."""
     for version, count in found.cut.items():
-        said = f"{count:,} datagrams of {VERSIONS[version]} are cut inside their header; their flows are missing"
+        name = VERSIONS[version]
+        cut = many(count, f"datagram of {name} is cut inside its", f"datagrams of {name} are cut inside their")
+        said = f"{cut} header; {form(count, 'its', 'their')} flows are missing"
         yield place.caveat("cut", said)
     if found.short:
         text, first = place.datagrams(found.short)
-        said = f"{sum(found.short.values()):,} flow records are not there: {text} are shorter than their headers claim"
+        lost = many(sum(found.short.values()), "flow record is", "flow records are")
+        than = form(len(found.short), "is shorter than its header claims", "are shorter than their headers claim")
+        said = f"{lost} not there: {text} {than}"
         yield place.caveat("cut", said, first)
     if found.decoder.cut:
         text, first = place.datagrams(found.decoder.cut)
-        said = (
-            f"{text} of version 9 or IPFIX lack {sum(found.decoder.cut.values()):,} bytes; what stands before was read"
-        )
+        lack = form(len(found.decoder.cut), "lacks", "lack")
+        size = many(sum(found.decoder.cut.values()), "byte")
+        said = f"{text} of version 9 or IPFIX {lack} {size}; what stands before was read"
         yield place.caveat("cut", said, first)
     if found.surplus:
         text, first = place.datagrams(found.surplus)
-        said = f"{sum(found.surplus.values()):,} flow records were not read: {text} hold more than they claim"
+        unread = many(sum(found.surplus.values()), "flow record was", "flow records were")
+        hold = form(len(found.surplus), "holds more than it claims", "hold more than they claim")
+        said = f"{unread} not read: {text} {hold}"
         yield place.caveat("count", said, first)
     if found.false:
         text, first = place.datagrams(found.false)
-        yield place.caveat("count", f"{text} claim more records than a datagram can hold; they were not read", first)
+        claim, were = form(len(found.false), "claims", "claim"), form(len(found.false), "it was", "they were")
+        yield place.caveat("count", f"{text} {claim} more records than a datagram can hold; {were} not read", first)
 
 
 def _false(false: Mapping[int, str], place: Place) -> Iterator[Caveat]:
@@ -105,10 +112,13 @@ def _false(false: Mapping[int, str], place: Place) -> Iterator[Caveat]:
     told = sorted(reasons.items(), key=lambda each: min(each[1]))
     for reason, rows in told[:_MOST_TOLD]:
         text, first = place.datagrams(rows)
-        yield place.caveat("format", f"{text} hold {reason}; what stands before was read", first)
+        hold = form(len(rows), "holds", "hold")
+        yield place.caveat("format", f"{text} {hold} {reason}; what stands before was read", first)
     if len(told) > _MOST_TOLD:
-        text, first = place.datagrams(row for _, rows in told[_MOST_TOLD:] for row in rows)
-        yield place.caveat("format", f"{text} more hold other nonsense of {len(told) - _MOST_TOLD:,} kinds", first)
+        rest = [row for _, rows in told[_MOST_TOLD:] for row in rows]
+        text, first = place.datagrams(rest)
+        kinds = many(len(told) - _MOST_TOLD, "kind")
+        yield place.caveat("format", f"{text} more {form(len(rest), 'holds', 'hold')} other nonsense of {kinds}", first)
 
 
 def _templates(found: Exports, exporters: pd.Categorical, place: Place) -> Iterator[Caveat]:
@@ -127,37 +137,48 @@ def _templates(found: Exports, exporters: pd.Categorical, place: Place) -> Itera
     ]
     for row, (of, template), count, size in missing[:_MOST_TOLD]:
         said = (
-            f"{count:,} sets of data ({size:,} bytes) of exporter {names[of]} can't be read: their template {template} "
-            "never came; a capture that begins earlier may hold it"
+            f"{many(count, 'set')} of data ({many(size, 'byte')}) of exporter {names[of]} can't be read: "
+            f"{form(count, 'its', 'their')} template {template} never came; a capture that begins earlier may hold it"
         )
         yield place.caveat("template", said, row)
     if len(missing) > _MOST_TOLD:
         rest = missing[_MOST_TOLD:]
         said = (
-            f"{sum(each[2] for each in rest):,} more sets of data ({sum(each[3] for each in rest):,} bytes) can't be read: "
-            f"{len(rest):,} other templates never came"
+            f"{many(sum(each[2] for each in rest), 'more set')} of data ({many(sum(each[3] for each in rest), 'byte')}) "
+            f"can't be read: {many(len(rest), 'other template')} never came"
         )
         yield place.caveat("template", said, rest[0][0])
-    for counted, sentence in (
-        (decoder.late, "{} sets of data of {} templates came before their template, and were read once it came{}"),
-        (
-            decoder.changed,
-            "{} times one of {} templates was defined anew; data were read with what held when they came{}",
-        ),
-        (decoder.empty, "{} times one of {} templates has records without length; nothing was read with them{}"),
+    if decoder.late:
+        count = decoder.late.total()
+        came = f"came before {form(count, 'its', 'their')} template, and {form(count, 'was', 'were')} read once it came"
+        said = (
+            f"{many(count, 'set')} of data of {many(len(decoder.late), 'template')} {came}{_who(decoder.late, names)}"
+        )
+        yield place.caveat("template", said)
+    for counted, begun, then in (
+        (decoder.changed, "was defined anew", "data were read with what held when they came"),
+        (decoder.empty, "has records without length", "nothing was read with them"),
     ):
         if counted:
-            yield place.caveat(
-                "template", sentence.format(f"{counted.total():,}", f"{len(counted):,}", _who(counted, names))
-            )
+            which = form(len(counted), "1 template", f"one of {len(counted):,} templates")
+            said = f"{many(counted.total(), 'time')} {which} {begun}; {then}{_who(counted, names)}"
+            yield place.caveat("template", said)
+    if decoder.withdrawn:
+        yield place.caveat("template", many(decoder.withdrawn, "template was withdrawn", "templates were withdrawn"))
     for count, said in (
-        (decoder.withdrawn, "templates were withdrawn"),
-        (decoder.borrowed, "sets of data were read with the template that the same exporter sent from another port"),
-        (decoder.beyond, "sets of data were not read: there are more layouts of records than any network has"),
-        (found.timeless, "flows have no times: they count from a start of their exporter that it does not tell"),
+        (decoder.borrowed, "read with the template that the same exporter sent from another port"),
+        (decoder.beyond, "not read: there are more layouts of records than any network has"),
     ):
         if count:
-            yield place.caveat("template", f"{count:,} {said}")
+            yield place.caveat("template", f"{many(count, 'set of data was', 'sets of data were')} {said}")
+    if found.timeless:
+        since = form(
+            found.timeless,
+            "it counts from a start of its exporter that is not told",
+            "they count from a start of their exporter that it does not tell",
+        )
+        said = f"{many(found.timeless, 'flow has', 'flows have')} no times: {since}"
+        yield place.caveat("template", said)
     yield from _no_flows(found, names, place)
 
 
@@ -170,14 +191,15 @@ def _no_flows(found: Exports, names: np.ndarray, place: Place) -> Iterator[Cavea
     for layout, count in found.no_flows[:_MOST_TOLD]:
         elements = {each.element for each in layout.fields if each.enterprise == 0}
         what = "link-layer addresses only" if elements & _MAC else "no addresses"
-        said = (
-            f"{count:,} records of template {layout.number} of exporter {names[layout.session]} tell of {what}: they are no "
-            "flows of IP, and were left out"
-        )
+        of = f"template {layout.number} of exporter {names[layout.session]}"
+        tell_of = many(count, f"record of {of} tells", f"records of {of} tell")
+        are = form(count, "it is no flow of IP, and was", "they are no flows of IP, and were")
+        said = f"{tell_of} of {what}: {are} left out"
         yield place.caveat("records", said)
     if len(found.no_flows) > _MOST_TOLD:
         rest = found.no_flows[_MOST_TOLD:]
-        said = f"{sum(count for _, count in rest):,} more records of {len(rest):,} templates are no flows of IP"
+        count, of = sum(count for _, count in rest), many(len(rest), "template")
+        said = f"{many(count, 'more record')} of {of} {form(count, 'is no flow', 'are no flows')} of IP"
         yield place.caveat("records", said)
 
 
@@ -191,7 +213,8 @@ def _lost(heads: np.ndarray, exporters: pd.Categorical, place: Place) -> list[Ca
         caveats += [place.caveat(kind, said) for kind, said in _told(exporter, mine)]
     if len(caveats) > _MOST_TOLD:
         more = len(caveats) - _MOST_TOLD
-        said = f"and {more:,} more such remarks about its {len(groups):,} exporters"
+        remarks = many(more, "more such remark")
+        said = f"and {remarks} about its {form(len(groups), 'exporter', f'{len(groups):,} exporters')}"
         caveats = [*caveats[:_MOST_TOLD], place.caveat("lost", said)]
     if len(groups) > 1:
         heard = [f"{exporters.categories[number]}" for number in range(min(len(groups), 5))]
@@ -223,14 +246,16 @@ def _told_by_numbers(exporter: str, heads: np.ndarray) -> Iterable[tuple[str, st
         yield "lost", f"the sequence numbers of exporter {exporter} do not count {unit}: what was lost can't be told"
     if told.lost:
         share = 100 * told.lost / (told.lost + seen)
-        yield "lost", f"{told.lost:,} {unit} lost of exporter {exporter}, {share:.2g} % of those it sent"
+        lost = many(told.lost, unit.removesuffix("s"), unit)
+        yield "lost", f"{lost} lost of exporter {exporter}, {share:.2g} % of those it sent"
     if told.again:
         yield (
             "duplicates",
-            f"{told.again:,} datagrams of exporter {exporter} were captured twice; their flows count twice",
+            f"{many(told.again, 'datagram')} of exporter {exporter} {form(told.again, 'was', 'were')} captured twice; "
+            f"{form(told.again, 'its', 'their')} flows count twice",
         )
     if told.starts > 1:
         yield (
             "lost",
-            f"exporter {exporter} was started anew {told.starts - 1:,} times; what was lost then is not counted",
+            f"exporter {exporter} was started anew {many(told.starts - 1, 'time')}; what was lost then is not counted",
         )

@@ -29,7 +29,7 @@ from nsm_nb.formats.source import BUFFER, Source, read_head
 from nsm_nb.formats.through import Program, printed
 from nsm_nb.kernels.nfcapd import Rows, maps, rows_for, walk_for, walk_records
 from nsm_nb.schema import Caveat, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "recognises", "sessions"]
 
@@ -153,7 +153,8 @@ class _Found:
                 _Trouble("damage", self._count + 1, block.offset, said + "the rest of the block was left unread")
             )
         elif walk.records[0] != block.records:
-            said = f"block {block.number:,} (byte {block.offset:,}) claims {block.records:,} records and has {walk.records[0]:,}"
+            claims = f"claims {many(block.records, 'record')} and has {walk.records[0]:,}"
+            said = f"block {block.number:,} (byte {block.offset:,}) {claims}"
             self._trouble.append(_Trouble("count", self._count + 1, block.offset, said))
 
     def rows(self) -> Rows:
@@ -170,7 +171,8 @@ class _Found:
         ]
         if len(self._trouble) > _MOST_TOLD:
             more = self._trouble[_MOST_TOLD]
-            said = f"and {len(self._trouble) - _MOST_TOLD:,} more blocks like those before, the next at byte {more.offset:,}"
+            others = many(len(self._trouble) - _MOST_TOLD, "more block")
+            said = f"and {others} like those before, the next at byte {more.offset:,}"
             found.append(Caveat(label, more.record, more.offset, more.kind, f"{name}: {said}"))
         for kind, said in self._counted():
             found.append(Caveat(label, None, None, kind, f"{name}: {said}"))
@@ -181,19 +183,27 @@ class _Found:
         if self._head.blocks == 0 and self._count:
             found.append(("open", "nfcapd had not closed it: its last flows may be missing"))
         elif self._blocks < self._head.blocks:
-            found.append(("cut", f"its head claims {self._head.blocks:,} blocks, and {self._blocks:,} are there"))
+            there = form(self._blocks, "is there", "are there")
+            found.append(("cut", f"its head claims {many(self._head.blocks, 'block')}, and {self._blocks:,} {there}"))
         if self._poor:
-            found.append(("format", f"{self._poor:,} flow records lack times and counts; they were left out"))
-        for counts, what in ((self._others, "records of unknown type"), (self._kinds, "blocks of unknown type")):
-            strange = {
-                kind: count for kind, count in counts.items() if what.startswith("blocks") or kind not in _PASSED
-            }
+            lack = many(self._poor, "flow record lacks", "flow records lack")
+            were = form(self._poor, "it was", "they were")
+            found.append(("format", f"{lack} times and counts; {were} left out"))
+        for counts, what in ((self._others, "record"), (self._kinds, "block")):
+            strange = {kind: count for kind, count in counts.items() if what == "block" or kind not in _PASSED}
             if strange:
                 some = ", ".join(f"{kind}" for kind in sorted(strange)[:10]) + (" ..." if len(strange) > 10 else "")
-                found.append(("format", f"{sum(strange.values()):,} {what} ({some}) were passed over"))
+                count = sum(strange.values())
+                said = f"{many(count, what)} of unknown type ({some}) {form(count, 'was', 'were')} passed over"
+                found.append(("format", said))
         claimed = self.sources.flows
         if claimed is not None and claimed != self._count and not self._trouble:
-            found.append(("count", f"it says that it has {claimed:,} flows, and {self._count:,} are there"))
+            found.append(
+                (
+                    "count",
+                    f"it says that it has {many(claimed, 'flow')}, and {self._count:,} {form(self._count, 'is', 'are')} there",
+                )
+            )
         return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from nsm_nb.errors import DamagedEvidence
 from nsm_nb.formats.source import Source
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["LARGEST", "MAGIC", "Block", "Head", "blocks", "read_head_of"]
 
@@ -127,7 +127,8 @@ def blocks(source: Source, head: Head, limit: int) -> Iterator[Block]:
         source.start += _BLOCK
         whole = source.need(size)
         packed = source.buffer[source.start : min(source.start + size, source.end)]
-        problem = "" if whole else f"{size - len(packed):,} of its {size:,} bytes are not there"
+        missing = size - len(packed)
+        problem = "" if whole else f"{missing:,} of its {many(size, 'byte')} {form(missing, 'is', 'are')} not there"
         data = packed.copy()
         source.start += len(packed)
         if head.compression and not flags & _PLAIN and size:

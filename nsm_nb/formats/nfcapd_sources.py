@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.formats.lines import whole_text
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["Sources"]
 
@@ -124,19 +124,20 @@ class Sources:
         lost = {exporter: count for exporter, count in self._lost.items() if count}
         for exporter, count in list(lost.items())[:_MOST_TOLD]:
             name = self._name(exporter) or f"number {exporter}"
-            yield "lost", f"nfcapd counted {count:,} failures of sequence numbers of exporter {name}: flows are missing"
+            failures = many(count, "failure")
+            yield "lost", f"nfcapd counted {failures} of sequence numbers of exporter {name}: flows are missing"
         if len(lost) > _MOST_TOLD:
-            yield "lost", f"and of {len(lost) - _MOST_TOLD:,} more exporters"
+            yield "lost", f"and of {many(len(lost) - _MOST_TOLD, 'more exporter')}"
         if self._failures and not lost:
-            yield "lost", f"nfcapd counted {self._failures:,} failures of sequence numbers: flows are missing"
+            yield "lost", f"nfcapd counted {many(self._failures, 'failure')} of sequence numbers: flows are missing"
         present = np.flatnonzero(np.bincount(exporters, minlength=1))
         sampling = [each for each in present.tolist() if self._interval[each] > 1]
         for each in sampling[:_MOST_TOLD]:
             mine = exporters == each
-            many = int((scaled & mine).sum())
+            count = int((scaled & mine).sum())
             said = (
-                f"the counts of {many:,} of its {int(mine.sum()):,} flows are multiplied by that"
-                if many
+                f"the counts of {count:,} of its {many(int(mine.sum()), 'flow')} are multiplied by that"
+                if count
                 else "counts are as exported"
             )
             name = self._name(each) or f"number {each}"

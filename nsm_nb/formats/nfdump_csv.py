@@ -18,6 +18,7 @@ from nsm_nb.formats import columns, tabular
 from nsm_nb.formats.lines import Fingerprint, whole_text
 from nsm_nb.formats.printed_flows import after, flows, nanoseconds, other_ports
 from nsm_nb.formats.printed_values import Values, flags
+from nsm_nb.text import form
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "flows_of", "recognises", "sessions"]
 
@@ -85,7 +86,10 @@ def flows_of(path: str | os.PathLike, label: str, fingerprint: Fingerprint, *, s
     vlan = values.whole("svln", most=4095)
     folded = int((values.whole("fl").fillna(1) > 1).sum())
     if folded:
-        values.say("aggregated", f"{folded:,} of its records are several flows that nfdump put together")
+        values.say(
+            "aggregated",
+            f"{folded:,} of its records {form(folded, 'is', 'are')} several flows that nfdump put together",
+        )
     # with -B the flags are those of both sides
     others = {"dst_packets": back, "dst_octets": values.whole("obyt")} if both else {"src_flags": told}
     return flows(

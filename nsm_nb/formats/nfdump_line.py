@@ -19,6 +19,7 @@ from nsm_nb.formats.lines import Fingerprint, as_utf8, whole_text
 from nsm_nb.formats.printed_flows import after, flows, nanoseconds, other_ports
 from nsm_nb.formats.printed_values import Values, flags
 from nsm_nb.formats.source import read_head
+from nsm_nb.text import form, many
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "recognises", "sessions"]
 
@@ -98,12 +99,16 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
         counts[name], scaled = _counted(values, name)
         rounded += scaled
     if rounded:
-        values.say("rounded", f"{rounded:,} counts are printed rounded, such as 20.4 M; nfdump -N prints them whole")
+        counted = many(rounded, "count is printed rounded", "counts are printed rounded")
+        values.say("rounded", f"{counted}, such as 20.4 M; nfdump -N prints {form(rounded, 'it', 'them')} whole")
     both = values.has("opkt")
     told = columns.whole(columns.numbers(values.raw("Flags"), flags), most=255)
     folded = int((values.whole("Flows").fillna(1) > 1).sum())
     if folded and not both:
-        values.say("aggregated", f"{folded:,} of its records are several flows that nfdump put together")
+        values.say(
+            "aggregated",
+            f"{folded:,} of its records {form(folded, 'is', 'are')} several flows that nfdump put together",
+        )
     # with -B the flags are those of both sides
     others = {"dst_packets": counts["opkt"], "dst_octets": counts["obyt"]} if both else {"src_flags": told}
     return flows(

@@ -28,7 +28,7 @@ from nsm_nb.formats.spans import Spans
 from nsm_nb.kernels.noticing import Odd
 from nsm_nb.kernels.records import NOT_A_TIME
 from nsm_nb.schema import Caveat, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["read_packet_set"]
 
@@ -81,8 +81,8 @@ def read_packet_set(paths: str | os.PathLike | Iterable[str | os.PathLike], *, r
                 int(table["frame"].iloc[int(np.argmax(twice))]),
                 None,
                 "duplicates",
-                f"{count:,} frames stand in several of the files, with the same time and the same bytes; each is there once, "
-                "from the file that begins first",
+                f"{many(count, 'frame stands', 'frames stand')} in several of the files, with the same time and the same bytes; "
+                f"{form(count, 'it', 'each')} is there once, from the file that begins first",
             )
         )
         order = np.arange(len(table)) if order is None else order
@@ -138,7 +138,8 @@ def _nothing(paths: object, left_out: list[Path], problems: dict[Path, NsmError]
         return UnreadableEvidence(f"nothing of {where} could be read as a capture: {next(iter(problems.values()))}")
     if left_out:
         return UnreadableEvidence(
-            f"no file of {where} is a capture ({len(left_out):,} are something else, such as {printable(left_out[0].name)})"
+            f"no file of {where} is a capture ({len(left_out):,} {form(len(left_out), 'is', 'are')} something else, "
+            f"such as {printable(left_out[0].name)})"
         )
     return UnreadableEvidence(f"there is no file in {where}; check the path")
 
@@ -153,7 +154,7 @@ def _left_out(files: list[Path]) -> list[Caveat]:
             None,
             None,
             "format",
-            f"{len(files):,} files are no captures and were left out: {names}",
+            f"{many(len(files), 'file is no capture and was', 'files are no captures and were')} left out: {names}",
         )
     ]
 
@@ -172,7 +173,8 @@ def _missing_numbers(files: list[Path]) -> list[Caveat]:
         )
         if len(numbers) > 2 and missing:
             listed = ", ".join(map(str, missing[:_TOLD])) + (" ..." if len(missing) > _TOLD else "")
-            detail = f"the files {printable(stem)}... are numbered, and {len(missing):,} numbers are missing: {listed}"
+            lost = many(len(missing), "number is", "numbers are")
+            detail = f"the files {printable(stem)}... are numbered, and {lost} missing: {listed}"
             told.append(Caveat(os.fspath(files[0].parent), None, None, "gap", detail))
     return told
 

@@ -16,7 +16,7 @@ from nsm_nb.errors import DamagedEvidence, UnknownName
 from nsm_nb.formats.endpoints import certain
 from nsm_nb.formats.lines import Block, Lines, Noted, Span, line_at, whole_text
 from nsm_nb.schema import ALERTS, Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,8 +99,11 @@ def read(path: str | os.PathLike, label: str, pattern: Pattern, *, span: Span | 
         count = lines.count
     record = np.concatenate(records)
     if not len(record) and noted.count and span is None:
+        what = form(
+            count, f"its only line is no {pattern.what}", f"not one of its {count:,} lines is an {pattern.what}"
+        )
         raise DamagedEvidence(
-            f"{printable(label)}: not one of its {count:,} lines is an {pattern.what}; {caveats[0].detail}",
+            f"{printable(label)}: {what}; {caveats[0].detail}",
             ALERTS.empty(),
         )
     empty = pa.table({name: pa.array([], pa.binary()) for name in names(pattern.line)})
@@ -133,10 +136,12 @@ class _Repeats:
             number, times = block.record + place, int(times_)
             at = block.base + int(block.starts[place])
             if place in alerts:
-                self._noted.add(number, at, f"stands for {times:,} alerts, of which the table has one")
+                self._noted.add(number, at, f"stands for {many(times, 'alert')}, of which the table has one")
             elif place - 1 in alerts or number == self._first > 1:  # the line before that was read at another time
                 self._noted.add(
-                    number, at, f"says that the line before it came {times:,} times more; the table has no rows of it"
+                    number,
+                    at,
+                    f"says that the line before it came {many(times, 'time')} more; the table has no rows of it",
                 )
             else:
                 self._others += 1
@@ -149,10 +154,12 @@ class _Repeats:
         """Return what there is to say of them."""
         told = self._noted.caveats()
         if self._noted.count:
-            said = f"{printable(self.label)}: its daemon put {self._times:,} repeated alerts into {self._noted.count:,} lines"
+            put = f"{many(self._times, 'repeated alert')} into {many(self._noted.count, 'line')}"
+            said = f"{printable(self.label)}: its daemon put {put}"
             told.append(Caveat(self.label, None, None, "repeated", said))
         if self._others:
-            said = f"{printable(self.label)}: {self._others:,} lines say that a line before them, which is no alert, came again"
+            say = many(self._others, "line says that a line before it", "lines say that a line before them")
+            said = f"{printable(self.label)}: {say}, which is no alert, came again"
             told.append(Caveat(self.label, None, None, "repeated", said))
         return told
 
@@ -244,7 +251,7 @@ def _note(block: Block, strange: np.ndarray, noted: Noted, pattern: Pattern) -> 
         noted.add(
             block.record + place,
             block.base + int(block.starts[place]),
-            f"breaks off after {len(line):,} bytes: the log was cut, or is still being written"
+            f"breaks off after {many(len(line), 'byte')}: the log was cut, or is still being written"
             if torn and pattern.starts.match(line)
             else f"is no {pattern.what} and was not read: {printable(line[:60])!r}",
         )

@@ -18,7 +18,7 @@ from nsm_nb.formats.resuming import find_block
 from nsm_nb.formats.source import Source
 from nsm_nb.kernels.records import BLOCK, DAMAGE, LARGEST_FRAME, Interface, Seen, walk_pcapng
 from nsm_nb.schema import PACKETS
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["read"]
 
@@ -98,19 +98,19 @@ class _Blocks:
             section = _Section(magic == b"\x1a\x2b\x3c\x4d")
         (size,) = struct.unpack_from(section.order + "I", source.buffer.data, source.start + 4)
         if size < 12 or size & 3:
-            raise _Damage(f"a block of type {kind} claims {size:,} bytes")
+            raise _Damage(f"a block of type {kind} claims {many(size, 'byte')}")
         if size > len(source.buffer) - source.keep:
             if kind == _NAMES and not self.reading.recover:
                 whole = source.skip(size)
                 self.reading.seen[Seen.NAMES] += whole
                 return whole
-            raise _Damage(f"a block of type {kind} claims {size:,} bytes")
+            raise _Damage(f"a block of type {kind} claims {many(size, 'byte')}")
         if not source.need(size):
             return False
         body = bytes(source.buffer[source.start + 8 : source.start + size - 4])
         (again,) = struct.unpack_from(section.order + "I", source.buffer.data, source.start + size - 4)
         if again != size:
-            raise _Damage(f"a block says {size:,} bytes at its start and {again:,} at its end")
+            raise _Damage(f"a block says {many(size, 'byte')} at its start and {again:,} at its end")
         if kind == _SECTION:
             self._begin(section, body)
         elif kind == _INTERFACE:
@@ -129,7 +129,7 @@ class _Blocks:
             kind, size = struct.unpack_from(self.section.order + "II", source.buffer.data, source.start)
             if size > len(source.buffer) - source.keep:
                 if self.reading.recover or kind in (_ENHANCED, _PACKET, _SIMPLE, _INTERFACE):
-                    raise _Damage(f"a block of type {kind} claims {size:,} bytes")
+                    raise _Damage(f"a block of type {kind} claims {many(size, 'byte')}")
                 return source.skip(size)
         return source.fill()
 
@@ -228,10 +228,13 @@ class _Blocks:
             elif dropped > 0:
                 self.dropping += 1
                 named = f" ({printable(name)})" if name else ""
-                share = f" of {received:,} packets ({100 * dropped / received:.2g} %)" if received > 0 else " packets"
+                share = form(dropped, " packet", " packets")
+                if received > 0:
+                    share = f" of {many(received, 'packet')} ({100 * dropped / received:.2g} %)"
                 self.reading.tell(
                     "drops",
-                    f"interface {number}{named} says that it dropped {dropped:,}{share} while it was written; they are not in it",
+                    f"interface {number}{named} says that it dropped {dropped:,}{share} while it was written; "
+                    f"{form(dropped, 'it is', 'they are')} not in it",
                 )
 
     def finish(self) -> None:
@@ -239,7 +242,8 @@ class _Blocks:
         reading, seen = self.reading, self.reading.seen
         self.drops()
         if self.unreadable:
-            reading.tell("damage", f"{self.unreadable:,} blocks can't be true and were passed over")
+            were = form(self.unreadable, "was", "were")
+            reading.tell("damage", f"{many(self.unreadable, 'block')} can't be true and {were} passed over")
         comments = int(seen[Seen.COMMENTS]) + self.other_comments
         if seen[Seen.COMMENTS] > _COMMENTS_TOLD or self.other_comments > _COMMENTS_TOLD:
             reading.tell(
@@ -250,16 +254,25 @@ class _Blocks:
             claims = "; ".join([*self.claims, *([f"and {more:,} more"] if more else [])])
             reading.tell(
                 "pcapng",
-                f"holds {int(seen[Seen.NAMES]):,} name resolution blocks (names are a claim of the file and never replace an "
-                f"address)" + (f": {claims}" if claims else ""),
+                f"holds {many(int(seen[Seen.NAMES]), 'name resolution block')} (names are a claim of the file and never "
+                f"replace an address)" + (f": {claims}" if claims else ""),
             )
-        for what, words in (
-            (Seen.SECRETS, "decryption secrets blocks (not used)"),
-            (Seen.UNKNOWN, f"blocks of kinds that are not read (the first is of type {int(seen[Seen.UNKNOWN_KIND])})"),
-            (Seen.OVERRUN, "blocks whose options run over their end; these options were not read"),
+        kind = int(seen[Seen.UNKNOWN_KIND])
+        for what, one, more in (
+            (Seen.SECRETS, "decryption secrets block (not used)", "decryption secrets blocks (not used)"),
+            (
+                Seen.UNKNOWN,
+                f"block of a kind that is not read (type {kind})",
+                f"blocks of kinds that are not read (the first is of type {kind})",
+            ),
+            (
+                Seen.OVERRUN,
+                "block whose options run over its end; these options were not read",
+                "blocks whose options run over their end; these options were not read",
+            ),
         ):
             if seen[what]:
-                reading.tell("pcapng", f"holds {int(seen[what]):,} {words}")
+                reading.tell("pcapng", f"holds {many(int(seen[what]), one, more)}")
 
 
 def read(source: Source, reading: Reading) -> bool:
@@ -319,7 +332,7 @@ def _claims(source: Source, section: _Section) -> str:
     if source.end - source.start < 8:
         return ""
     kind, size = struct.unpack_from(section.order + "II", source.buffer.data, source.start)
-    return "" if kind == _SECTION else f", which claims {size:,} bytes,"  # a section may change the byte order
+    return "" if kind == _SECTION else f", which claims {many(size, 'byte')},"  # a section may change the byte order
 
 
 def _quoted(text: bytes) -> str:

@@ -27,6 +27,7 @@ from nsm_nb.formats.ra_counts import counts_of, is_any
 from nsm_nb.formats.ra_messages import messages, with_states
 from nsm_nb.formats.stamps import epoch_times
 from nsm_nb.schema import FLOWS, SESSIONS, utc_times
+from nsm_nb.text import form, many
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,9 +87,9 @@ def table(
     kept = ~is_any(proto, "man", "evt")
     if not kept.all():
         values.keep(kept)
-        values.say(
-            "management", f"{int((~kept).sum()):,} management records of Argus are no sessions; they were left out"
-        )
+        count = int((~kept).sum())
+        none = many(count, "management record of Argus is no session", "management records of Argus are no sessions")
+        values.say("management", f"{none}; {form(count, 'it was', 'they were')} left out")
         proto = proto[kept].remove_unused_categories()
     start, end = _times(values, "starttime", path, near), _times(values, "lasttime", path, near)
     duration = values.decimals("dur")
@@ -138,7 +139,8 @@ def _protocols(values: Values) -> pd.Categorical:
     if cut.any():
         values.say(
             "cut",
-            f"{int(cut.sum()):,} names of protocols are cut, such as ipv6*, and missing: print them with ra -s proto:12",
+            f"{many(int(cut.sum()), 'name of a protocol is', 'names of protocols are')} cut, such as ipv6*, and missing: "
+            f"print {form(int(cut.sum()), 'it', 'them')} with ra -s proto:12",
         )
         names = [each for each in found.categories if not each.endswith("*")]
         found = found.set_categories(names)
@@ -242,7 +244,8 @@ def _dates(values: Values, clock: Any, bare: np.ndarray, path: str | os.PathLike
         base = np.round((near.timestamp() - whole[0]) / 86_400)
         taken = f"the capture's time, {near:%Y-%m-%d}, as that on which the first is closest to it"
     record = int(values.found.record[np.argmax(bare)])
-    values.say("clock", f"{int(bare.sum()):,} of {len(bare):,} times carry no date; it was taken from {taken}", record)
+    carry = f"{int(bare.sum()):,} of {many(len(bare), 'time')} {form(int(bare.sum()), 'carries', 'carry')}"
+    values.say("clock", f"{carry} no date; it was taken from {taken}", record)
     days = np.clip(base + np.floor(whole / 86_400), *_DAYS).astype("datetime64[D]")
     code, known = pd.factorize(days)
     texts = [each.encode().split(b"-") for each in np.datetime_as_string(np.asarray(known, "datetime64[D]")).tolist()]

@@ -13,7 +13,7 @@ from nsm_nb.kernels.decode import LINKS
 from nsm_nb.kernels.noticing import Odd, notice
 from nsm_nb.kernels.records import Seen
 from nsm_nb.schema import Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["Reading"]
 
@@ -106,7 +106,12 @@ class Reading:
         if self._goes_on(source, sentence, find):
             return True
         source.rest()
-        self.tell("damage", f"{sentence}; {source.at - at:,} bytes were not read", frame=self.count + 1, at=at)
+        self.tell(
+            "damage",
+            f"{sentence}; {many(source.at - at, 'byte was', 'bytes were')} not read",
+            frame=self.count + 1,
+            at=at,
+        )
         return False
 
     def _goes_on(self, source: Source, sentence: str, find: Callable[[], bool]) -> bool:
@@ -116,7 +121,7 @@ class Reading:
             return False
         passed = max(source.at - at, 0)
         if self.telling:
-            words = f"{passed:,} bytes were passed over; the frames from {frame} on were found by searching"
+            words = f"{many(passed, 'byte was', 'bytes were')} passed over; the frames from {frame} on were found by searching"
             self.tell("damage", f"{sentence}; {words}", frame=frame, at=at)
         self._places += 1
         self._unread += passed
@@ -141,7 +146,7 @@ class Reading:
             return True
         self.tell(
             "cut",
-            f"cut short at byte {at + left}: {what} is not whole; {left:,} bytes were not read",
+            f"cut short at byte {at + left}: {what} is not whole; {many(left, 'byte was', 'bytes were')} not read",
             frame=self.count + 1,
             at=at,
         )
@@ -158,8 +163,10 @@ class Reading:
         if self._places and self.recovered is not None:
             count = self.frames.count - self.recovered
             first = self.frame(self.recovered)
-            words = f"{count:,} frames stand behind damage, from frame {first} on: they are a guess"
-            self.tell("recovered", f"{words} (the column recovered of read_packets marks them)", frame=first)
+            words = f"{many(count, 'frame stands', 'frames stand')} behind damage, from frame {first} on: "
+            words += form(count, "it is a guess", "they are a guess")
+            them = form(count, "it", "them")
+            self.tell("recovered", f"{words} (the column recovered of read_packets marks {them})", frame=first)
         c = self.frames.columns
         odd, links = notice(c.time, c.captured, c.length, c.link, self.first, self.frames.count)
         self.odd = odd
@@ -167,10 +174,11 @@ class Reading:
         self._lengths(odd)
         self._times(odd)
         if self.seen[Seen.DROPS]:
+            count = int(self.seen[Seen.DROPS])
             self.tell(
                 "drops",
-                f"it says itself that {int(self.seen[Seen.DROPS]):,} frames were dropped while it was written; they are "
-                "not in it",
+                f"it says itself that {many(count, 'frame was', 'frames were')} dropped while it was written; "
+                f"{form(count, 'it is', 'they are')} not in it",
             )
         return self.caveats
 
@@ -180,7 +188,8 @@ class Reading:
                 count, first = int(links[link, 0]), self.frame(links[link, 1])
                 self.tell(
                     "link type",
-                    f"link type {link_name(link)} is not supported: {count:,} frames have no addresses (first is frame {first})",
+                    f"link type {link_name(link)} is not supported: {many(count, 'frame has', 'frames have')} no addresses "
+                    f"(first is frame {first})",
                     frame=first,
                 )
 
@@ -190,7 +199,8 @@ class Reading:
             row = odd[Odd.SHORT_ROW]
             self.tell(
                 "snaplen",
-                f"{odd[Odd.SHORT]:,} of {self.count:,} frames were captured in part (largest {odd[Odd.LARGEST]:,} bytes); "
+                f"{odd[Odd.SHORT]:,} of {many(self.count, 'frame')} {form(odd[Odd.SHORT], 'was', 'were')} captured in part "
+                f"(largest {many(odd[Odd.LARGEST], 'byte')}); "
                 "octets are from the headers, transcripts have gaps",
                 frame=self.frame(row),
                 at=int(offset[row]),
@@ -199,7 +209,7 @@ class Reading:
             row = odd[Odd.LONGER_ROW]
             self.tell(
                 "length",
-                f"{odd[Odd.LONGER]:,} frames say that fewer bytes were on the wire than are in the file "
+                f"{many(odd[Odd.LONGER], 'frame says', 'frames say')} that fewer bytes were on the wire than are in the file "
                 f"(first is frame {self.frame(row)}); one of the two lengths is false",
                 frame=self.frame(row),
                 at=int(offset[row]),
@@ -208,7 +218,7 @@ class Reading:
             row = odd[Odd.EMPTY_ROW]
             self.tell(
                 "length",
-                f"{odd[Odd.EMPTY]:,} frames hold no bytes at all (first is frame {self.frame(row)})",
+                f"{many(odd[Odd.EMPTY], 'frame holds', 'frames hold')} no bytes at all (first is frame {self.frame(row)})",
                 frame=self.frame(row),
                 at=int(offset[row]),
             )
@@ -216,13 +226,14 @@ class Reading:
             self.tell("snaplen", "its header says that 0 bytes of a frame are kept; that is taken for no limit")
         if self.seen[Seen.OVER_SNAPLEN]:
             row = self.seen[Seen.OVER_SNAPLEN_ROW]
-            limit = (
-                "their snaplen" if self.snaplen is None else f"the snaplen of {self.snaplen:,} that its header names"
-            )
+            count = self.seen[Seen.OVER_SNAPLEN]
+            limit = f"the snaplen of {self.snaplen:,} that its header names"
+            if self.snaplen is None:
+                limit = form(count, "its snaplen", "their snaplen")
             self.tell(
                 "snaplen",
-                f"{self.seen[Seen.OVER_SNAPLEN]:,} frames are larger than {limit} (first is frame {self.frame(row)}); they "
-                "may be damaged",
+                f"{many(count, 'frame is', 'frames are')} larger than {limit} (first is frame {self.frame(row)}); "
+                f"{form(count, 'it', 'they')} may be damaged",
                 frame=self.frame(row),
                 at=int(offset[row]),
             )
@@ -230,13 +241,14 @@ class Reading:
     def _times(self, odd: np.ndarray) -> None:
         if odd[Odd.TIMELESS]:
             first = self.frame(odd[Odd.TIMELESS_ROW])
-            self.tell("clock", f"{odd[Odd.TIMELESS]:,} frames have no time (first is frame {first})", frame=first)
+            without = many(odd[Odd.TIMELESS], "frame has", "frames have")
+            self.tell("clock", f"{without} no time (first is frame {first})", frame=first)
         if self.seen[Seen.PART]:
-            first = self.frame(self.seen[Seen.PART_ROW])
+            first, count = self.frame(self.seen[Seen.PART_ROW]), self.seen[Seen.PART]
             self.tell(
                 "clock",
-                f"{self.seen[Seen.PART]:,} times have a fraction of a second that is a second or more (first is frame {first}); "
-                "they were added up",
+                f"{many(count, 'time has', 'times have')} a fraction of a second that is a second or more "
+                f"(first is frame {first}); {form(count, 'it was', 'they were')} added up",
                 frame=first,
             )
         offset = self.frames.columns.offset
@@ -244,7 +256,7 @@ class Reading:
             first, worst = self.frame(odd[Odd.BACK_ROW]), self.frame(odd[Odd.BACK_MOST_ROW])
             self.tell(
                 "clock",
-                f"clock ran backwards {odd[Odd.BACK]:,} times, first at frame {first}, at most "
+                f"clock ran backwards {many(odd[Odd.BACK], 'time')}, first at frame {first}, at most "
                 f"{int(odd[Odd.BACK_MOST]) / 1e9:g} s at frame {worst}",
                 frame=worst,
                 at=int(offset[odd[Odd.BACK_MOST_ROW]]),

@@ -20,7 +20,7 @@ from nsm_nb.errors import DamagedEvidence, UnknownFormat, UnknownName
 from nsm_nb.formats.lines import LONGEST, Lines, Noted, Span, line_at, whole_text
 from nsm_nb.formats.patterns import Found, ending
 from nsm_nb.schema import ALERTS
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,16 +115,21 @@ def read(path: str | os.PathLike, label: str, layout: Layout, *, span: Span | No
                         said = f"has no line end, so that it may be torn: what it says last, its {layout.names[-1]}, was left out"
                         noted.add(number, at, said)
                 elif torn:
-                    said = f"breaks off after {len(line):,} bytes: the file was cut, or is still being written"
+                    said = f"breaks off after {many(len(line), 'byte')}: the file was cut, or is still being written"
                     noted.add(number, at, said)
                 else:
-                    told = f"has {len(values)} values, not {count}" if values and len(values) != count else "is none"
+                    told = (
+                        f"has {many(len(values), 'value')}, not {count}"
+                        if values and len(values) != count
+                        else "is none"
+                    )
                     noted.add(number, at, f"is no {layout.what} and was not read ({told}): {printable(line[:60])!r}")
         caveats = ending(lines, label, noted)
         seen = lines.count
     if not record and noted.count and span is None:
+        what = form(seen, f"its only line is no {layout.what}", f"not one of its {seen:,} lines is an {layout.what}")
         raise DamagedEvidence(
-            f"{printable(label)}: not one of its {seen:,} lines is an {layout.what}; {caveats[0].detail}",
+            f"{printable(label)}: {what}; {caveats[0].detail}",
             ALERTS.empty(),
         )
     fields = pa.concat_tables([*parts, _table(rows, layout)])

@@ -19,7 +19,7 @@ from nsm_nb.formats.printed import alert_table
 from nsm_nb.formats.source import read_head
 from nsm_nb.formats.stamps import parsed_times
 from nsm_nb.schema import Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["COLUMNS", "EXTENSIONS", "NAME", "TITLE", "alerts", "detail", "recognises"]
 
@@ -87,8 +87,8 @@ def alerts(
         )
         if counts.sum() > len(counts):
             said = (
-                f"{printable(label)}: its {len(counts):,} rows stand for {counts.sum():,} events, which Sguil had folded "
-                "(column CNT); the others are not in the file"
+                f"{printable(label)}: its {many(len(counts), 'row stands', 'rows stand')} for {counts.sum():,} events, which "
+                "Sguil had folded (column CNT); the others are not in the file"
             )
             caveats.append(Caveat(label, None, None, "count", said))
     fields = pa.table({mine: found.fields[name] for name, mine in _OURS.items() if name in layout.names})

@@ -22,7 +22,7 @@ from nsm_nb.formats.patterns import Found, names
 from nsm_nb.formats.printed import alert_table
 from nsm_nb.formats.stamps import DATE
 from nsm_nb.schema import ALERTS
-from nsm_nb.text import printable
+from nsm_nb.text import form, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,8 +101,9 @@ def alerts(
         if not len(heads) and count and span is None:
             first = caveats[0].detail if caveats else "it holds blank lines"
             if noted.count:
+                what = form(count, "its only line begins no", f"not one of its {count:,} lines begins an")
                 raise DamagedEvidence(
-                    f"{printable(label)}: not one of its {count:,} lines begins an alert in Snort's full format; {first}",
+                    f"{printable(label)}: {what} alert in Snort's full format; {first}",
                     ALERTS.empty(),
                 )
         found, bare = _joined(parts)

@@ -18,7 +18,7 @@ import pandas as pd
 from nsm_nb.formats import columns
 from nsm_nb.formats.lines import Noted
 from nsm_nb.schema import TIME, Caveat, utc_times
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,8 +80,11 @@ def printed_times(
 
     bare = np.isnan(zone)
     if bare.any():
-        which = "its times name" if bare.all() else f"{int(bare.sum()):,} of its times name"
-        caveats.append(Caveat(label, None, None, "clock", f"{name}: {which} no zone; they were read as UTC"))
+        count = int(bare.sum())
+        which, were = "its times name", "they were"
+        if not bare.all():
+            which, were = f"{count:,} of its times {form(count, 'names', 'name')}", form(count, "it was", "they were")
+        caveats.append(Caveat(label, None, None, "clock", f"{name}: {which} no zone; {were} read as UTC"))
     guessed = np.isnan(year)
     if guessed.any():
         taken = (
@@ -89,7 +92,9 @@ def printed_times(
             if near is None
             else f"the capture's time, {near:%Y-%m-%d}, as the year in which they are closest to that"
         )
-        said = f"{name}: {int(guessed.sum()):,} of {len(record):,} times carry no year; it was taken from {taken}"
+        count = int(guessed.sum())
+        carry = f"{count:,} of {many(len(record), 'time')} {form(count, 'carries', 'carry')}"
+        said = f"{name}: {carry} no year; it was taken from {taken}"
         caveats.append(Caveat(label, int(record[np.argmax(guessed)]), None, "clock", said))
     noted = Noted(label, "clock")
     for place in np.flatnonzero(~fine).tolist():

@@ -23,7 +23,7 @@ from nsm_nb.formats.tabular_ways import by_ways
 from nsm_nb.formats.value_places import Places, column_of
 from nsm_nb.formats.worded import Words
 from nsm_nb.schema import SESSIONS, Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,8 +98,9 @@ def read(path: str | os.PathLike, label: str, layout: Layout, wanted: Sequence[s
         caveats.append(Caveat(label, None, None, "management", said))
     record, start = (np.concatenate([np.empty(0, np.int64), *each]) for each in (taken.records, taken.starts))
     if not len(record) and taken.noted.count:
+        what = form(count, f"its only line is no {layout.what}", f"not one of its {count:,} lines is a {layout.what}")
         raise DamagedEvidence(
-            f"{printable(label)}: not one of its {count:,} lines is a {layout.what}; {caveats[0].detail}",
+            f"{printable(label)}: {what}; {caveats[0].detail}",
             SESSIONS.empty(),
         )
     known = (
@@ -219,7 +220,7 @@ class _Taken:
         for at in strange[: self.noted.most].tolist():
             line = block.line(at)
             if block.torn and at == len(block.starts) - 2:
-                said = f"breaks off after {len(line):,} bytes: the file was cut, or is still being written"
+                said = f"breaks off after {many(len(line), 'byte')}: the file was cut, or is still being written"
             elif at in long:
                 said = (
                     f"names columns in {len(line):,} bytes, more than {_LONGEST_HEADER:,}; neither it was read, nor what "
@@ -237,7 +238,7 @@ class _Taken:
                     f"was not read: {printable(line[:60])!r}"
                 )
             else:
-                why = "" if counts is None else f" ({counts[at]:,} values, not {named.columns[at]:,})"
+                why = "" if counts is None else f" ({many(counts[at], 'value')}, not {named.columns[at]:,})"
                 said = f"is no {self.layout.what} and was not read{why}: {printable(line[:60])!r}"
             self.noted.add(block.record + at, block.base + int(block.starts[at]), said)
         if len(strange) > self.noted.most:

@@ -40,7 +40,7 @@ from nsm_nb.formats.unified2_records import (
     Walk,
 )  # fmt: skip
 from nsm_nb.schema import ALERTS, Caveat, utc_times
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "Packet", "alerts", "detail", "packets_of", "recognises", "whole_until"]
 
@@ -211,8 +211,8 @@ class _Events:
             self._start[size].frombytes(start[which].astype(np.int64).tobytes())
         for place in np.flatnonzero((need > 0) & (block.length < need)).tolist():
             said = (
-                f"is an event of type {block.kind[place]} with {block.length[place]:,} bytes, fewer than the {need[place]} it "
-                "must have; it was not read"
+                f"is an event of type {block.kind[place]} with {many(block.length[place], 'byte')}, fewer than the {need[place]} "
+                "it must have; it was not read"
             )
             self._short.add(int(number[place]), int(start[place]), said)
         kinds, counts = np.unique(block.kind[need < 0], return_counts=True)
@@ -228,7 +228,8 @@ class _Events:
         if self._unknown:
             kinds = ", ".join(f"{count:,} of type {kind}" for kind, count in self._unknown.most_common(10))
             total = self._unknown.total() + self._others
-            said = f"{printable(self.label)}: {total:,} records of unknown types were passed over: {kinds}"
+            types = form(total, "an unknown type was", "unknown types were")
+            said = f"{printable(self.label)}: {many(total, 'record')} of {types} passed over: {kinds}"
             found.append(Caveat(self.label, None, None, "record", said))
         return found
 
@@ -426,7 +427,7 @@ def _event(path: str | os.PathLike, index: _Index, record: int) -> tuple[int, by
     place = int(np.searchsorted(index.record, record))
     there = place < len(index.record) and index.record[place] == record
     if not there or int(index.kind[place]) not in EVENTS:
-        what = f"; it is of type {index.kind[place]}, {index.length[place]:,} bytes" if there else ""
+        what = f"; it is of type {index.kind[place]}, {many(index.length[place], 'byte')}" if there else ""
         raise UnknownName(f"record {record:,} of {name} is no event that can be read{what}")
     return int(index.kind[place]), _read_at(path, [(int(index.offset[place]), int(index.length[place]))])[0]
 

@@ -20,7 +20,7 @@ import numpy as np
 from nsm_nb.formats.lines import Span
 from nsm_nb.formats.source import Source
 from nsm_nb.schema import Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["EVENTS", "EVENT_3", "EVENT_4", "EVENT_6", "HEAD", "KNOWN", "LARGEST", "LEAST", "PACKETS", "Block", "Walk"]
 
@@ -196,13 +196,14 @@ class Walk:
         """Return what there is to say of damage and of the end of the file."""
         name, told = printable(label), []
         for record, at, trouble, passed, goes_on in self._damage:
-            what = "were passed over; the records behind them were found by searching" if goes_on else "were not read"
-            said = f"{name}: at record {record:,} (byte {at:,}) {trouble}; {passed:,} bytes {what}"
+            what, them = many(passed, "byte was", "bytes were"), form(passed, "it", "them")
+            then = f"passed over; the records behind {them} were found by searching" if goes_on else "not read"
+            said = f"{name}: at record {record:,} (byte {at:,}) {trouble}; {what} {then}"
             told.append(Caveat(label, record, at, "damage", said))
         if self._places > len(self._damage):
             said = (
-                f"{name}: damage at {self._places:,} places in all, {self._unread:,} bytes were not read; the first "
-                f"{len(self._damage)} are told one by one"
+                f"{name}: damage at {self._places:,} places in all, {many(self._unread, 'byte was', 'bytes were')} not read; "
+                f"the first {len(self._damage)} are told one by one"
             )
             told.append(Caveat(label, None, None, "damage", said))
         if self._source.trouble:
@@ -211,8 +212,8 @@ class Walk:
         elif self._left:
             record = self._before + self.count + 1
             said = (
-                f"{name}: record {record:,} (byte {self.whole:,}) breaks off after {self._left:,} bytes: the file was cut, or "
-                "is still being written"
+                f"{name}: record {record:,} (byte {self.whole:,}) breaks off after {many(self._left, 'byte')}: the file was cut, "
+                "or is still being written"
             )
             told.append(Caveat(label, record, self.whole, "cut", said))
         return told

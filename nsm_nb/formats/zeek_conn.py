@@ -22,6 +22,7 @@ from nsm_nb.formats.patterns import Found
 from nsm_nb.formats.printed_values import Values, worded
 from nsm_nb.formats.source import read_head
 from nsm_nb.schema import SESSIONS
+from nsm_nb.text import form, many
 
 __all__ = ["EXTENSIONS", "NAME", "TITLE", "detail", "recognises", "sessions"]
 
@@ -93,7 +94,8 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     start = zeek_log.times(values.found.fields["ts"])
     untimed = int(start.isna().sum())
     if untimed:
-        values.say("clock", f"{untimed:,} of {values.count:,} connections have no time that can be read; it is missing")
+        which = f"{untimed:,} of {many(values.count, 'connection')} {form(untimed, 'has', 'have')}"
+        values.say("clock", f"{which} no time that can be read; it is missing")
     duration = values.decimals("duration")
     tcp = np.array([*(each == "tcp" for each in proto.categories), False])[proto.codes]
     nanoseconds = np.round(np.nan_to_num(duration) * 1e9).astype(np.int64)
@@ -113,7 +115,9 @@ def sessions(path: str | os.PathLike, *, label: str | None = None, digest: str |
     _alone(table)
     missed = values.whole("missed").fillna(0)
     if (missed > 0).any():
-        said = f"Zeek missed {int(missed.sum()):,} bytes of payload in {int((missed > 0).sum()):,} connections"
+        said = (
+            f"Zeek missed {many(int(missed.sum()), 'byte')} of payload in {many(int((missed > 0).sum()), 'connection')}"
+        )
         values.say("gap", said)
     return columns.conformed(SESSIONS, table, found.record, found.start, label, values.told())
 

@@ -23,7 +23,7 @@ from nsm_nb.formats.lines import Block, Lines, Noted, Span, as_utf8, line_at, wh
 from nsm_nb.formats.patterns import Found, ending, texts_of
 from nsm_nb.formats.source import read_head
 from nsm_nb.formats.stamps import epoch_times, parsed_times
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,9 +125,8 @@ def read(path: str | os.PathLike, label: str, wanted: Sequence[str], *, span: Sp
         count = lines.count
     record = np.concatenate(records)
     if not len(record) and noted.count and span is None:
-        raise DamagedEvidence(
-            f"{printable(label)}: not one of its {count:,} lines is a record of Zeek's; {caveats[0].detail}"
-        )
+        what = form(count, "its only line is no", f"not one of its {count:,} lines is a")
+        raise DamagedEvidence(f"{printable(label)}: {what} record of Zeek's; {caveats[0].detail}")
     empty = pa.table({name: pa.array([], pa.binary()) for name in wanted})
     return Found(pa.concat_tables([*parts, empty]).combine_chunks(), record, np.concatenate(starts), caveats)
 
@@ -243,15 +242,14 @@ def _take_run(
         at = first + place
         text = block.line(at)
         if torn and at == end - 1:
-            said = f"breaks off after {len(text):,} bytes: the log was cut, or is still being written"
+            said = f"breaks off after {many(len(text), 'byte')}: the log was cut, or is still being written"
         elif not count:
             said = (
                 f"stands before any header, so that its fields have no names; it was not read: {printable(text[:60])!r}"
             )
         else:
-            said = (
-                f"has {size[place]:,} values, not the {count} of the header, and was not read: {printable(text[:60])!r}"
-            )
+            has = many(size[place], "value")
+            said = f"has {has}, not the {count} of the header, and was not read: {printable(text[:60])!r}"
         noted.add(block.record + at, block.base + int(block.starts[at]), said)
     flat = split.filter(pa.array(whole)).flatten()
     found = int(whole.sum())

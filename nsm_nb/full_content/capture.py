@@ -28,7 +28,7 @@ from typing import IO, Any, NamedTuple
 from nsm_nb.errors import MissingTool, NsmError
 from nsm_nb.full_content.filters import compile
 from nsm_nb.full_content.writing import write_whole
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["MANIFEST", "Asked", "capture", "interfaces"]
 
@@ -355,7 +355,11 @@ def _watch(
         files.write(over=True)
     if not ended and running.process.returncode:
         why = _why(running.heard()) or "the program that captures ended by itself"
-        where = f"; {len(files)} files are in {printable(asked.folder / MANIFEST)}" if len(files) else ""
+        where = (
+            f"; {many(len(files), 'file is', 'files are')} in {printable(asked.folder / MANIFEST)}"
+            if len(files)
+            else ""
+        )
         raise NsmError(why + where)
 
 

@@ -16,7 +16,7 @@ from nsm_nb.formats.source import open_evidence
 from nsm_nb.full_content.frames import frame_bytes
 from nsm_nb.full_content.interfaces import Interface, interfaces
 from nsm_nb.full_content.writing import Frame, pcap_parts, pcapng_parts, write_whole
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["carve", "carving_order", "pcap_parts"]
 
@@ -151,7 +151,7 @@ def _comment(packets: pd.DataFrame, comment: str, hashes: Mapping[str, str]) -> 
     if len(hashes) > _NAMED:
         named.append(f"and {len(hashes) - _NAMED:,} more, each named with its interface")
     what = f": {printable(comment)}" if comment else ""
-    return "\n".join([f"{len(packets):,} packets{what}; frames as they were captured", *named])
+    return "\n".join([f"{many(len(packets), 'packet')}{what}; frames as they were captured", *named])
 
 
 def _described(interface: Interface, found: str) -> str:

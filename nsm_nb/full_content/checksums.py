@@ -11,7 +11,7 @@ import pandas as pd
 
 from nsm_nb.full_content.frames import frame_bytes
 from nsm_nb.schema import PACKETS, Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["checksum_caveats", "checksums"]
 
@@ -108,9 +108,9 @@ def checksum_caveats(
             None,
             None,
             "checksum",
-            f"{printable(label)}: {row.src_ip} sent {row.packets:,} packets of TCP and UDP, and all {row.checked} whose checksum "
-            "was looked at have a wrong one: most likely the sensor ran on that host, whose network card fills checksums in "
-            "after the packet was copied (checksum offload); that is no sign of tampering",
+            f"{printable(label)}: {row.src_ip} sent {many(row.packets, 'packet')} of TCP and UDP, and all {row.checked} whose "
+            "checksum was looked at have a wrong one: most likely the sensor ran on that host, whose network card fills "
+            "checksums in after the packet was copied (checksum offload); that is no sign of tampering",
         )
         for row in wrong.itertuples(index=False)
     ]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from nsm_nb.full_content.frames import frame_bytes
 from nsm_nb.schema import PACKETS, Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["duplicate_caveats", "duplicates"]
 
@@ -84,11 +84,12 @@ def duplicate_caveats(
     label = str(packets["evidence"].iloc[0])
     first = int(packets["frame"].iloc[int(rows[sample[int(np.argmax(same))]] if len(sample) else rows[0])])
     looked = "all were compared byte for byte" if len(sample) == len(rows) else (
-        f"estimated from {len(sample):,} that were compared byte for byte"
+        f"estimated from {len(sample):,} that {form(len(sample), 'was', 'were')} compared byte for byte"
     )  # fmt: skip
     detail = (
-        f"{printable(label)}: {count:,} of {len(packets):,} frames ({100 * count / len(packets):.2g} %) are there twice within "
-        f"5 ms, as a mirror port makes them (first is frame {first}; {looked}); all figures count both"
+        f"{printable(label)}: {count:,} of {many(len(packets), 'frame')} ({100 * count / len(packets):.2g} %) "
+        f"{form(count, 'is', 'are')} there twice within 5 ms, "
+        f"as a mirror port makes them (first is frame {first}; {looked}); all figures count both"
     )
     return [Caveat(label, first, None, "duplicates", detail)]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-from nsm_nb.text import printable
+from nsm_nb.text import form, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ def _read(header: Any, data: bytes) -> Any:
 
 
 def _cut(title: str, data: bytes, size: int) -> Row:
-    return title, [("cut", f"{len(data)} of {size} bytes are here")]
+    return title, [("cut", f"{len(data)} of {size} bytes {form(len(data), 'is', 'are')} here")]
 
 
 def _address(data: bytes) -> str:

@@ -23,6 +23,7 @@ import pandas as pd
 
 from nsm_nb.full_content.frames import payload_bytes
 from nsm_nb.schema import PACKETS, addresses
+from nsm_nb.text import many
 
 __all__ = ["MOST_PACKETS", "SOURCES", "names"]
 
@@ -108,7 +109,7 @@ def _answers(packets: pd.DataFrame) -> np.ndarray:
 def _limited(rows: np.ndarray, most: int, notes: list[str]) -> np.ndarray:
     if len(rows) <= most:
         return rows
-    notes.append(f"{len(rows) - most:,} of {len(rows):,} packets that may carry names not read; most= reads more")
+    notes.append(f"{len(rows) - most:,} of {many(len(rows), 'packet')} that may carry names not read; most= reads more")
     return np.sort(rows[:most])
 
 

@@ -15,6 +15,7 @@ from nsm_nb.plots.drawing import ThemeName
 from nsm_nb.plots.timeline import MARKS
 from nsm_nb.schema import SESSIONS, addresses
 from nsm_nb.statistics import quantities
+from nsm_nb.text import form
 
 __all__ = ["gantt"]
 
@@ -109,8 +110,8 @@ def gantt(
 
     count, unseen = len(drawn), int(timed.sum()) - len(drawn)
     few = (
-        f"of {int(timed.sum()):,} sessions {unseen:,} are not drawn: those shown carried most, in the {len(place):,} lanes with "
-        f"most of {len(carried):,}"
+        f"of {int(timed.sum()):,} sessions {unseen:,} {form(unseen, 'is', 'are')} not drawn: those shown carried most, in the "
+        f"{form(len(place), 'lane', f'{len(place):,} lanes')} with most of {len(carried):,}"
     )
     longest = max(drawn, key=lambda row: (ends[row] - starts[row], -row))
     said = title or (

@@ -17,6 +17,7 @@ from nsm_nb.plots import sessions as parts
 from nsm_nb.plots.drawing import ThemeName
 from nsm_nb.schema import SESSIONS, in_network
 from nsm_nb.statistics import quantities
+from nsm_nb.text import many
 
 __all__ = ["hosts"]
 
@@ -87,7 +88,7 @@ def hosts(
     spots = _spots(_untangled(sides, edges))
     _draw_edges(ax, look, edges, spots)
     services = _services(sessions, node, dst, drawn, size)
-    names = {each: str(dtype.categories[each]) if each >= 0 else f"{rest[-2 - each]:,} others" for each in spots}
+    names = {each: str(dtype.categories[each]) if each >= 0 else many(rest[-2 - each], "other") for each in spots}
     _draw_nodes(ax, look, spots, names, weight, services)
     _frame(ax, look, spots, home)
     above = _legend(ax, look, edges)

@@ -13,6 +13,7 @@ from nsm_nb import colours
 from nsm_nb.plots import drawing as draw
 from nsm_nb.plots.drawing import ThemeName
 from nsm_nb.statistics import quantities
+from nsm_nb.text import many
 
 __all__ = ["MARKS", "timeline"]
 
@@ -97,7 +98,7 @@ def timeline(
     first, last = (quantities.moment(each, digits=0) for each in (table.index[0], table.index[-1]))
     silent = int((per_interval == 0).sum())
     details = (
-        f"Timeline of {draw.unit(value)} from {first} to {last}, {len(table):,} intervals of {every}, "
+        f"Timeline of {draw.unit(value)} from {first} to {last}, {many(len(table), 'interval')} of {every}, "
         f"{silent:,} of them empty.{parts}{marked}"
     )
     return draw.finish(ax, look, said, caption, details)

@@ -14,6 +14,7 @@ from nsm_nb.report import method, verdicts
 from nsm_nb.report import queue as rows
 from nsm_nb.report.words import Cell, Head, Table, absent, count, cut, local, text_cell, time
 from nsm_nb.statistics import quantities
+from nsm_nb.text import form, many
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
@@ -140,18 +141,17 @@ def _headline(alerts: pd.DataFrame, queue: rows.Queue, held: pd.DataFrame, findi
     judged = int(alerts["alert"].isin(set(held.loc[held["subject_kind"].astype("str") == "alert", "subject"])).sum())
     waiting = len(alerts) - judged
     folded = quantities.amount(len(queue.groups), "queue row")
-    many = quantities.amount(len(alerts), "alert")
+    said = many(len(alerts), "alert")
     if queue.joined:  # an event that several sensors saw counts once there
-        said = f"{many} of {quantities.amount(queue.events, 'event')} fold into {folded}"
-    else:
-        said = f"{many} {'folds' if len(alerts) == 1 else 'fold'} into {folded}"
-    waits = quantities.amount(int((queue.groups["status"].astype("str") == "NEW").sum()), "row")
-    wait = f"{waiting:,} in {waits} {'waits' if waiting == 1 else 'wait'} for a verdict"
-    said += f"; {judged:,} {'is' if judged == 1 else 'are'} judged" + (f", {wait}. " if waiting else ", none waits. ")
+        said += f" of {many(queue.events, 'event')}"
+    said += f" {form(len(alerts), 'folds', 'fold')} into {folded}"
+    waits = many(int((queue.groups["status"].astype("str") == "NEW").sum()), "row")
+    wait = f"{waiting:,} in {waits} {form(waiting, 'waits', 'wait')} for a verdict"
+    said += f"; {many(judged, 'is', 'are')} judged" + (f", {wait}. " if waiting else ", none waits. ")
     if queue.parted:
-        events = "1 event is" if queue.parted == 1 else f"{queue.parted:,} events are"
-        said += f"{events} not judged alike in the alerts of all sensors, and so in a row for each verdict. "
-    return said + f"{quantities.amount(len(findings), 'finding')} {'stands' if len(findings) == 1 else 'stand'} below."
+        said += f"{many(queue.parted, 'event is', 'events are')} "
+        said += "not judged alike in the alerts of all sensors, and so in a row for each verdict. "
+    return said + f"{many(len(findings), 'finding stands', 'findings stand')} below."
 
 
 def _alarms(ledger: verdicts.Ledger, changed: pd.DataFrame, held: pd.DataFrame, alerts: pd.DataFrame) -> list[str]:
@@ -198,7 +198,7 @@ def _hashed(files: Sequence[File]) -> str:
     if not files:
         return "The case has no evidence."
     said = f"All evidence was hashed anew for this report: {same:,} of {quantities.amount(len(files), 'file')}"
-    said += " are as in the inventory" if same != 1 else " is as in the inventory"
+    said += form(same, " is as in the inventory", " are as in the inventory")
     said += f", {changed:,} changed" if changed else ", none changed"
     return said + (f", {rest:,} can't be read." if rest else ".")
 
@@ -233,7 +233,9 @@ def _overview(case: Case) -> list[tuple[str, str, str]]:
     said = [("sessions", count(len(sessions)), "conversations, both directions together")]
     if len(packets):
         length = int(packets["length"].to_numpy().sum())
-        said.insert(0, ("packets", count(len(packets)), f"{length:,} bytes on the wire, {quantities.octets(length)}"))
+        said.insert(
+            0, ("packets", count(len(packets)), f"{many(length, 'byte')} on the wire, {quantities.octets(length)}")
+        )
     said.append(("alerts", count(len(alerts)), ", ".join(f"{name} {each:,}" for name, each in _by_sensor(alerts))))
     return said
 
@@ -262,7 +264,9 @@ def _protocols(packets: pd.DataFrame) -> Table | None:
     ]  # fmt: skip
     left = len(table) - len(rows)
     caption = f"Protocols by layer, each with all that it carries; from every frame of {_named(table)}"
-    return Table(caption, heads, rows, f"{left:,} smaller layers are not listed." if left else "")
+    return Table(
+        caption, heads, rows, f"{many(left, 'smaller layer is', 'smaller layers are')} not listed." if left else ""
+    )
 
 
 def _named(table: pd.DataFrame) -> str:
@@ -289,7 +293,7 @@ def _talkers(sessions: pd.DataFrame) -> Table | None:
     ]  # fmt: skip
     left = len(table) - len(rows)
     caption = f"Who moved most, by octets (bytes at the IP layer); from the sessions of {_named(table)}"
-    return Table(caption, heads, rows, f"{left:,} more hosts are not listed." if left else "")
+    return Table(caption, heads, rows, f"{many(left, 'more host is', 'more hosts are')} not listed." if left else "")
 
 
 def _caveats(table: pd.DataFrame) -> Table | None:

@@ -31,7 +31,7 @@ from nsm_nb.report.words import (
     time,
 )
 from nsm_nb.statistics import quantities
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.transcripts.saving import chunks
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _sha256(transcript: Transcript, side: str) -> str:
 
 def _mark(turn: Turn, shown: int) -> str:
     frames = ranges(turn.frames) + (f" of {turn.evidence}" if turn.evidence else "")
-    noun = "frame" if len(turn.frames) == 1 else "frames"
+    noun = form(len(turn.frames), "frame", "frames")
     size = quantities.amount(turn.size, "byte")
     more = f", the first {shown:,} shown" if shown < turn.size else ""
     return f"{clock(turn.time)}, {noun} {frames}, {size} at {turn.offset:,}{more}"
@@ -285,8 +285,9 @@ def _exchanges(exchanges: Sequence[Exchange]) -> Table:
         for number, each in enumerate(exchanges[:EXCHANGES], 1)
     ]
     left = len(exchanges) - len(rows)
-    more = f"{left:,} more exchanges are not listed; the transcript has their bytes." if left else ""
-    return Table("As HTTP", heads, rows, more)
+    their = form(left, "its", "their")
+    more = f"{many(left, 'more exchange is', 'more exchanges are')} not listed; the transcript has {their} bytes."
+    return Table("As HTTP", heads, rows, more if left else "")
 
 
 def _first_line(message: Message | None) -> Cell:

@@ -30,7 +30,7 @@ from nsm_nb.report.words import (
     time,
 )
 from nsm_nb.statistics import quantities
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.triage import CATEGORIES
 
 if TYPE_CHECKING:
@@ -289,7 +289,12 @@ def _sessions(sessions: Mapping[int, pd.Series], joins: pd.DataFrame, told: _Tol
             ]
         )  # fmt: skip
     left = len(sessions) - len(rows)
-    return Table("The sessions it is about", heads, rows, f"{left:,} more sessions are not listed." if left else "")
+    return Table(
+        "The sessions it is about",
+        heads,
+        rows,
+        f"{many(left, 'more session is', 'more sessions are')} not listed." if left else "",
+    )
 
 
 def _packet_of_any(case: Case, alerts: pd.DataFrame, events: pd.Series) -> Packet | None:
@@ -318,6 +323,12 @@ def _packet(case: Case, alert: str) -> Packet | None:
         text_cell("packets", name, "frame", int(row["frame"]), shown=f"frame {row['frame']} of {row['evidence']}"),
         text_cell("packets", name, "time", row["time"], shown=f"{time(row['time'])} UTC"),
         Cell(f"{end(row['src_ip'], row['src_port'])} → {end(row['dst_ip'], row['dst_port'])}", code=True),
-        text_cell("packets", name, "payload", row["payload"], shown=f"{count(row['payload'])} bytes of payload"),
+        text_cell(
+            "packets",
+            name,
+            "payload",
+            row["payload"],
+            shown=f"{count(row['payload'])} {form(row['payload'], 'byte', 'bytes')} of payload",
+        ),
     ]
     return Packet(cells, str(row["why"]), list(hex_rows(data[:PACKET])), max(len(data) - PACKET, 0))

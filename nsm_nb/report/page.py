@@ -68,6 +68,7 @@ def _template() -> jinja2.Template:
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined, finalize=shown,
         trim_blocks=False, keep_trailing_newline=True,
     )  # fmt: skip
+    environment.globals.update(form=text.form, many=text.many)
     environment.filters["lines"] = lambda value: Markup(text.html(value, lines=True))  # noqa: S704
     return environment.get_template("template.html")
 

@@ -18,6 +18,7 @@ import pandas as pd
 from nsm_nb.report.tellings import by_sensor, others, tellings
 from nsm_nb.report.words import ABSENT, Cell, Head, Table, count, cut, end, ranges, time
 from nsm_nb.statistics import quantities
+from nsm_nb.text import form, many
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
@@ -88,8 +89,8 @@ def apart_words(each: Apart) -> str:
     """Return in words what a row has to say of alerts that are not judged as it is."""
     alerts = quantities.amount(each.alerts, "alert")
     judged = "not judged yet" if each.status == "NEW" else f"judged {each.status}"
-    events = f"event{'' if each.events == 1 else 's'}"
-    return f"{alerts} of {each.sensors}, of the same {events}, {'is' if each.alerts == 1 else 'are'} {judged}"
+    events = form(each.events, "event", "events")
+    return f"{alerts} of {each.sensors}, of the same {events}, {form(each.alerts, 'is', 'are')} {judged}"
 
 
 def dismissed(case: Case, found: Queue, held: pd.DataFrame, anchors: Mapping[int, tuple[str, str]]) -> Table | None:
@@ -137,7 +138,9 @@ def dismissed(case: Case, found: Queue, held: pd.DataFrame, anchors: Mapping[int
         Head("why", wide=True), Head("record", right=True), *([Head("not judged alike", wide=True)] if parted else []),
     ]  # fmt: skip
     left = len(table) + len(sessions) - len(rows)
-    return Table("No further action required", heads, rows, f"{left:,} more are not listed." if left else "")
+    return Table(
+        "No further action required", heads, rows, f"{many(left, 'more is', 'more are')} not listed." if left else ""
+    )
 
 
 def _said(verdicts: Sequence[Any]) -> list[Cell]:
@@ -174,7 +177,7 @@ def pending(case: Case, found: Queue, anchors: Mapping[int, tuple[str, str]]) ->
         for number, row in table.head(_LISTED).iterrows()
     ]  # fmt: skip
     left = len(table) - len(rows)
-    return Table("Not judged yet", heads, rows, f"{left:,} more are not listed." if left else "")
+    return Table("Not judged yet", heads, rows, f"{many(left, 'more is', 'more are')} not listed." if left else "")
 
 
 def _message(case: Case, group: pd.Series) -> Cell:

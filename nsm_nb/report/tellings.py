@@ -10,7 +10,7 @@ import pandas as pd
 
 from nsm_nb.report.words import ABSENT, Cell, Head, Table, absent, count, cut, ranges, text_cell
 from nsm_nb.statistics import quantities
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
@@ -80,7 +80,9 @@ def said(told: Sequence[Telling]) -> Table:
             ]
         )  # fmt: skip
     left = len(told) - len(rows)
-    return Table("What each sensor says of it", heads, rows, f"{left:,} more are not listed." if left else "")
+    return Table(
+        "What each sensor says of it", heads, rows, f"{many(left, 'more is', 'more are')} not listed." if left else ""
+    )
 
 
 def others(told: Sequence[Telling]) -> str:
@@ -111,7 +113,7 @@ def rules(case: Case, told: Sequence[Telling]) -> tuple[list[Rule], str]:
         Rule(text, place, references, ", ".join(dict.fromkeys(sensors)) if several else "", note)
         for (text, place, references, note), sensors in found.items()
     ]
-    what = f"no rule{'' if len(missing) == 1 else 's'} {', '.join(missing)}"
+    what = f"no {form(len(missing), 'rule', 'rules')} {', '.join(missing)}"
     return made, f"The case has {what}: name the rule files in case.toml to have it here." if missing else ""
 
 
@@ -126,9 +128,8 @@ def unlisted(alerts: pd.DataFrame) -> str:
     for label, rows in alerts.groupby(alerts["evidence"].astype("str"), dropna=False, sort=True):
         records = rows["record"].dropna().astype("int64").tolist()
         parts.append(f"{quantities.amount(len(rows), 'record')} of {label}: {ranges(records, most=_RUNS)}")
-    one = len(alerts) == 1
-    more = f"{len(alerts):,} more alert{' is' if one else 's are'} not listed one by one"
-    return f"{more}. {'It is' if one else 'They are'} {'; '.join(parts)}."
+    more = many(len(alerts), "more alert is", "more alerts are")
+    return f"{more} not listed one by one. {form(len(alerts), 'It is', 'They are')} {'; '.join(parts)}."
 
 
 def by_sensor(alerts: pd.DataFrame) -> Mapping[str, str]:

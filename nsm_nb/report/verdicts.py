@@ -10,6 +10,7 @@ import pandas as pd
 
 from nsm_nb.report.words import Badge, Cell, Head, Table, badge, count, time
 from nsm_nb.statistics import quantities
+from nsm_nb.text import many
 from nsm_nb.triage import CATEGORIES
 
 if TYPE_CHECKING:
@@ -157,13 +158,17 @@ def ledger(case: Case, done: Sequence[Act]) -> Ledger:
         [
             Cell(act.place.partition(" ")[2] if act.records > 1 else str(act.first)), Cell(act.time), Cell(act.analyst),
             Cell("", badge=act.badge),
-            Cell(f"{act.kind} {act.subject}" if act.subject else f"{act.records:,} {act.kind}s", code=bool(act.subject)),
+            Cell(f"{act.kind} {act.subject}" if act.subject else many(act.records, act.kind), code=bool(act.subject)),
             Cell(act.comment, prose=True), Cell(act.digest[:16], "verdicts", str(act.last), "digest", act.digest, code=True),
         ]
         for act in done[:_ACTS]
     ]  # fmt: skip
     left = len(done) - len(rows)
-    more = f"{left:,} later acts are not shown; case.verdicts in Python has every record." if left else ""
+    more = (
+        f"{many(left, 'later act is', 'later acts are')} not shown; case.verdicts in Python has every record."
+        if left
+        else ""
+    )
     table = Table("Every act of judging, in the order of the ledger", heads, rows, more)
     name = case.ledger.name.removeprefix(f"{case.path}/")  # the same wherever the case is opened from
     reason = found.reason.replace(

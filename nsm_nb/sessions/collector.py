@@ -22,7 +22,7 @@ from nsm_nb.errors import NsmError
 from nsm_nb.sessions.exporters import Exporters
 from nsm_nb.sessions.rotation import Folder
 from nsm_nb.sessions.wrapping import wrapped
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["Asked", "Collected", "collect"]
 
@@ -66,19 +66,15 @@ class Collected:
     def line(self) -> str:
         """Return it in a line."""
         totals = self.exporters.totals()
-        words = [_amount(totals.datagrams, "datagram"), _amount(totals.flows, "flow"), f"{totals.lost:,} lost"]
+        words = [many(totals.datagrams, "datagram"), many(totals.flows, "flow"), f"{totals.lost:,} lost"]
         if totals.unknown:
-            words.append(f"{_amount(totals.unknown, 'set')} without a template")
+            words.append(f"{many(totals.unknown, 'set')} without a template")
         words.append("drops not told" if self.dropped is None else f"{self.dropped:,} dropped by the system")
         words.append(f"{self.exporters.refused:,} refused")
-        words.append(_amount(len(self.exporters), "exporter"))
+        words.append(many(len(self.exporters), "exporter"))
         if self.unkept:
             words.append(f"{self.unkept:,} NOT WRITTEN ({printable(self.problem)})")
         return ", ".join(words)
-
-
-def _amount(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def collect(

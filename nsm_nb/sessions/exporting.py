@@ -20,7 +20,7 @@ from nsm_nb.errors import NsmError
 from nsm_nb.sessions.metering import metered
 from nsm_nb.sessions.netflow_writing import Sent, datagrams, fitting
 from nsm_nb.sessions.wrapping import LINK_RAW, wrapped
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["Exported", "destination", "export", "exports"]
 
@@ -193,6 +193,8 @@ def _send(
                 done += each.flows
     except (OSError, ValueError) as problem:
         why = printable(getattr(problem, "strerror", None) or problem)
-        raise NsmError(f"{to[0]} port {to[1]} can't be sent to: {why}; {done:,} flows were sent") from problem
+        raise NsmError(
+            f"{to[0]} port {to[1]} can't be sent to: {why}; {many(done, 'flow was', 'flows were')} sent"
+        ) from problem
     if progress is not None:
         progress(told.flows, told.flows)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.schema import Caveat
+from nsm_nb.text import many
 
 __all__ = ["one_way_by_vlan"]
 
@@ -50,7 +51,7 @@ def one_way_by_vlan(sessions: pd.DataFrame, realm: np.ndarray) -> list[Caveat]:
     if not len(both):
         return []
     first = sessions.iloc[int(both[["row", "row_back"]].to_numpy().min())]
-    counted = "1 conversation was" if len(both) == 1 else f"{len(both):,} conversations were"
+    counted = many(len(both), "conversation was", "conversations were")
     said = (
         f"{counted} seen with one side in one VLAN and the other side in another, as where a mirror port tags each direction; "
         "two sessions each. nsm_nb.sessions.assemble(packets, by_vlan=False) makes one of the two, and so does "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nsm_nb.statistics import _parts, quantities
 from nsm_nb.statistics._parts import Part, named, rows
+from nsm_nb.text import many
 
 if TYPE_CHECKING:
     from nsm_nb.statistics.summary import Summary
@@ -47,7 +48,10 @@ def _facts(summary: Summary) -> Iterable[tuple[str, str]]:
         yield "rate", "not defined: all packets bear one time" if summary.duration == 0 else "not defined: no times"
     else:
         yield "mean rate", f"{quantities.bits(rate.mean)} over the whole duration"
-        yield "deviation", f"{quantities.bits(rate.deviation)} of {rate.seconds:,} seconds, the silent ones included"
+        yield (
+            "deviation",
+            f"{quantities.bits(rate.deviation)} of {many(rate.seconds, 'second')}, the silent ones included",
+        )
         yield "peak rate", f"{quantities.bits(rate.peak)} in the second of {quantities.moment(rate.peak_at, digits=0)}"
 
 

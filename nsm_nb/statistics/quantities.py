@@ -6,6 +6,8 @@ import math
 
 import pandas as pd
 
+from nsm_nb.text import many
+
 __all__ = ["amount", "bits", "moment", "octets", "scaled", "share", "span"]
 
 _PREFIX = ("", "k", "M", "G", "T", "P", "E")
@@ -62,7 +64,7 @@ def amount(count: float, noun: str) -> str:
     >>> amount(1, "packet"), amount(9746, "packet")
     ('1 packet', '9,746 packets')
     """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return many(count, noun)
 
 
 def share(part: float) -> str:

@@ -22,6 +22,7 @@ from nsm_nb.statistics._tcpdstat import as_tcpdstat
 from nsm_nb.statistics.breakdown import breakdown, network_of
 from nsm_nb.statistics.flows import FlowSummary, summary_of_flows
 from nsm_nb.statistics.sizes import sizes_of
+from nsm_nb.text import form, many
 
 __all__ = ["LARGEST", "Rate", "Summary", "summary"]
 
@@ -306,8 +307,8 @@ def _notes(
     if cut.any():
         missing = int((length - captured)[cut].sum())
         notes.append(
-            f"{quantities.amount(int(cut.sum()), 'packet')} cut by the capture: {missing:,} bytes were on the wire "
-            f"and are not in the file"
+            f"{quantities.amount(int(cut.sum()), 'packet')} cut by the capture: {many(missing, 'byte was', 'bytes were')} on "
+            f"the wire and {form(missing, 'is', 'are')} not in the file"
         )
     if not timed.all():
         notes.append(f"{quantities.amount(int((~timed).sum()), 'packet')} without a time, counted in all but the rate")

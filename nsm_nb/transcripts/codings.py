@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["CODINGS", "Allowance", "Uncoded", "uncoded", "unpacked"]
 
@@ -95,7 +95,7 @@ def _said(size: int, limit: int, ended: bool, members: int, behind: int) -> str:
         return f"unpacked to {limit:,} bytes and stopped there: it goes on"
     if not ended:
         return said + " as far as it goes: it ends early"
-    return said + (f"; {behind:,} bytes stand behind it" if behind else "")
+    return said + (f"; {many(behind, 'byte stands', 'bytes stand')} behind it" if behind else "")
 
 
 def _zlib(data: bytes, limit: int) -> _Unpacked:

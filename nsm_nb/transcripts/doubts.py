@@ -9,7 +9,7 @@ import pandas as pd
 
 from nsm_nb.kernels.streams import TH_SYN
 from nsm_nb.schema import Caveat
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.transcripts.datagrams import Broken, Datagram
 from nsm_nb.transcripts.decoys import Decoys
 from nsm_nb.transcripts.reassembly import Conflict
@@ -71,7 +71,7 @@ def _of_side(side: Side, these: Segments, rows: Rows) -> list[Caveat]:
                 None,
                 None,
                 "retransmission",
-                f"{side.again:,} bytes of {name} were sent again, alike; shown once",
+                f"{many(side.again, 'byte')} of {name} {form(side.again, 'was', 'were')} sent again, alike; shown once",
             )
         )
     told += _conflicts(side.conflicts, rows, f"{name} sent byte", "")
@@ -82,8 +82,8 @@ def _of_side(side: Side, these: Segments, rows: Rows) -> list[Caveat]:
                 rows,
                 these.row[first.segment],
                 "keep-alive",
-                f"{len(side.garbage)} keep-alives of {name} hold a byte that is not the stream's and were left out: "
-                + _named(side.garbage, these, rows),
+                f"{many(len(side.garbage), f'keep-alive of {name} holds', f'keep-alives of {name} hold')} a byte that is not the "
+                f"stream's and {form(len(side.garbage), 'was', 'were')} left out: " + _named(side.garbage, these, rows),
             )
         )
     if side.strays:
@@ -92,8 +92,9 @@ def _of_side(side: Side, these: Segments, rows: Rows) -> list[Caveat]:
                 rows,
                 these.row[side.strays[0].segment],
                 "stray",
-                f"{len(side.strays)} segments of {name} have sequence numbers far outside the stream and were left out: "
-                + _named(side.strays, these, rows),
+                f"{many(len(side.strays), f'segment of {name} has a', f'segments of {name} have')} sequence "
+                f"{form(len(side.strays), 'number', 'numbers')} far outside the stream and "
+                f"{form(len(side.strays), 'was', 'were')} left out: " + _named(side.strays, these, rows),
             )
         )
     if side.ignored:
@@ -102,7 +103,8 @@ def _of_side(side: Side, these: Segments, rows: Rows) -> list[Caveat]:
                 rows,
                 these.row[side.ignored[0]],
                 "stray",
-                f"{len(side.ignored)} SYNs of {name} begin elsewhere than its stream and were not answered "
+                f"{many(len(side.ignored), f'SYN of {name} begins', f'SYNs of {name} begin')} elsewhere than its stream and "
+                f"{form(len(side.ignored), 'was', 'were')} not answered "
                 f"(first is {rows.words(these.row[side.ignored[0]])})",
             )
         )
@@ -124,7 +126,8 @@ def _gaps(side: Side, label: str) -> list[Caveat]:
                 None,
                 None,
                 "gap",
-                f"{missing:,} bytes of {side.name} are missing in {holes} places; each is marked",
+                f"{many(missing, 'byte')} of {side.name} {form(missing, 'is', 'are')} missing in {many(holes, 'place')}; "
+                "each is marked",
             )
         )
     if side.unseen:
@@ -134,7 +137,8 @@ def _gaps(side: Side, label: str) -> list[Caveat]:
                 None,
                 None,
                 "gap",
-                f"{side.unseen:,} bytes of {side.name} were acknowledged and are not in the evidence",
+                f"{many(side.unseen, 'byte')} of {side.name} {form(side.unseen, 'was', 'were')} acknowledged and "
+                f"{form(side.unseen, 'is', 'are')} not in the evidence",
             )
         )
     return told
@@ -159,7 +163,7 @@ def _conflicts(conflicts: Sequence[Conflict], rows: Rows, who: str, where: str) 
             int(rows.frames[rest[0].arrival]),
             None,
             "conflict",
-            f"{who}s{where} twice, not alike, in {len(rest):,} more places, {size:,} bytes; .conflicts has all",
+            f"{who}s{where} twice, not alike, in {many(len(rest), 'more place')}, {many(size, 'byte')}; .conflicts has all",
         )
 
 
@@ -206,16 +210,15 @@ def of_decoys(odd: Decoys, these: Segments, rows: Rows) -> list[Caveat]:
     """Return the doubt about segments that the receiver will have dropped."""
     told = []
     for kind, which, words in (
-        ("checksum", odd.checksum, "a wrong checksum where the others of their side have right ones"),
-        (
-            "ttl",
-            odd.ttl & ~odd.checksum,
-            "a TTL so much lower than others of their side that they may not have got there",
-        ),
+        ("checksum", odd.checksum, "a wrong checksum where the others of {} side have right ones"),
+        ("ttl", odd.ttl & ~odd.checksum, "a TTL so much lower than others of {} side that {} may not have got there"),
     ):
         found = np.flatnonzero(which)
         if not len(found):
             continue
+        count = len(found)
+        words = words.format(form(count, "its", "their"), form(count, "it", "they"))
+        have = f"{many(count, 'segment has', 'segments have')} {words}"
         segments = [np.flatnonzero(these.row == row) for row in found[:_FEW].tolist()]
         said = [
             f"{rows.words(row)} says {_short(these.data(int(own[0])))}"
@@ -229,7 +232,8 @@ def of_decoys(odd: Decoys, these: Segments, rows: Rows) -> list[Caveat]:
                 rows,
                 int(found[0]),
                 kind,
-                f"{len(found):,} segments have {words}: {', '.join(said + more)}; where they overlap other segments, those count",
+                f"{have}: {', '.join(said + more)}; "
+                f"where {form(count, 'it overlaps', 'they overlap')} other segments, those count",
             )
         )
     return told
@@ -241,9 +245,9 @@ def of_resets(strange: Sequence[tuple[int, int]], rows: Rows) -> list[Caveat]:
         return []
     row, away = strange[0]
     side = "src" if rows.from_src[row] else "dst"
-    where = f"{away:,} bytes ahead of the stream" if away > 0 else f"{-away:,} bytes before the stream"
+    where = f"{many(abs(away), 'byte')} {'ahead of' if away > 0 else 'before'} the stream"
     after = len(rows.frames) - row - 1
-    went = f"; {after:,} packets of the session follow" if after else ""
+    went = f"; {many(after, 'packet of the session follows', 'packets of the session follow')}" if after else ""
     count = f"{len(strange):,} resets do" if len(strange) > 1 else "a reset does"
     return [
         _at(
@@ -257,7 +261,7 @@ def of_resets(strange: Sequence[tuple[int, int]], rows: Rows) -> list[Caveat]:
 
 def _short(data: bytes) -> str:
     shown = printable(data[:_SHOWN])
-    return f'"{shown}"' if len(data) <= _SHOWN else f'"{shown}" and {len(data) - _SHOWN:,} bytes more'
+    return f'"{shown}"' if len(data) <= _SHOWN else f'"{shown}" and {many(len(data) - _SHOWN, "byte")} more'
 
 
 def of_fragments(broken: Sequence[Broken], rows: Rows) -> list[Caveat]:
@@ -268,16 +272,20 @@ def of_fragments(broken: Sequence[Broken], rows: Rows) -> list[Caveat]:
         known = sum(max(each.missing or 0, 0) for each in holes)
         behind = -sum(min(each.missing or 0, 0) for each in holes)
         endless = sum(each.missing is None for each in holes)
-        words = [f"{known:,} bytes are missing"] if known else []
+        words = [f"{many(known, 'byte is', 'bytes are')} missing"] if known else []
         words += [f"the end of {endless} is missing"] if endless else []
-        words += [f"{behind:,} bytes stand behind the end that a last fragment gives"] if behind else []
+        words += (
+            [f"{many(behind, 'byte stands', 'bytes stand')} behind the end that a last fragment gives"]
+            if behind
+            else []
+        )
         told.append(
             _at(
                 rows,
                 holes[0].rows[0],
                 "fragment",
-                f"{len(holes)} IP datagrams came in fragments and are not whole: {', '.join(words)} "
-                f"(first is {rows.words(holes[0].rows[0])})",
+                f"{many(len(holes), 'IP datagram')} came in fragments and {form(len(holes), 'is', 'are')} not whole: "
+                f"{', '.join(words)} (first is {rows.words(holes[0].rows[0])})",
             )
         )
     headless = [each for each in broken if each.unplaced]
@@ -288,8 +296,9 @@ def of_fragments(broken: Sequence[Broken], rows: Rows) -> list[Caveat]:
                 rows,
                 headless[0].rows[0],
                 "fragment",
-                f"{size:,} bytes of {len(headless)} IP datagrams have no place, because the fragment with the head is "
-                f"missing: {rows.words(headless[0].rows[0])} says {_short(headless[0].unplaced)}; .strays has all",
+                f"{many(size, 'byte')} of {many(len(headless), 'IP datagram')} {form(size, 'has', 'have')} no place, "
+                f"because the fragment with the head is missing: {rows.words(headless[0].rows[0])} says "
+                f"{_short(headless[0].unplaced)}; .strays has all",
             )
         )
     conflicts = [conflict for each in broken for conflict in each.conflicts]
@@ -300,14 +309,15 @@ def of_fragments(broken: Sequence[Broken], rows: Rows) -> list[Caveat]:
 def of_datagrams(datagrams: Sequence[Datagram], label: str) -> list[Caveat]:
     """Return the doubt about what was captured in part; give the datagrams whose frames may have been."""
     cut = [each for each in datagrams if each.size and _held(each) < each.size]
-    return of_cut(len(cut), sum(map(_held, cut)), sum(each.size for each in cut), "datagrams", label)
+    return of_cut(len(cut), sum(map(_held, cut)), sum(each.size for each in cut), "datagram", label)
 
 
 def of_cut(count: int, got: int, sent: int, what: str, label: str) -> list[Caveat]:
     """Return the doubt about what was captured in part."""
     if not count:
         return []
-    said = f"{count} {what} were captured in part: captured {got:,} of {sent:,} bytes"
+    were = many(count, f"{what} was", f"{what}s were")
+    said = f"{were} captured in part: captured {got:,} of {many(sent, 'byte')}"
     return [Caveat(label, None, None, "snaplen", said)]
 
 

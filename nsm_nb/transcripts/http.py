@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.transcripts.codings import Allowance, uncoded
 from nsm_nb.transcripts.streams import MOST, Stream
 
@@ -212,7 +212,7 @@ def _messages(
             if again is None:
                 break
             at, lost = again, lost + side.missing(at + 1, again)
-        notes = [f"a gap of {lost:,} bytes stands before it"] if lost else []
+        notes = [f"a gap of {many(lost, 'byte')} stands before it"] if lost else []
         gap = side.gap_from(at + 1)
         end = _HEAD_END.search(data, at, min(at + _MOST_HEAD, gap))
         known, after = (end.start(), end.end()) if end else (min(at + _MOST_HEAD, gap), gap)
@@ -228,7 +228,7 @@ def _messages(
         method = asked[answered] if answered < len(asked) else ""
         if end is None:
             beyond = side.missing(gap, gap)
-            words = "head not whole" + (f": a gap of {beyond:,} bytes lies in it" if beyond else "")
+            words = "head not whole" + (f": a gap of {many(beyond, 'byte')} lies in it" if beyond else "")
             body = _Body(b"", gap, beyond, 0, False, [words])
         else:
             bare = first_line is _RESPONSE and (
@@ -278,7 +278,7 @@ def _body(side: Stream, at: int, headers: dict[str, str], until_close: bool) -> 
         size = int(headers["content-length"])
         body, behind, missing, short, beyond = side.take(at, size)
         if short:
-            notes.append(f"{short:,} of {size:,} bytes missing at the end")
+            notes.append(f"{short:,} of {many(size, 'byte')} missing at the end")
     elif until_close:
         body, behind, beyond = side.data[at:], len(side.data), 0
         missing = side.missing(at, behind)
@@ -288,9 +288,10 @@ def _body(side: Stream, at: int, headers: dict[str, str], until_close: bool) -> 
     else:
         return _Body(b"", at, side.missing(at, at), 0, True, [])
     if missing:
-        notes.append(f"partial: a gap of {missing:,} bytes lies in it")
+        notes.append(f"partial: a gap of {many(missing, 'byte')} lies in it")
     if side.left and behind == len(side.data):
-        notes.append(f"{side.left:,} bytes of this side were not looked at: {len(side.data):,} are")
+        left = many(side.left, "byte of this side was", "bytes of this side were")
+        notes.append(f"{left} not looked at: {len(side.data):,} {form(len(side.data), 'is', 'are')}")
         whole = False
     return _Body(body, behind, beyond, missing + short, whole and not (missing or short), notes)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from nsm_nb.kernels.streams import TH_FIN, TH_RST, TH_SYN, TH_URG, bare_keep_alives
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.transcripts.datagrams import Datagram
 from nsm_nb.transcripts.decoys import Decoys
 from nsm_nb.transcripts.segments import Segments
@@ -92,13 +92,15 @@ def grouped(found: Iterable[Event], rows: Rows, starts: Sequence[int]) -> list[M
 
 def _mark(rows: Rows, place: int, same: Sequence[Event]) -> Mark:
     first, last = same[0], same[-1]
-    one, many = _KINDS[first.kind]
+    one, more_of_it = _KINDS[first.kind]
     who = SIDES[first.side].upper()
     frames = rows.words(first.row) if len(same) == 1 else f"{rows.words(first.row)} to {rows.words(last.row)}"
-    what = one if len(same) == 1 else f"{len(same):,} {many}"
+    what = form(len(same), one, f"{len(same):,} {more_of_it}")
     size = sum(event.amount for event in same)
     got = sum(event.got for event in same)
-    more = f", captured {got:,} of {size:,} bytes" if first.got >= 0 else f", {size:,} bytes" if size else ""
+    more = (
+        f", captured {got:,} of {many(size, 'byte')}" if first.got >= 0 else f", {many(size, 'byte')}" if size else ""
+    )
     said = f": {first.words}" if first.words else ""
     text = f"{who}: {what}, {frames}{more}{said}"
     spans = (int(rows.frames[first.row]), int(rows.frames[last.row]))

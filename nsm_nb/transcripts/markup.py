@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nsm_nb.colours import DOUBT, DST, SRC
-from nsm_nb.text import html, printable
+from nsm_nb.text import form, html, many, printable
 from nsm_nb.transcripts.paging import Slice, page
 from nsm_nb.transcripts.rendering import gap, header, slice_mark, stray_mark
 
@@ -43,9 +43,11 @@ def _parts(transcript: Transcript) -> Iterator[str]:
         yield from _turn(each)
     left = len(transcript.turns) - len(shown)
     if left or part.after:
+        turns = form(left, "turn", "turns")
         rest = part.after + sum(each.length for each in part.slices[_TURNS:])
         yield _note(
-            f"{rest:,} bytes more{f' in {left:,} turns' if left else ''} are not shown here: .text(page=1) and on has all, "
+            f"{many(rest, 'byte')} more{f' in {left:,} {turns}' if left else ''} {form(rest, 'is', 'are')} not shown here: "
+            ".text(page=1) and on has all, "
             ".write(side, path) the bytes of a side"
         )
     else:
@@ -69,7 +71,7 @@ def _box(side: str, mark: str, data: bytes, size: int, *, dashed: bool = False) 
     colour, line = (SRC if side == "src" else DST), "dashed" if dashed else "solid"
     text = f"{side.upper()}: " + printable(data.replace(b"\r\n", b"\n"), lines=True)
     if size > len(data):
-        text += f"\n[{size - len(data):,} more bytes of this turn; .write({side!r}, path) has all]"
+        text += f"\n[{many(size - len(data), 'more byte')} of this turn; .write({side!r}, path) has all]"
     return (
         f"<div style='margin:4px 0 4px {_indent(side)}px;border-left:4px {line} {colour};padding-left:8px'>"
         f"<div style='opacity:.75'>{html(mark)}</div>"

@@ -19,8 +19,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from nsm_nb.errors import NsmError, UnknownName
-from nsm_nb.statistics.quantities import amount
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 
 __all__ = ["STEPS", "Decoded", "decode", "parsed"]
 
@@ -71,7 +70,7 @@ class Decoded:
 
     def __str__(self) -> str:
         """Return it as it is kept with a verdict: the recipe, how many bytes it made and their hash."""
-        return f"recipe {self.recipe}: {amount(len(self.data), 'byte')}, SHA-256 {self.sha256}"
+        return f"recipe {self.recipe}: {many(len(self.data), 'byte')}, SHA-256 {self.sha256}"
 
 
 class _Wrong(Exception):
@@ -145,11 +144,11 @@ def decode(data: bytes | Sequence[bytes], recipe: str) -> Decoded:
         size = sum(map(len, parts))
         if size > MOST or len(parts) > _PARTS:
             raise NsmError(
-                f"step {number} of the recipe, {name}, makes {size:,} bytes in {amount(len(parts), 'part')}; at most "
+                f"step {number} of the recipe, {name}, makes {many(size, 'byte')} in {many(len(parts), 'part')}; at most "
                 f"{MOST:,} bytes in {_PARTS:,} parts are kept"
             )
         said = f": {note}" if note else ""
-        given = f"{amount(before[1], 'byte')} in {amount(before[0], 'part')}"
+        given = f"{many(before[1], 'byte')} in {many(before[0], 'part')}"
         notes.append(f"{name}: {given} to {size:,} in {len(parts):,}{said}")
     text = " | ".join(f"{name} {argument}".strip() for name, argument in steps)
     return Decoded(b"".join(parts), tuple(parts), printable(text), tuple(notes))
@@ -170,7 +169,7 @@ def _on_each(work: _Each) -> Callable[[Parts, str], tuple[Parts, str]]:
                 failed, why = failed + 1, str(problem)
         if failed and not done:
             raise _Wrong(why)
-        return done, f"{amount(failed, 'part')} {'was' if failed == 1 else 'were'} left out: {why}" if failed else ""
+        return done, f"{many(failed, 'part was', 'parts were')} left out: {why}" if failed else ""
 
     return on_each
 
@@ -294,7 +293,7 @@ def _dns_names(parts: Parts, argument: str) -> tuple[Parts, str]:
             found.append(name)
     if not found:
         raise _Wrong("no part is a DNS message with a question")
-    what = "1 part is no DNS message and was" if not_dns == 1 else f"{not_dns:,} parts are no DNS messages and were"
+    what = many(not_dns, "part is no DNS message and was", "parts are no DNS messages and were")
     return found, f"{what} left out" if not_dns else ""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from nsm_nb.errors import UnknownName
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.transcripts.paging import PAGE, Slice, page
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ def turn_mark(turn: Turn) -> str:
     first, last = turn.ends
     frames = f"frame {first}" if first == last else f"frames {first}-{last}"
     capture = f" of {turn.evidence}" if turn.evidence else ""
-    return f"{turn.side.upper()} {_clock(turn.time, '%H:%M:%S.%f')} {frames}{capture}, {turn.size:,} bytes at {turn.offset:,}"
+    size = many(turn.size, "byte")
+    return f"{turn.side.upper()} {_clock(turn.time, '%H:%M:%S.%f')} {frames}{capture}, {size} at {turn.offset:,}"
 
 
 def slice_mark(part: Slice) -> str:
@@ -130,7 +131,7 @@ def _clock(time: pd.Timestamp, form: str) -> str:
 
 def gap(turn: Turn) -> str:
     """Return what is missing before a turn, in words."""
-    return f"[{turn.gap:,} bytes of {turn.side} are missing here]"
+    return f"[{many(turn.gap, 'byte')} of {turn.side} {form(turn.gap, 'is', 'are')} missing here]"
 
 
 def hex_rows(data: bytes, start: int = 0) -> Iterator[str]:
@@ -173,7 +174,8 @@ def _pieces(transcript: Transcript, style: str, number: int, size: int | None) -
     if number == 1:
         yield from _head(transcript, style)
     else:
-        yield f"[page {number:,} of {part.count:,}; {part.before:,} bytes stand on the pages before]"
+        before = many(part.before, "byte stands", "bytes stand")
+        yield f"[page {number:,} of {part.count:,}; {before} on the pages before]"
     if not transcript.turns:
         yield "No Data Sent."
     beside: dict[int, list[str]] = {}
@@ -184,7 +186,7 @@ def _pieces(transcript: Transcript, style: str, number: int, size: int | None) -
             yield from (f"[{words}]" for words in beside.get(each.number, ()))
         yield from _slice(each, style)
     if not part.last:
-        yield f"[{part.after:,} bytes more: page {number + 1:,} of {part.count:,} goes on]"
+        yield f"[{many(part.after, 'byte')} more: page {number + 1:,} of {part.count:,} goes on]"
         return
     yield from (f"[{words}]" for words in beside.get(len(transcript.turns), ()))
     for turn in transcript.strays:

@@ -383,7 +383,7 @@ def _cut(these: Segments, cut: np.ndarray, label: str) -> tuple[list[marks.Event
         )
         for each in part.tolist()
     ]
-    return found, doubts.of_cut(len(part), int(held[part].sum()), int(these.size[part].sum()), "segments", label)
+    return found, doubts.of_cut(len(part), int(held[part].sum()), int(these.size[part].sum()), "segment", label)
 
 
 def _datagram_turns(rows: Rows, datagrams: Sequence[Datagram]) -> tuple[list[Turn], list[int]]:

@@ -20,7 +20,7 @@ import pandas as pd
 
 from nsm_nb.errors import LedgerError
 from nsm_nb.schema import ALERTS, TIME, in_network
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.triage.given import category_of, comment_text, storable
 from nsm_nb.triage.rule_parts import ANY, any_of, exact, network, ports, refusal, signature_number, try_pattern
 
@@ -229,9 +229,9 @@ def matches(
             mine = columns.rows(rule, left)
         except _Unfinished as problem:
             troubles.append(
-                f"rule {rule.number if rule.number is not None else place + 1}: {problem}; {len(problem.rows):,} "
-                f"alert{'s' if len(problem.rows) != 1 else ''} that it may mean {'are' if len(problem.rows) != 1 else 'is'} left "
-                "to you, and no later rule judges them"
+                f"rule {rule.number if rule.number is not None else place + 1}: {problem}; {many(len(problem.rows), 'alert')} "
+                f"that it may mean {form(len(problem.rows), 'is', 'are')} left to you, and no later rule judges "
+                f"{form(len(problem.rows), 'it', 'them')}"
             )
             left = np.setdiff1d(left, problem.rows, assume_unique=True)
             continue

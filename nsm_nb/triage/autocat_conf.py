@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nsm_nb.errors import LedgerError
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.triage.autocat import Rule
 from nsm_nb.triage.categories import CATEGORIES
 
@@ -53,7 +53,7 @@ def read_conf(path: str | os.PathLike[str]) -> tuple[list[Rule], list[str]]:
 def _conf_rule(line: str, origin: str) -> Rule:
     fields = [each.strip() for each in line.split("||")]
     if not 9 <= len(fields) <= 10:
-        raise LedgerError(f"it has {len(fields)} fields and not 9")
+        raise LedgerError(f"it has {many(len(fields), 'field')} and not 9")
     erase, sensor, src_ip, src_port, dst_ip, dst_port, proto, signature, status = fields[:9]
     shorts = {str(each.sguil_id): each.short for each in CATEGORIES.values()}
     if status not in shorts:

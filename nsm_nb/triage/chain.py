@@ -25,6 +25,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from nsm_nb.text import many
+
 __all__ = ["EMPTY", "Act", "Record", "Reference", "Verification", "canonical", "check", "digest", "extend"]
 
 EMPTY = "0" * 64
@@ -222,8 +224,7 @@ def check(records: Iterable[Record], *, last: int, head: str | None = None) -> V
     if not known:
         return Verification(False, count, previous, None, f"no record here has the noted head {head}: {_CUT}")
     note = "" if head is not None else f"; {_UNSEEN}"
-    many = "1 record" if count == 1 else f"{count:,} records"
-    return Verification(True, count, previous, None, f"{many}, each as it was written{note}")
+    return Verification(True, count, previous, None, f"{many(count, 'record')}, each as it was written{note}")
 
 
 _NO_NUMBER = "is missing: the next one there has a number that is none"

@@ -21,7 +21,7 @@ import pandas as pd
 from nsm_nb.errors import NsmError
 from nsm_nb.full_content import fields
 from nsm_nb.schema import ALERTS
-from nsm_nb.text import csv_table, printable
+from nsm_nb.text import csv_table, many, printable
 from nsm_nb.triage.cloak import Cloak
 
 __all__ = ["Content", "as_csv", "as_json_lines", "as_mail", "as_text", "sanitised"]
@@ -185,7 +185,7 @@ def _payload(packet: Content | None, cloak: Cloak | None) -> list[str]:
     if not packet.payload:
         return ["Payload:", "None."]
     if cloak is not None:
-        return ["Payload:", f"{len(packet.payload):,} bytes, left out."]
+        return ["Payload:", f"{many(len(packet.payload), 'byte')}, left out."]
     lines = ["Payload:"]
     for start in range(0, len(packet.payload), 16):
         part = packet.payload[start : start + 16]
@@ -245,7 +245,7 @@ def as_mail(
     if not subject:
         first = alerts["message"].iloc[0] if len(alerts) else ""
         said = cloak.text(first) if cloak is not None else str(first)
-        subject = f"{len(alerts):,} alert{'' if len(alerts) == 1 else 's'}: {said}"
+        subject = f"{many(len(alerts), 'alert')}: {said}"
     mail["Subject"] = _unlinked(printable(subject))[:200]
     mail["X-Unsent"] = "1"  # Outlook and Thunderbird's imports open it as a draft
     text = as_text(alerts, detail=detail, content=content, cloak=cloak)

@@ -14,7 +14,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from nsm_nb.errors import LedgerError
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.triage.categories import Category
 from nsm_nb.triage.chain import EMPTY, Act, Record, Reference, Verification, check, extend
 from nsm_nb.triage.given import COMMENT_LIMIT, analyst_name, category_of, comment_text, iso, names_of
@@ -279,7 +279,7 @@ class Ledger(Messages, Investigations, Rulebook):
                 found.count,
                 found.head,
                 found.count + 1,
-                f"record {found.count + 1} is missing: the ledger ends before it, and once had {highest:,} records",
+                f"record {found.count + 1} is missing: the ledger ends before it, and once had {many(highest, 'record')}",
             )
         if found.ok and lost:
             return Verification(

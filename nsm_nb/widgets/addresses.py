@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import pandas as pd
 
+from nsm_nb.text import many
 from nsm_nb.widgets.cells import show, time
 from nsm_nb.widgets.lines import Lines, line
 from nsm_nb.widgets.lookup import Lookup
@@ -32,10 +33,10 @@ def host_lines(side: str, address: str, port: Any, hosts: pd.DataFrame, names: p
     lines = [line((f"{side} ", side), (end, "code strong"))]
     mine = names[(names["address"].astype("str") == address).to_numpy(bool, na_value=False)]
     for each in mine.head(_SHOWN).itertuples():
-        where = f"{each.source}, {each.count:,} times, first in frame {each.frame} of {each.evidence}"
+        where = f"{each.source}, {many(each.count, 'time')}, first in frame {each.frame} of {each.evidence}"
         lines.append(line("  named ", (show(each.name)[0], "strong"), (f"  by {where}", "muted")))
     if len(mine) > _SHOWN:
-        lines.append(line((f"  {len(mine) - _SHOWN:,} names more: case.names", "muted")))
+        lines.append(line((f"  {many(len(mine) - _SHOWN, 'name')} more: case.names", "muted")))
     if not len(mine):
         lines.append(line(("  no name in the evidence", "muted")))
     rows = hosts[(hosts["host"].astype("str") == address).to_numpy(bool, na_value=False)]
@@ -120,7 +121,7 @@ class Addresses(ipywidgets.VBox):
 
         def done(text: str) -> None:
             rows = text.splitlines() or ["an empty answer"]
-            more = [line((f"{len(rows) - _LINES:,} lines more", "muted"))] if len(rows) > _LINES else []
+            more = [line((f"{many(len(rows) - _LINES, 'line')} more", "muted"))] if len(rows) > _LINES else []
             self.answer.say(line((f"{way} of {address}, said by others:", "strong")), *rows[:_LINES], *more)
 
         return self.lookup.ask(address, way, done)

@@ -10,7 +10,7 @@ import ipywidgets
 import pandas as pd
 
 from nsm_nb.errors import NsmError, QueryError
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.triage import CATEGORIES
 from nsm_nb.triage.given import analyst_name
 from nsm_nb.widgets import queue_look
@@ -23,7 +23,6 @@ from nsm_nb.widgets.narrowing import HOWS, How, narrowed
 from nsm_nb.widgets.panes import BACK, Panes
 from nsm_nb.widgets.queue import Queue
 from nsm_nb.widgets.queue_bar import SIGNS, QueueBar
-from nsm_nb.widgets.queue_look import plural
 from nsm_nb.widgets.threshold import Threshold
 from nsm_nb.widgets.tick import Tick
 from nsm_nb.widgets.verdict import ASKS, HELP, KEYS, Verdict
@@ -215,7 +214,7 @@ class Alerts(Frame):
 
     def _note(self) -> None:
         table = self.panes.table
-        shown = f"{plural(int(table['count'].sum()), 'event' if self.queue.events else 'alert')} in {plural(len(table), 'group')}"
+        shown = f"{many(int(table['count'].sum()), 'event' if self.queue.events else 'alert')} in {many(len(table), 'group')}"
         query = f"; filter {printable(self.queue.query)}" if self.queue.query.strip() else ""
         self.note = f"{self.tab}: {shown}{query}"
 
@@ -341,11 +340,13 @@ class Alerts(Frame):
 
     def _tell_target(self) -> None:
         groups = self.panes.view if self._everything else self.panes.chosen
-        about = f"{plural(sum(map(len, groups['children'])), 'alert')} in {plural(len(groups), 'group')}"
+        about = f"{many(sum(map(len, groups['children'])), 'alert')} in {many(len(groups), 'group')}"
         if self._everything:
             about = f"everything that matches: {about}"
         elif self.children_grid.selected:
-            about = f"{len(self.children_grid.selected):,} of {len(self.children_grid.table):,} alerts of this group"
+            about = (
+                f"{len(self.children_grid.selected):,} of {many(len(self.children_grid.table), 'alert')} of this group"
+            )
         elif not len(groups):
             about = ""
         who = [] if "who" not in groups else sorted(set(groups["who"].dropna()))
@@ -389,7 +390,7 @@ class Alerts(Frame):
         self._note()
         self._choose_group()
         self.status = (
-            f"{plural(len(rows), 'alert')} in {plural(groups, 'group')}: {category}, "
+            f"{many(len(rows), 'alert')} in {many(groups, 'group')}: {category}, "
             f"{CATEGORIES[category].name}, by {printable(rows['analyst'].iloc[0])}"
         )
         return rows

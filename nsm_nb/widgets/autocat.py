@@ -10,12 +10,12 @@ import ipywidgets
 import pandas as pd
 
 from nsm_nb.errors import NsmError
+from nsm_nb.text import many
 from nsm_nb.triage import CATEGORIES
 from nsm_nb.widgets.cells import Field, time
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.grid import Grid
 from nsm_nb.widgets.lines import Lines, line
-from nsm_nb.widgets.queue_look import plural
 
 if TYPE_CHECKING:
     from nsm_nb.case import Case
@@ -147,7 +147,7 @@ class Autocat(ipywidgets.VBox):
         """Say what the rule of the form would judge, among what waits; nothing is recorded."""
         found = self.case.try_rules([self.rule()])
         row = found.iloc[0]
-        spans: list[Any] = [(f"would judge {plural(int(row['count']), 'alert')} of those that wait", "strong")]
+        spans: list[Any] = [(f"would judge {many(int(row['count']), 'alert')} of those that wait", "strong")]
         if row["count"]:
             spans.append((f", from {time(row['first'])[:19]} to {time(row['last'])[:19]} UTC", "muted"))
         if pd.notna(row["trouble"]):
@@ -162,9 +162,7 @@ class Autocat(ipywidgets.VBox):
         self._changed()
         self.show()
         judged = len(self.case.status()) - before
-        self.told.say(
-            line((f"rule {rule.number} is kept", "strong"), f": it judged {plural(judged, 'alert')} just now")
-        )
+        self.told.say(line((f"rule {rule.number} is kept", "strong"), f": it judged {many(judged, 'alert')} just now"))
         self.grid.active = len(self.grid.table) - 1
         return rule
 

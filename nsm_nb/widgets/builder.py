@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import ipywidgets
 
 from nsm_nb.errors import QueryError
-from nsm_nb.text import printable
+from nsm_nb.text import form, printable
 from nsm_nb.widgets.building import FIELDS, MACROS, Part, comparisons, line_of
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.lines import Lines, line
@@ -166,7 +166,7 @@ class Builder(ipywidgets.VBox):
             return None
         self.entry.mark()
         more = "" if shown else "; the line is more than rows can show, and changing a row writes it anew"
-        self.told.say(line((f"{found:,}", "strong"), f" sessions match{more}"))
+        self.told.say(line((f"{found:,}", "strong"), f" {form(found, 'session matches', 'sessions match')}{more}"))
         return found
 
     # --- rows ---

@@ -14,7 +14,7 @@ import pandas as pd
 
 from nsm_nb import schema
 from nsm_nb.statistics.quantities import octets
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.widgets.style import PARTS
 
 __all__ = [
@@ -149,7 +149,7 @@ def show(value: Any, kind: str = "text") -> tuple[str, str]:
         return ("yes" if value else "no"), ""
     if isinstance(value, (int, float, np.integer, np.floating)) and kind in _RIGHT:
         if kind == "bytes":
-            return octets(float(value)), f"{value:,} bytes"
+            return octets(float(value)), many(value, "byte")
         if kind == "count":
             return f"{value:,}", ""
         if kind == "percent":

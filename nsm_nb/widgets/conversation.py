@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nsm_nb.statistics.quantities import amount
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.transcripts.paging import Page, Slice, page
 from nsm_nb.transcripts.rendering import gap, header, slice_mark, stray_mark
 from nsm_nb.widgets.lines import line
@@ -165,7 +165,12 @@ def _shown(
             for said, spot in _rows(Slice(-1 - place, turn, 0, turn.size), (), octets=octets):
                 say(said, spot)
     else:
-        say(line((f"{part.after:,} bytes more: 'next page' has them", "doubt"), style="gap"))
+        say(
+            line(
+                (f"{many(part.after, 'byte')} more: 'next page' has {form(part.after, 'it', 'them')}", "doubt"),
+                style="gap",
+            )
+        )
     return Shown(lines, spots, part)
 
 

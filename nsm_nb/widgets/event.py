@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from nsm_nb.text import defang
+from nsm_nb.text import defang, many
 from nsm_nb.transcripts.rendering import hex_rows
 from nsm_nb.widgets.cells import show, time
 from nsm_nb.widgets.lines import line
@@ -105,10 +105,10 @@ def packet_lines(packet: pd.Series | None, data: bytes, *, of: str = "payload") 
     lines = _head(packet)
     if packet is None:
         return lines
-    lines += [line(_facts(packet)), line((f"{of}, {len(data):,} bytes" if data else f"no {of}", "muted"))]
+    lines += [line(_facts(packet)), line((f"{of}, {many(len(data), 'byte')}" if data else f"no {of}", "muted"))]
     lines += [line((row, "code"), style="whole") for row in hex_rows(data[:_SHOWN])]
     if len(data) > _SHOWN:
-        lines.append(line((f"{len(data) - _SHOWN:,} bytes more", "muted")))
+        lines.append(line((f"{many(len(data) - _SHOWN, 'byte')} more", "muted")))
     return lines
 
 
@@ -155,7 +155,7 @@ def tree_lines(packet: pd.Series | None, tree: str, *, most: int = 2_000) -> lis
     if rows:
         lines.append(line(("tshark sees this packet alone, as its frame 1", "muted")))
     lines += [line((row, "code" if row.startswith(" ") else "code strong")) for row in rows[:most]]
-    return lines + ([line((f"{len(rows) - most:,} lines more", "muted"))] if len(rows) > most else [])
+    return lines + ([line((f"{many(len(rows) - most, 'line')} more", "muted"))] if len(rows) > most else [])
 
 
 def join_lines(session: pd.Series | None, join: pd.Series | None) -> list[dict]:
@@ -198,4 +198,4 @@ def detail_lines(detail: Mapping[str, Any], *, most: int = 200) -> list[dict]:
 
     walk("", dict(detail), 0)
     lines = [line((f"{name} ", "muted"), (show(value)[0], "code")) for name, value in flat[:most]]
-    return lines + ([line((f"{len(flat) - most:,} fields more", "muted"))] if len(flat) > most else [])
+    return lines + ([line((f"{many(len(flat) - most, 'field')} more", "muted"))] if len(flat) > most else [])

@@ -11,7 +11,7 @@ import ipywidgets
 import pandas as pd
 import traitlets
 
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.widgets.cells import Field, octets
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.frame import Frame
@@ -144,14 +144,13 @@ class Evidence(Frame):
         self.title = f"Evidence of {title}"
         size = int(table["size"].sum()) if len(table) else 0
         wrong = int((table["caveats"] > 0).sum()) if len(table) else 0
-        self.note = f"{len(table):,} files, {size:,} bytes"
+        self.note = f"{many(len(table), 'file')}, {many(size, 'byte')}"
         waiting = unread(table)
         self._read.disabled = not len(waiting)
-        self.status = (f"{wrong} with caveats" if wrong else "no caveats") + (
-            f"; {len(waiting):,} files ({octets(waiting['size'].sum())}) are not read yet: 'read all' does it"
-            if len(waiting)
-            else ""
-        )
+        self.status = f"{wrong} with caveats" if wrong else "no caveats"
+        if len(waiting):
+            files = f"{many(len(waiting), 'file')} ({octets(waiting['size'].sum())}) {form(len(waiting), 'is', 'are')}"
+            self.status += f"; {files} not read yet: 'read all' does it"
         self.code = f"case = nsm.open_case({str(case.path)!r})\ncase.evidence"
         self._show_detail()
 

@@ -103,7 +103,7 @@ class GridView {
     if (document.activeElement !== this.filter) this.filter.value = this.model.get("filter");
     const all = this.model.get("_total");
     const number = (each) => each.toLocaleString("en-US");
-    this.count.textContent = rows === all ? `${number(all)} rows` : `${number(rows)} of ${number(all)} rows`;
+    this.count.textContent = (rows === all ? "" : `${number(rows)} of `) + `${number(all)} ${all === 1 ? "row" : "rows"}`;
     this.empty.textContent = rows ? "" : this.model.get("empty");
     this.to(this.first);
   }

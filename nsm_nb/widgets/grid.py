@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import traitlets
 
+from nsm_nb.text import many
 from nsm_nb.widgets import cells, order
 from nsm_nb.widgets.cells import Field
 from nsm_nb.widgets.lines import plain_table, with_fallback
@@ -306,7 +307,7 @@ class Grid(anywidget.AnyWidget):
     def fallback(self) -> str:
         """Return the first rows as a plain HTML table, everything escaped, for a notebook saved without its widgets."""
         shown = [row["texts"] for row in self.window(0, _FALLBACK_ROWS)]
-        more = f"{len(self._table):,} rows" + (
+        more = many(len(self._table), "row") + (
             f", the first {len(shown)} shown" if len(shown) < len(self._table) else ""
         )
         note = f"{more}; run the notebook to walk them."

@@ -11,7 +11,7 @@ import traitlets
 
 from nsm_nb import colours
 from nsm_nb.statistics.quantities import amount, octets, share
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.widgets.lines import plain_table, with_fallback
 from nsm_nb.widgets.style import module, sheet
 
@@ -83,7 +83,7 @@ class Icicle(anywidget.AnyWidget):
                     "size": size / total,
                     "colour": known if known in colours.PROTOCOL else "",
                     "words": f"{share(size / total)}: {amount(int(row.packets), 'packet')}, {octets(int(row.length))} "  # type: ignore[arg-type]
-                    f"({int(row.length):,} bytes) {unit}",  # type: ignore[arg-type]
+                    f"({many(int(row.length), 'byte')}) {unit}",  # type: ignore[arg-type]
                 }
             )
         more = len(table) - len(kept)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import pandas as pd
 
+from nsm_nb.text import many
 from nsm_nb.widgets.cells import show, time
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.lines import Lines, line
@@ -35,7 +36,7 @@ def message_lines(messages: pd.DataFrame, locks: pd.DataFrame) -> list[dict]:
         who = f"{show(each.analyst)[0]}{to} "
         lines.append(line(f"{time(each.time)[:19]} ", (who, "strong"), show(each.text)[0], (about, "muted")))
     if len(messages) > len(shown):
-        lines.append(line((f"{len(messages) - len(shown):,} older ones: case.ledger.messages()", "muted")))
+        lines.append(line((f"{many(len(messages) - len(shown), 'older one')}: case.ledger.messages()", "muted")))
     return lines or [line(("nobody has said anything, and nobody else looks at an alert", "muted"))]
 
 

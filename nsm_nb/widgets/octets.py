@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nsm_nb.errors import NsmError
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.widgets.lines import Lines, line
 from nsm_nb.widgets.style import sheet
 
@@ -87,7 +87,14 @@ def octet_lines(data: bytes, marked: Sequence[tuple[int, int]] = (), now: int | 
         for at in range(0, min(len(data), MOST), _ROW)
     ]
     if len(data) > MOST:
-        lines.append(line((f"{len(data) - MOST:,} bytes more: the style hex has them", "doubt")))
+        lines.append(
+            line(
+                (
+                    f"{many(len(data) - MOST, 'byte')} more: the style hex has {form(len(data) - MOST, 'it', 'them')}",
+                    "doubt",
+                )
+            )
+        )
     return lines
 
 

@@ -17,7 +17,7 @@ from nsm_nb.case.carved import name_of_frame
 from nsm_nb.errors import NsmError, UnknownName
 from nsm_nb.full_content import fields, frame_bytes, payload_bytes
 from nsm_nb.full_content.frames import link_types
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.widgets.cells import time
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.frame import Frame
@@ -192,7 +192,7 @@ class Packet(Frame):
             raise UnknownName(f"{named}; there is: {', '.join(map(printable, known)) or 'none'}")
         rows = np.flatnonzero(names.cat.codes.to_numpy() == known.index(label))
         if not 1 <= frame <= len(rows):
-            raise UnknownName(f"{printable(label)} has no frame {frame}; it has {len(rows):,} frames")
+            raise UnknownName(f"{printable(label)} has no frame {frame}; it has {many(len(rows), 'frame')}")
         session = packets["session"].iloc[int(rows[frame - 1])]
         near = packets.iloc[rows]
         if not pd.isna(session):
@@ -251,7 +251,9 @@ class Packet(Frame):
         row, paths = self.row, self.case.paths
         frame = frame_bytes(row, evidence=paths)[0]
         packet = row.iloc[0]
-        self.note = f"frame {self.frame} of {self.evidence}, {time(packet['time'])} UTC, {packet['length']:,} bytes"
+        self.note = (
+            f"frame {self.frame} of {self.evidence}, {time(packet['time'])} UTC, {many(packet['length'], 'byte')}"
+        )
         self._say_headers(packet, frame)
         if self.style == "headers":
             self.code = f"case.frame({self.evidence!r}, {self.frame})"
@@ -274,10 +276,10 @@ class Packet(Frame):
         way = {None: "", True: ", SRC to DST", False: ", DST to SRC"}[to_dst]
         session = "in no session" if self._whose() == "capture" else f"session {packet['session']}{way}"
         carried = 0 if pd.isna(packet["payload"]) else int(packet["payload"])
-        words = f"{packet['layers']}, {session}, {carried:,} bytes of payload"
+        words = f"{packet['layers']}, {session}, {many(carried, 'byte')} of payload"
         lines = [line((words, "muted"))]
         if packet["captured"] < packet["length"]:
-            lines.append(line((f"captured {packet['captured']:,} of {packet['length']:,} bytes", "doubt")))
+            lines.append(line((f"captured {packet['captured']:,} of {many(packet['length'], 'byte')}", "doubt")))
         if self.style == "headers":
             lines += header_rows(fields(frame, link=int(link_types(self.row)[0])), to_dst=to_dst)
         self.top.say(*lines)
@@ -289,7 +291,7 @@ class Packet(Frame):
         ]  # where a packet or layer begins
         # not by `line`: tabs stay
         self.text.say(*({"style": "", "spans": [[row, look, ""]]} for row, look in zip(rows, looks, strict=True)))
-        self._count.say(line((f"{len(rows):,} lines", "muted")))
+        self._count.say(line((many(len(rows), "line"), "muted")))
 
     def _ask_tshark(self, row: pd.DataFrame) -> None:
         """Have tshark take the packet apart, beside the kernel's own work; what is asked for later is shown instead."""
@@ -358,12 +360,12 @@ class Packet(Frame):
         if self._now is not None:
             self.text.at = self._found[self._now][0] // 16
         if not self._search.value:
-            self._count.say(line((f"{len(self._data):,} bytes", "muted")))
+            self._count.say(line((many(len(self._data), "byte"), "muted")))
         elif not self._found:
             self._count.say(line("not found"))
         else:
             number = "" if self._now is None else f"{self._now + 1} of "
-            self._count.say(line(f"{number}{len(self._found):,} place{'s' if len(self._found) != 1 else ''}"))
+            self._count.say(line(f"{number}{many(len(self._found), 'place')}"))
 
     def _find_line(self, *, back: bool) -> int | None:
         fold = str.casefold if self._any_case.value else str

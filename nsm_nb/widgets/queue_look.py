@@ -17,7 +17,7 @@ from nsm_nb.widgets.event import priority_class
 from nsm_nb.widgets.lines import line
 
 __all__ = [
-    "BY", "CHILDREN", "KEYS", "KEY_HELP", "child_style", "code", "columns", "counters", "plural", "queue_style", "term_of_cell",
+    "BY", "CHILDREN", "KEYS", "KEY_HELP", "child_style", "code", "columns", "counters", "queue_style", "term_of_cell",
 ]  # fmt: skip
 
 _QUEUE = (
@@ -136,11 +136,6 @@ def term_of_cell(row: Mapping[str, Any], column: str) -> str | None:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def code(alert: str | None, by: Sequence[str], *, gap: str | None, events: bool, query: str) -> str:

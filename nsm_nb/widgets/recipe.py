@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.transcripts.recipes import STEPS, Decoded, decode
 from nsm_nb.widgets.entry import Entry
 from nsm_nb.widgets.handout import Handout
@@ -87,12 +87,13 @@ class Recipe(ipywidgets.VBox):
         self.made, self.of = made, words
         self._hand.disabled = False
         shown = printable(made.data[:_SHOWN].replace(b"\r\n", b"\n"), lines=True).removesuffix("\n")
-        lines = [line((f"of {words}: {len(made.data):,} bytes, SHA-256 ", "muted"), (made.sha256, "code"))]
+        lines = [line((f"of {words}: {many(len(made.data), 'byte')}, SHA-256 ", "muted"), (made.sha256, "code"))]
         lines += [line((note, "muted")) for note in made.notes]
         # not by `line`: tabs stay
         lines += [{"style": "", "spans": [[row, "", ""]]} for row in shown.split("\n")]
         if len(made.data) > _SHOWN:
-            lines.append(line((f"{len(made.data) - _SHOWN:,} bytes more: 'save' has them", "doubt")))
+            left = len(made.data) - _SHOWN
+            lines.append(line((f"{many(left, 'byte')} more: 'save' has {form(left, 'it', 'them')}", "doubt")))
         self.result.say(*lines)
         return made
 

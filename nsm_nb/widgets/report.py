@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.widgets.cells import octets
 from nsm_nb.widgets.frame import Frame
 from nsm_nb.widgets.lines import Lines, line
@@ -62,7 +62,7 @@ class Report(Frame):
         status = self.case.status()
         judged = int((status != "NEW").sum())
         escalated = int((status == "ESC").sum())
-        self.note = f"{judged:,} of {len(self.case.alerts):,} alerts judged, {escalated:,} escalated"
+        self.note = f"{judged:,} of {many(len(self.case.alerts), 'alert')} judged, {escalated:,} escalated"
         if not self.files:
             self.written.say(
                 line(("no report yet: 'build the report' makes it from verdicts, sessions and evidence", "muted"))

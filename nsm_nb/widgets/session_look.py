@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from nsm_nb.query import compile
+from nsm_nb.text import many
 from nsm_nb.widgets.cells import octets, show, time
 from nsm_nb.widgets.lines import line
 from nsm_nb.widgets.narrowing import quoted
@@ -33,11 +34,11 @@ def _amount(row: pd.Series, side: str) -> str:
     packets, size, payload = (row[f"{side}_{name}"] for name in ("packets", "octets", "payload"))
     parts = []
     if not pd.isna(packets):
-        parts.append(f"{packets:,} packets")
+        parts.append(many(packets, "packet"))
     if not pd.isna(size):
-        parts.append(f"{octets(size)} ({size:,} octets)")
+        parts.append(f"{octets(size)} ({many(size, 'octet')})")
     if not pd.isna(payload):
-        parts.append(f"{payload:,} bytes of payload")
+        parts.append(f"{many(payload, 'byte')} of payload")
     return ", ".join(parts) or "nothing known"
 
 

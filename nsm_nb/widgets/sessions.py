@@ -15,7 +15,7 @@ from nsm_nb.errors import QueryError
 from nsm_nb.full_content import wireshark
 from nsm_nb.query import compile as understood
 from nsm_nb.sessions import measures
-from nsm_nb.text import csv_table, printable
+from nsm_nb.text import csv_table, form, many, printable
 from nsm_nb.widgets.builder import Builder
 from nsm_nb.widgets.cells import Field, addresses_fitted, octets, time
 from nsm_nb.widgets.frame import Frame
@@ -240,7 +240,7 @@ class Sessions(Frame):
             return
         shown = packets.head(_PACKETS)
         self.detail.say(*packet_lines(self.case.view(shown)))
-        self.status = f"{len(shown):,} of its {len(packets):,} packets are shown"
+        self.status = f"{len(shown):,} of its {many(len(packets), 'packet')} {form(len(shown), 'is', 'are')} shown"
 
     def _to_alert(self) -> None:
         if self.selected is None:
@@ -250,23 +250,23 @@ class Sessions(Frame):
             self.status = "no alert is about it"
             return
         self.case.selection.alert = str(alerts["alert"].iloc[0])
-        self.status = f"the first of its {len(alerts):,} alerts is chosen: it is in the notebook 30-alerts"
+        which = form(len(alerts), "its alert", f"the first of its {len(alerts):,} alerts")
+        self.status = f"{which} is chosen: it is in the notebook 30-alerts"
 
     def _save(self) -> None:
         table = self.grid.view()
         data = csv_table(table).to_csv(index=False).encode("utf-8", "backslashreplace")
         if len(data) > _DOWNLOAD:
-            self.status = (
-                f"{len(table):,} sessions are too large to hand to the browser ({octets(len(data))}): narrow them"
-            )
+            them = f"{many(len(table), 'session is', 'sessions are')} too large to hand to the browser"
+            self.status = f"{them} ({octets(len(data))}): narrow them"
             return
         self._export.save("sessions.csv", data, kind="text/csv")
-        self.status = f"{len(table):,} sessions are handed to the browser as CSV"
+        self.status = f"{many(len(table), 'session is', 'sessions are')} handed to the browser as CSV"
 
     def _carve_chosen(self) -> None:
         numbers = [int(self.grid.table["session"].iloc[each]) for each in self.grid.chosen]
         path = self.case.carve(numbers)
-        self.status = f"{len(numbers):,} sessions written to {printable(path)}"
+        self.status = f"{many(len(numbers), 'session')} written to {printable(path)}"
 
     def _hand_on(self) -> None:
         numbers = [int(self.grid.table["session"].iloc[each]) for each in self.grid.chosen]

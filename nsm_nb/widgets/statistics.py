@@ -11,7 +11,7 @@ import pandas as pd
 from nsm_nb.errors import QueryError
 from nsm_nb.statistics.overview import Overview
 from nsm_nb.statistics.quantities import amount, span
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.widgets import panels
 from nsm_nb.widgets.cells import time
 from nsm_nb.widgets.entry import Entry
@@ -382,7 +382,7 @@ class Statistics(Frame):
             f"{self.case.name}: statistics\n{self.note}\n{self.status}\n\n{self.code}\n\nevidence, SHA-256:\n{evidence}"
         )
         folder = panels.export(self.case, tables, about)
-        self.status = f"{len(tables)} tables written to {printable(folder)}, safe for a spreadsheet"
+        self.status = f"{many(len(tables), 'table')} written to {printable(folder)}, safe for a spreadsheet"
 
 
 class _Choice:

@@ -78,7 +78,7 @@ def test_a_session_is_read_from_the_capture_that_holds_most_of_it(folder):
     assert case.transcript(number).data("src") == b"GET / HTTP/1.1\r\n\r\n"
     assert case.sessions["src_packets"].tolist() == [5, 5]
     assert (
-        "1 sessions are in a-headers.pcap and b-whole.pcap; each counts once, from the capture that holds most of its bytes; "
+        "1 session is in a-headers.pcap and b-whole.pcap; each counts once, from the capture that holds most of its bytes; "
         "the packets are those of each capture"
     ) in case.caveats["detail"].tolist()
     assert len(case.packets) == 24  # all frames that there are
@@ -94,13 +94,13 @@ def test_the_copy_of_a_mirror_port_that_tags_counts_once_where_the_analyst_says_
     case = made(folder)
     assert len(case.sessions) == 3  # another network may have the same addresses
     (said,) = case.caveats.query("kind == 'duplicates'")["detail"]
-    assert said.startswith("1 sessions of a.pcap and b.pcap differ in nothing but their VLAN, and each counts")
+    assert said.startswith("1 session of a.pcap and b.pcap differ in nothing but their VLAN, and each counts")
 
     (case.path / "case.toml").write_text("by_vlan = false\n" + (case.path / "case.toml").read_text())
     once = nsm.open_case(case.path)
     assert len(once.sessions) == 2
     (said,) = once.caveats.query("kind == 'duplicates'")["detail"]
-    assert said.startswith("1 sessions are in a.pcap and b.pcap; each counts once")
+    assert said.startswith("1 session is in a.pcap and b.pcap; each counts once")
 
 
 def test_only_the_same_start_in_another_capture_is_taken_for_a_copy_with_a_tag():

@@ -286,9 +286,9 @@ def test_what_is_not_known_is_passed_over_and_counted(tmp_path):
 
     assert len(table) == 1
     details = " ".join(caveat.detail for caveat in caveats_of(table))
-    assert "1 records lack who" in details
-    assert "1 records of events" in details
-    assert "1 records of neither IP nor ARP" in details
+    assert "1 record lacks who" in details
+    assert "1 record of events" in details
+    assert "1 record of neither IP nor ARP" in details
 
 
 def test_rows_before_a_cut_are_kept_wherever_it_is(tmp_path):

@@ -179,7 +179,7 @@ def test_a_pcapng_block_with_fields_that_cannot_be_true_is_passed_over_whole(rea
 
     assert len(table) == 2
     assert not table["recovered"].any()
-    assert details(table, "damage") == ["1 blocks can't be true and were passed over"]
+    assert details(table, "damage") == ["1 block can't be true and was passed over"]
 
 
 def test_what_was_not_damaged_is_the_same_with_and_without_going_on(evidence):
@@ -217,9 +217,9 @@ def test_damage_at_every_turn_costs_no_more_than_its_length(read):
         (
             writing.pcap([(SECOND, bytes(60), 50)]),
             "length",
-            "1 frames say that fewer bytes were on the wire than are in the file",
+            "1 frame says that fewer bytes were on the wire than are in the file",
         ),
-        (writing.pcap([(SECOND, b"", 50)]), "length", "1 frames hold no bytes at all"),
+        (writing.pcap([(SECOND, b"", 50)]), "length", "1 frame holds no bytes at all"),
         (
             writing.pcap([(SECOND, bytes(60)), (2**31 * SECOND, bytes(60))]),
             "clock",
@@ -228,7 +228,7 @@ def test_damage_at_every_turn_costs_no_more_than_its_length(read):
         (
             writing.section() + writing.interface(snaplen=40) + writing.enhanced(0, 1, bytes(60)),
             "snaplen",
-            "1 frames are larger than their snaplen",
+            "1 frame is larger than its snaplen",
         ),
     ],
 )

@@ -484,7 +484,7 @@ def test_a_time_without_a_zone_is_utc_and_told(tmp_path):
     table = eve.alerts(write(tmp_path, ALERT | {"timestamp": "2026-11-24T02:30:42.898627"}, ALERT))
     assert table["time"].nunique() == 1
     (caveat,) = caveats_of(table)
-    assert "1 times (time) name no zone" in caveat.detail
+    assert "1 time (time) names no zone" in caveat.detail
 
 
 def test_an_alert_without_its_alert_keeps_its_row(tmp_path):

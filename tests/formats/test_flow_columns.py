@@ -82,5 +82,5 @@ def test_times_are_turned_and_what_is_far_from_receipt_is_told():
     assert made["duration"].tolist()[:2] == [1.0, 10_000 - 5e-9]
     assert made["start"].isna().tolist() == [False, False, True]
     assert [caveat.detail.partition(": ")[2][:40] for caveat in caveats_of(made)] == [
-        "1 of 3 flows end before they begin; star", "2 of 3 flows lie more than 2 hours from ",
+        "1 of 3 flows ends before it begins; star", "2 of 3 flows lie more than 2 hours from ",
     ]  # fmt: skip

@@ -130,7 +130,7 @@ def test_rounded_counts_are_told(tmp_path):
     text = SAMPLES["nfdump-long.txt"][1].replace("      320", "   20.4 M")
     found = nsm.read_sessions(_write(tmp_path / "x", text.encode()))
     assert found["src_octets"].tolist() == [20_400_000, 56]
-    assert any("1 counts are printed rounded" in each.detail for each in caveats_of(found))
+    assert any("1 count is printed rounded" in each.detail for each in caveats_of(found))
 
 
 def test_an_ipv6_address_cut_in_the_middle_is_none(tmp_path):

@@ -244,13 +244,13 @@ def test_times_are_right_where_the_uptime_wraps(tmp_path, uptime, first, last, s
 def test_a_flow_that_ends_before_it_begins_is_turned_and_told(tmp_path):
     table = read(tmp_path, export(record(9_999_000, 9_990_000), record()))
     assert values(table["duration"]) == [9.0, 9.0]
-    assert "1 of 2 flows end before they begin" in told(table, "clock")[0]
+    assert "1 of 2 flows ends before it begins" in told(table, "clock")[0]
 
 
 def test_a_wrong_clock_is_told(tmp_path, shared):
     assert told(read(tmp_path, export(record())), "clock") == []
     assert (
-        "1 of 1 flows lie more than 2 hours" in told(read(tmp_path, export(record()), seconds=NOW + 10_000), "clock")[0]
+        "1 of 1 flow lies more than 2 hours" in told(read(tmp_path, export(record()), seconds=NOW + 10_000), "clock")[0]
     )
     broken = apart((shared / "fixtures" / "broken_clock" / "softflowd.v5.bin").read_bytes())
     payloads = [broken[0][at : at + size].tobytes() for at, size in zip(*broken[1:], strict=True)]
@@ -343,7 +343,7 @@ def test_a_cut_datagram_gives_its_whole_records_and_is_told(tmp_path):
     assert len(table) == 4
     (caveat,) = [caveat for caveat in caveats_of(table) if caveat.kind == "cut"]
     assert caveat.record == 2
-    assert "1 flow records are not there: 1 datagrams (the first is frame 2)" in caveat.detail
+    assert "1 flow record is not there: 1 datagram (the first is frame 2)" in caveat.detail
 
 
 def test_a_frame_that_the_snaplen_cut_gives_its_whole_records(tmp_path):
@@ -362,9 +362,9 @@ def test_a_header_that_is_cut_or_counts_wrongly_is_told(tmp_path):
     good = export(record())
     table = read(tmp_path, good, header(3)[:20], header(1) + record() * 2, header(3000) + record(), good)
     assert len(table) == 3
-    assert "1 datagrams of NetFlow version 5 are cut inside their header" in told(table, "cut")[0]
-    assert "1 flow records were not read: 1 datagrams (the first is frame 3)" in told(table, "count")[0]
-    assert "1 datagrams (the first is frame 4) claim more records" in told(table, "count")[1]
+    assert "1 datagram of NetFlow version 5 is cut inside its header" in told(table, "cut")[0]
+    assert "1 flow record was not read: 1 datagram (the first is frame 3)" in told(table, "count")[0]
+    assert "1 datagram (the first is frame 4) claims more records" in told(table, "count")[1]
 
 
 def test_a_jumbo_datagram_whose_length_agrees_is_read(tmp_path):

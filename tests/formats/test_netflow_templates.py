@@ -207,7 +207,7 @@ def test_uptimes_without_a_start_are_missing_and_told(tmp_path):
     table = read(tmp_path, payload)
     assert table[["start", "end", "duration"]].isna().all(axis=None)
     assert told(table, "template") == [
-        "x: 1 flows have no times: they count from a start of their exporter that it does not tell"
+        "x: 1 flow has no times: it counts from a start of its exporter that is not told"
     ]
     start = ipfix(template(299, (143, 4), (160, 8), options=1), a_set(299, struct.pack(">IQ", 0, NOW * 1000 - 3000)))
     for order in ((start, payload), (payload, start)):
@@ -304,7 +304,7 @@ def test_data_wait_for_their_template(tmp_path):
         ipfix(a_set(300, plain(src=3))),
     )
     assert values(table["src_ip"]) == ["0.0.0.1", "0.0.0.2", "0.0.0.3"]
-    assert "2 sets of data of 1 templates came before their template" in told(table, "template")[0]
+    assert "2 sets of data of 1 template came before their template" in told(table, "template")[0]
 
 
 def test_data_whose_template_never_comes_are_told(tmp_path):
@@ -342,7 +342,7 @@ def test_a_template_that_is_defined_anew_holds_from_there_on(tmp_path):
         tmp_path, ipfix(template(300, *PLAIN), a_set(300, plain()), template(300, *turned), a_set(300, plain()))
     )
     assert values(table["src_ip"]) == ["10.0.0.1", "10.0.0.2"]
-    assert "1 times one of 1 templates was defined anew" in told(table, "template")[0]
+    assert "1 time 1 template was defined anew" in told(table, "template")[0]
 
 
 @pytest.mark.parametrize("withdrawn", [300, 2])
@@ -350,7 +350,7 @@ def test_a_template_that_is_withdrawn_holds_no_longer(tmp_path, withdrawn):
     gone = a_set(2, struct.pack(">HH", withdrawn, 0))
     table = read(tmp_path, ipfix(template(300, *PLAIN), a_set(300, plain()), gone, a_set(300, plain())))
     assert len(table) == 1
-    assert any("1 templates were withdrawn" in detail for detail in told(table, "template"))
+    assert any("1 template was withdrawn" in detail for detail in told(table, "template"))
     assert any("never came" in detail for detail in told(table, "template"))
 
 
@@ -420,7 +420,7 @@ def test_thousands_of_templates_take_no_time_and_make_few_caveats(tmp_path):
 
 @pytest.mark.parametrize(
     ("numbers", "lost"),
-    [([1, 2, 3], None), ([1, 2, 5], "2 datagrams lost of exporter"), ([1, 5, 3, 2], "1 datagrams lost of exporter")],
+    [([1, 2, 3], None), ([1, 2, 5], "2 datagrams lost of exporter"), ([1, 5, 3, 2], "1 datagram lost of exporter")],
 )
 def test_version_9_counts_datagrams(tmp_path, numbers, lost):
     sets = [template(300, *PLAIN, version=9), a_set(300, plain() * 3)]

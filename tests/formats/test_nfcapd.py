@@ -284,7 +284,7 @@ def test_sampling_and_losses_are_told(tmp_path):
 
     assert table["sampling"].tolist() == [100, pd.NA]
     assert kinds(table) == ["lost", "sampling"]
-    assert "1 of its 1 flows are multiplied" in caveats_of(table)[-1].detail
+    assert "1 of its 1 flow are multiplied" in caveats_of(table)[-1].detail
 
 
 def test_old_samplers_are_told(tmp_path):
@@ -299,7 +299,7 @@ def test_what_is_not_known_is_passed_over_and_counted(tmp_path):
 
     assert len(table) == 1
     details = " ".join(caveat.detail for caveat in caveats_of(table))
-    assert "1 flow records lack times" in details
+    assert "1 flow record lacks times" in details
     assert "2 records of unknown type (99)" in details
 
 

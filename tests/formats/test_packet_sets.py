@@ -91,7 +91,7 @@ def test_what_is_no_capture_or_cannot_be_read_is_told_and_the_others_are_read(tm
     table = nsm.read_packets(folder)
 
     assert len(table) == 3
-    assert details(table, "format") == ["1 files are no captures and were left out: notes.txt"]
+    assert details(table, "format") == ["1 file is no capture and was left out: notes.txt"]
     assert len(details(table, "unread")) == 2
     assert any("is empty" in each for each in details(table, "unread"))
 
@@ -215,7 +215,7 @@ def test_silence_between_files_that_is_longer_than_any_within_is_told(tmp_path):
         ),
         (
             ["c_00001_20031113170000.pcap", "c_00002_20031113170010.pcap", "c_00004_20031113170020.pcap"],
-            "1 numbers are missing: 3",
+            "1 number is missing: 3",
         ),
         (["snort.log.1068742800", "snort.log.1068742810", "snort.log.1068742820"], None),
         (["dump00.pcap", "dump01.pcap", "dump02.pcap"], None),

@@ -388,7 +388,7 @@ def test_a_link_type_that_is_not_supported_is_named_and_gives_no_addresses(read)
 def test_a_clock_that_ran_backwards_is_told_with_its_frame(read):
     table = read(writing.pcap([(5 * SECOND, bytes(60)), (9 * SECOND, bytes(60)), (2 * SECOND, bytes(60))]))
 
-    assert "clock ran backwards 1 times, first at frame 3, at most 7 s at frame 3" in caveats_of(table)[0].detail
+    assert "clock ran backwards 1 time, first at frame 3, at most 7 s at frame 3" in caveats_of(table)[0].detail
 
 
 def test_snaplen_is_told_and_octets_come_from_the_headers(read):
@@ -398,7 +398,7 @@ def test_snaplen_is_told_and_octets_come_from_the_headers(read):
 
     assert table["octets"].tolist() == [1040]
     assert table["payload"].tolist() == [1000]
-    assert "1 of 1 frames were captured in part (largest 68 bytes)" in caveats_of(table)[0].detail
+    assert "1 of 1 frame was captured in part (largest 68 bytes)" in caveats_of(table)[0].detail
 
 
 def test_1068742800_is_13_november_2003_noon_in_new_york(read):

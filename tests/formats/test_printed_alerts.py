@@ -219,7 +219,7 @@ def test_alerts_that_a_daemon_counted_instead_of_writing_them_are_told(tmp_path)
         f"5 (byte {path.read_text().index(head + 'snort[1]: message')}) stands for 3 alerts, of which the table has one",
     ]
     assert said[2] == "its daemon put 8 repeated alerts into 2 lines"
-    assert said[3].startswith("1 lines say that a line before them, which is no alert")
+    assert said[3].startswith("1 line says that a line before it, which is no alert")
 
 
 def test_a_count_that_follows_an_alert_read_before_is_told(tmp_path):

@@ -141,7 +141,7 @@ def test_bytes_that_zeek_missed_and_times_that_are_none_are_told(tmp_path):
     found = nsm.read_sessions(place)
     told = " ".join(each.detail for each in caveats_of(found))
     assert "Zeek missed 77 bytes" in told
-    assert "1 of 3 connections have no time" in told
+    assert "1 of 3 connections has no time" in told
     assert found["start"].isna().tolist() == [True, False, False]
 
 

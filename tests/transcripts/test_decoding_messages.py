@@ -57,7 +57,7 @@ def test_dns_that_is_damaged_keeps_what_stands_before_and_says_so():
     )
 
     assert table["kind"].tolist() == ["query", "answer"]
-    assert "1 messages of DNS are damaged" in caveats_of(table)[0].detail
+    assert "1 message of DNS is damaged" in caveats_of(table)[0].detail
 
 
 def test_what_was_taken_out_through_labels_is_put_together():

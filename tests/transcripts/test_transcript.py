@@ -167,7 +167,7 @@ def test_a_gap_is_marked_with_its_size_and_never_joined_over(told):
     transcript = told(segments((0, b"hello"), (105, b"world")))
 
     assert [(turn.offset, turn.gap, turn.data) for turn in transcript.turns] == [(0, 0, b"hello"), (105, 100, b"world")]
-    assert "100 bytes of src are missing in 1 places" in transcript.caveats[0].detail
+    assert "100 bytes of src are missing in 1 place" in transcript.caveats[0].detail
     assert "[100 bytes of src are missing here]" in transcript.text()
 
 

@@ -63,7 +63,7 @@ def test_rows_write_the_line_and_say_how_many_match(sessions, case):
     row.value.value = "31337"
 
     assert sessions.builder.line == "dst port 31337"
-    assert sessions.builder.told.text() == "1 sessions match"
+    assert sessions.builder.told.text() == "1 session matches"
     assert len(sessions.table) == len(case.sessions)  # nothing is shown before it is asked for
 
     row.value.submit()

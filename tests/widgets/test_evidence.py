@@ -102,7 +102,7 @@ def test_large_evidence_waits_for_its_button(empty_case, evidence, monkeypatch):
     monkeypatch.setattr("nsm_nb.widgets.evidence._AT_ONCE", 1_000_000)
     empty_case.add(evidence / "staged.pcap")
     shown = Evidence(empty_case)
-    assert "1 files (3.2 MB) are not read yet" in shown.status and not shown._read.disabled
+    assert "1 file (3.2 MB) is not read yet" in shown.status and not shown._read.disabled
 
     shown._read.click()
 

@@ -79,4 +79,4 @@ def test_a_saved_notebook_shows_title_and_rows_escaped(hostile):
     data, _ = frame._repr_mimebundle_()
 
     assert "<script" not in data["text/html"] and "\x1b" not in data["text/html"]
-    assert "1 rows; run the notebook to walk them." in data["text/html"]
+    assert "1 row; run the notebook to walk them." in data["text/html"]

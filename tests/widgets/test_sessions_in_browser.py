@@ -41,7 +41,7 @@ def test_a_query_is_built_and_a_session_opened_with_the_keyboard_alone(indexed, 
         page.keyboard.type("31337")
         pressed(page, "Enter")
         page.get_by_text("query dst port 31337").wait_for()
-        page.get_by_text("1 sessions match").wait_for()
+        page.get_by_text("1 session matches").wait_for()
         notebook.wait_for("sessions.query == 'dst port 31337' and len(sessions.table) == 1")
 
         page.get_by_label("value").fill("x")  # the place of the mistake is marked under the line
@@ -49,7 +49,7 @@ def test_a_query_is_built_and_a_session_opened_with_the_keyboard_alone(indexed, 
         page.get_by_role("alert").get_by_text("^").first.wait_for()
         page.get_by_label("value").fill("31337")
         pressed(page, "Enter")
-        page.get_by_text("1 sessions match").wait_for()
+        page.get_by_text("1 session matches").wait_for()
 
         page.get_by_role("grid", name="sessions").focus()
         pressed(page, "Home", "j", "Enter")

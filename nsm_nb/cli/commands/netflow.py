@@ -13,7 +13,7 @@ from nsm_nb.cli import amounts, options, progress
 from nsm_nb.cli.options import Commands
 from nsm_nb.cli.output import as_text, say
 from nsm_nb.cli.places import may_write, packets_or_flows
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["add"]
 
@@ -70,7 +70,6 @@ def add(commands: Commands) -> None:
 
 def _collect(chosen: argparse.Namespace) -> int:
     from nsm_nb.sessions.collector import Asked, Collected, collect
-    from nsm_nb.statistics.quantities import amount
 
     asked = {"stop": False, "rotate": False}
 
@@ -109,8 +108,8 @@ def _collect(chosen: argparse.Namespace) -> int:
     if len(table):
         sys.stdout.write(as_text(table))
     for sender, count in found.exporters.refused_from():
-        were = "was" if count == 1 else "were"
-        say(f"  {amount(count, 'datagram')} of {sender} {were} refused: no NetFlow, lengths that lie, or not asked for")
+        were = form(count, "was", "were")
+        say(f"  {many(count, 'datagram')} of {sender} {were} refused: no NetFlow, lengths that lie, or not asked for")
     return 1 if found.unkept else 0
 
 
@@ -130,10 +129,10 @@ def _export(chosen: argparse.Namespace) -> None:
         progress=progress.on_screen(progress.flows),
     )  # fmt: skip
     name = "IPFIX" if chosen.version == 10 else f"NetFlow version {chosen.version}"
-    flows, octets, are = amount(found.flows, "flow"), amount(found.octets, "octet"), "is" if found.flows == 1 else "are"
-    say(f"{flows} of {octets} {are} in {amount(found.datagrams, 'datagram')} of {name}")
+    flows, octets = amount(found.flows, "flow"), amount(found.octets, "octet")
+    say(f"{flows} of {octets} {form(found.flows, 'is', 'are')} in {amount(found.datagrams, 'datagram')} of {name}")
     for words, count in found.left.items():
-        say(f"  {count:,} {_of_one(words) if count == 1 else words}")
+        say(f"  {many(count, _of_one(words), words)}")
     if isinstance(to, Path):
         print(printable(to))
 

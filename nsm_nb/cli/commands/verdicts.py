@@ -10,7 +10,7 @@ from nsm_nb.cli.output import say
 from nsm_nb.cli.places import indexed, opened
 from nsm_nb.cli.wording import spoken
 from nsm_nb.errors import NsmError
-from nsm_nb.text import printable
+from nsm_nb.text import form, printable
 
 __all__ = ["add"]
 
@@ -53,7 +53,7 @@ def _judge(chosen: argparse.Namespace) -> None:
         raise NsmError("name the alerts to judge, or say with --query which; not both")
     subjects = query.compile(chosen.query) if chosen.query.strip() else chosen.alert
     added = indexed(chosen).judge(subjects, chosen.category, comment=chosen.comment, analyst=chosen.analyst)
-    last = "it" if len(added) == 1 else "the last"
+    last = form(len(added), "it", "the last")
     say(f"{amount(len(added), 'verdict')} written, {last} is record {added['id'].iloc[-1]}")
 
 

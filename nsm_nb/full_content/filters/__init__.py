@@ -40,7 +40,7 @@ from nsm_nb.full_content.filters.primitives import Test
 from nsm_nb.full_content.filters.view import View
 from nsm_nb.full_content.filters.wire import Wire
 from nsm_nb.full_content.frames import link_types
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 
 __all__ = ["Filter", "compile", "matching"]
 
@@ -139,8 +139,8 @@ class Filter:
                     answers[here] = np.asarray(wire.ask(self._test)) == TRUE
         except (UnknownName, UnreadableEvidence) as problem:
             raise NsmError(
-                f"{len(rows):,} packets can be decided by their bytes only (filter {printable(self.line)}), "
-                f"and the evidence can't be read: {problem}"
+                f"{many(len(rows), 'packet')} can be decided by {form(len(rows), 'its', 'their')} bytes only "
+                f"(filter {printable(self.line)}), and the evidence can't be read: {problem}"
             ) from problem
         return answers
 

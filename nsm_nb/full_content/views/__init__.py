@@ -15,7 +15,7 @@ from nsm_nb.full_content.views.hexdump import hexdump
 from nsm_nb.full_content.views.snort import snort
 from nsm_nb.full_content.views.tcpdump import tcpdump
 from nsm_nb.schema import PACKETS
-from nsm_nb.text import printable
+from nsm_nb.text import form, printable
 
 __all__ = ["STYLES", "texts", "view"]
 
@@ -75,7 +75,8 @@ def texts(
 
 def _or_a_sentence(told: Iterator[str], count: int) -> Iterator[str]:
     first = next(told, "")
-    yield first or f"[snort -dve shows IP alone, and none of these {count:,} packets is; see them as tcpdump or hex]\n"
+    none = form(count, "this packet is not; see it", f"none of these {count:,} packets is; see them")
+    yield first or f"[snort -dve shows IP alone, and {none} as tcpdump or hex]\n"
     yield from told
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from nsm_nb.errors import NsmError
 from nsm_nb.schema import Caveat, with_caveats
-from nsm_nb.text import printable
+from nsm_nb.text import form, many, printable
 from nsm_nb.transcripts.decoding import (
     dns,
     ftp,
@@ -83,7 +83,8 @@ def decoded(transcript: Transcript, *, budget: Budget | None = None) -> pd.DataF
     found.sort(key=lambda each: each.turn)
     for stream in (talk.src, talk.dst):
         if stream.left:
-            words = f"{stream.left:,} bytes of {stream.side} behind the first {len(stream.data):,} were not decoded"
+            left, were = many(stream.left, "byte"), form(stream.left, "was", "were")
+            words = f"{left} of {stream.side} behind the first {len(stream.data):,} {were} not decoded"
             caveats.append(Caveat(label, None, None, "decoding", words))
     table = pd.DataFrame([each[:-1] for each in found], columns=COLUMNS)
     if not len(table):

@@ -6,6 +6,8 @@ import hashlib
 import warnings
 from typing import Any
 
+from nsm_nb.text import many
+
 __all__ = ["described"]
 
 _MOST_NAMES = 50
@@ -23,7 +25,7 @@ def described(der: bytes) -> tuple[str, dict[str, Any]]:
         try:
             found = x509.load_der_x509_certificate(der)
         except problems as problem:
-            return f"a certificate of {len(der):,} bytes that can't be read: {problem}", fields
+            return f"a certificate of {many(len(der), 'byte')} that can't be read: {problem}", fields
         readers = {
             "subject": lambda: found.subject.rfc4514_string(),
             "issuer": lambda: found.issuer.rfc4514_string(),

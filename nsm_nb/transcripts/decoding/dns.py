@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from nsm_nb.schema import Caveat
+from nsm_nb.text import many
 from nsm_nb.transcripts.decoding.records import Record, Talk
 from nsm_nb.transcripts.streams import Stream
 
@@ -50,7 +51,8 @@ def records(talk: Talk) -> Iterator[Record | Caveat]:
         words = asked + (f": {fields['status']}" if fields["response"] else "") + (f": {told}" if told else "")
         yield talk.record("dns", stream, start, end, kind, words, **fields)
     if failed:
-        yield Caveat("", None, None, "decoding", f"{failed:,} messages of DNS are damaged or not DNS: {why}")
+        what = many(failed, "message of DNS is", "messages of DNS are")
+        yield Caveat("", None, None, "decoding", f"{what} damaged or not DNS: {why}")
 
 
 def labels(transcripts: Iterable[Transcript], under: str) -> list[bytes]:

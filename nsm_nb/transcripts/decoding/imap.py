@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from nsm_nb.text import many
 from nsm_nb.transcripts.decoding.records import Record, Talk
 from nsm_nb.transcripts.decoding.smtp import Mail
 from nsm_nb.transcripts.mail import heading
@@ -30,7 +31,7 @@ def records(talk: Talk) -> Iterator[Record | Talk]:
     """Yield commands, answers and messages."""
     for each in _steps(talk):
         if isinstance(each, Mail):
-            words = f"message, {len(each.data):,} bytes" + (f", {each.missing:,} missing" if each.missing else "")
+            words = f"message, {many(len(each.data), 'byte')}" + (f", {each.missing:,} missing" if each.missing else "")
             yield talk.record("imap", each.stream, each.start, each.end, "message", words, **heading(each.data))
         else:
             yield each

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from nsm_nb.text import many
 from nsm_nb.transcripts.decoding.records import Record, Talk
 from nsm_nb.transcripts.streams import Stream
 
@@ -181,7 +182,9 @@ class _Conversation:
             yield from self._other(message)
             return
         if len(data) < 66:
-            yield self._record(message, "damaged", f"a message of {len(data):,} bytes, which is less than its head")
+            yield self._record(
+                message, "damaged", f"a message of {many(len(data), 'byte')}, which is less than its head"
+            )
             return
         status, command = struct.unpack_from("<IH", data, 8)
         (flags,) = struct.unpack_from("<I", data, 16)
@@ -216,8 +219,8 @@ class _Conversation:
         values: dict[str, Any] = {"tree": tree}
         file = b""
         if command == _NEGOTIATE:
-            many = struct.unpack_from("<H", body, 2)[0]
-            values["dialects"] = [struct.unpack_from("<H", body, 36 + 2 * each)[0] for each in range(min(many, 20))]
+            several = struct.unpack_from("<H", body, 2)[0]
+            values["dialects"] = [struct.unpack_from("<H", body, 36 + 2 * each)[0] for each in range(min(several, 20))]
         elif command == _TREE:
             values["path"] = _text(message.data, *struct.unpack_from("<HH", body, 4))
         elif command == _CREATE:
@@ -273,7 +276,9 @@ class _Conversation:
             yield from self._moved(message, asked, opened, where, good, said, body, fields)
         elif command == _LIST:
             entries = _entries(message.data, body, values.get("class", 0)) if good else []
-            words = f"{where} {values.get('pattern', '')}: {said}" + (f", {len(entries)} entries" if entries else "")
+            words = f"{where} {values.get('pattern', '')}: {said}" + (
+                f", {many(len(entries), 'entry', 'entries')}" if entries else ""
+            )
             yield self._record(message, "listing", words, pattern=values.get("pattern", ""), entries=entries,
                                share=opened.share if opened else "", directory=opened.name if opened else "",
                                **fields)  # fmt: skip
@@ -300,7 +305,7 @@ class _Conversation:
             self.files.append(opened)
         what = "pipe" if pipe else "directory" if opened.directory else "file"
         done = _ACTIONS.get(action, "opened")
-        tail = f", {size:,} bytes" if what == "file" else ""
+        tail = f", {many(size, 'byte')}" if what == "file" else ""
         return self._record(
             message, "pipe" if pipe else "create", f"{what} {where} {done}{tail}", file=name, share=share, action=done,
             type=what, file_size=None if pipe or opened.directory else size, written=_time(body, 24), **fields,
@@ -326,7 +331,7 @@ class _Conversation:
             )
             (opened.read if reads else opened.written).append(part)
         verb = "read" if reads else "write"
-        words = f"{where}: {size:,} bytes at {offset:,}" if good else f"{where}: {said}"
+        words = f"{where}: {many(size, 'byte')} at {offset:,}" if good else f"{where}: {said}"
         yield self._record(message, verb, words, file=opened.name if opened else "", share=opened.share if opened else "",
                            at=offset, length=size, **fields)  # fmt: skip
 

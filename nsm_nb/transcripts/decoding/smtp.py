@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nsm_nb.text import many
 from nsm_nb.transcripts.decoding.records import Record, Talk
 from nsm_nb.transcripts.mail import heading
 from nsm_nb.transcripts.streams import Stream
@@ -45,7 +46,7 @@ def records(talk: Talk) -> Iterator[Record | Talk]:
     """Yield commands, replies and messages."""
     for each in _steps(talk):
         if isinstance(each, Mail):
-            words = f"message, {len(each.data):,} bytes" + (f", {each.missing:,} missing" if each.missing else "")
+            words = f"message, {many(len(each.data), 'byte')}" + (f", {each.missing:,} missing" if each.missing else "")
             yield talk.record("smtp", each.stream, each.start, each.end, "message", words, **heading(each.data))
         else:
             yield each

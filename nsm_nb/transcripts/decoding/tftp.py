@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nsm_nb.text import many
 from nsm_nb.transcripts.decoding.records import Record, Talk
 
 OVER, PORTS = ("udp",), (69,)
@@ -45,7 +46,7 @@ def records(talk: Talk) -> Iterator[Record]:
         words = f"{kind} {fields['name']!r}" if fields else kind
         if code in (3, 4):
             fields = {"block": int.from_bytes(data[2:4], "big")}
-            words = f"{kind} {fields['block']}" + (f", {len(data) - 4} bytes" if code == 3 else "")
+            words = f"{kind} {fields['block']}" + (f", {many(len(data) - 4, 'byte')}" if code == 3 else "")
         elif code == 5:
             fields = {"code": int.from_bytes(data[2:4], "big"), "message": data[4:].split(b"\0")[0]}
             words = f"error: {fields['message']!r}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nsm_nb.text import many
 from nsm_nb.transcripts.decoding.certificates import described
 from nsm_nb.transcripts.decoding.fingerprints import Hello, ja3, ja3s, ja4
 from nsm_nb.transcripts.decoding.records import Record, Talk
@@ -103,7 +104,7 @@ def _handshake(talk: Talk, stream: Stream, at: int) -> Iterator[_Message | Recor
     data = stream.data
     pending, pending_at = bytearray(), at
     sealed = False
-    hidden, hidden_at, many = 0, at, 0
+    hidden, hidden_at, records = 0, at, 0
     while at + 5 <= len(data):
         kind, size = data[at], int.from_bytes(data[at + 3 : at + 5], "big")
         if (
@@ -112,7 +113,8 @@ def _handshake(talk: Talk, stream: Stream, at: int) -> Iterator[_Message | Recor
             or stream.within(at, at + 5)
         ):
             again = at + 1 if stream.gap_from(at + 1) >= len(data) else stream.gap_from(at + 1)
-            yield talk.record("tls", stream, at, len(data), "unreadable", f"{len(data) - at:,} bytes are no records of TLS"
+            words = many(len(data) - at, "byte is no record of TLS", "bytes are no records of TLS")
+            yield talk.record("tls", stream, at, len(data), "unreadable", words
                               + (" as a gap stands before or in them" if again != at + 1 else ""))  # fmt: skip
             break
         taken = stream.take(at + 5, size)
@@ -141,14 +143,16 @@ def _handshake(talk: Talk, stream: Stream, at: int) -> Iterator[_Message | Recor
             )
         else:
             hidden_at = hidden_at if hidden else at
-            hidden, many = hidden + size, many + 1
+            hidden, records = hidden + size, records + 1
         talk.budget.check()
         at = taken.end
         if taken.rest:
             break
     if hidden:
-        words = f"{hidden:,} bytes encrypted, in {many:,} records"
-        yield talk.record("tls", stream, hidden_at, min(at, len(data)), "encrypted", words, octets=hidden, records=many)
+        words = f"{many(hidden, 'byte')} encrypted, in {many(records, 'record')}"
+        yield talk.record(
+            "tls", stream, hidden_at, min(at, len(data)), "encrypted", words, octets=hidden, records=records
+        )
 
 
 def hello(body: bytes, *, server: bool) -> Hello:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.transcripts.decoding import ftp, tftp
 from nsm_nb.transcripts.decoding.records import Talk
 from nsm_nb.transcripts.objects.found import Object
@@ -58,7 +58,7 @@ def of_ftp(talk: Talk, find: Finder) -> Iterator[Object | str]:
         whole = not missing and not stream.left and not each.restart and closed
         notes = [f"{each.verb}, asked for in session {_number(transcript)} frame {each.frame}"]
         notes += [f"the file from byte {each.restart:,} on"] if each.restart else []
-        notes += [f"{missing:,} bytes are missing"] if missing else []
+        notes += [f"{many(missing, 'byte is', 'bytes are')} missing"] if missing else []
         notes += ["its connection was not closed in order: it may go on"] if not closed else []
         notes += (
             ["sent as text: line ends may not be those of the file"]
@@ -128,7 +128,7 @@ def _blocks(found: Transcript, side: str, request: dict) -> Object | None:
         return None
     name = printable(request["name"])
     notes = [] if ended else ["its last block is not there"]
-    notes += [f"{missing:,} blocks are missing"] if missing else []
+    notes += [f"{many(missing, 'block is', 'blocks are')} missing"] if missing else []
     notes += ["sent as text: line ends may not be those of the file"] if request["mode"] != b"octet" else []
     return Object(
         "tftp", side, first.time, first.frames[0], last.frames[-1], name.replace("\\", "/").rpartition("/")[2], name, "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from nsm_nb.text import form, many
 from nsm_nb.transcripts.decoding import smb1, smb2
 from nsm_nb.transcripts.decoding.records import Talk
 from nsm_nb.transcripts.decoding.smb2 import Opened, Part
@@ -33,9 +34,8 @@ def _joined(share: str, name: str, several: Sequence[Opened], *, written: bool) 
     if len(several) > 1:
         notes.append(f"opened {len(several):,} times")
     if missing:
-        notes.append(
-            f"{missing:,} bytes of it were not {'written' if written else 'read'} here, or are not in the evidence"
-        )
+        were, are = many(missing, "byte of it was", "bytes of it were"), form(missing, "is", "are")
+        notes.append(f"{were} not {'written' if written else 'read'} here, or {are} not in the evidence")
     first = min(held, key=lambda each: each.start)
     place = first.stream.place(min(first.start, max(len(first.stream.data) - 1, 0)))
     last = max(held, key=lambda each: each.end)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from nsm_nb.errors import NsmError
+from nsm_nb.text import many
 from nsm_nb.transcripts.search import KINDS, Hit, Hits, search
 from nsm_nb.transcripts.tcp import POLICIES
 from nsm_nb.widgets.conversation import Mark
@@ -141,7 +142,7 @@ class FindBar(ipywidgets.HBox):
             return
         count = len(self.hits)
         number = "" if self.now is None else f"{self.now + 1:,} of "
-        words = f"{number}{count:,} place{'s' if count != 1 else ''}" if count else "not found"
+        words = f"{number}{many(count, 'place')}" if count else "not found"
         self.count.say(line(words, (f"; {self.hits.note}" if self.hits.note else "", "doubt")))
 
     def code(self) -> str:

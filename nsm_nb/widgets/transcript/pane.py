@@ -11,6 +11,7 @@ import ipywidgets
 import pandas as pd
 
 from nsm_nb.errors import NsmError
+from nsm_nb.text import many
 from nsm_nb.widgets import conversation
 from nsm_nb.widgets.conversation import Spot
 from nsm_nb.widgets.grid import Grid
@@ -107,7 +108,7 @@ class Pane:
     def _show_trees(self, session: int) -> None:
         some, self.page, count = tabs.trees(self._case.packets_of(session), self.page)
         self.text.fixed = True
-        self.text.say(line((f"tshark takes {len(some):,} packets apart ...", "muted")))
+        self.text.say(line((f"tshark takes {many(len(some), 'packet')} apart ...", "muted")))
         self._bar.tell_page(self.page, count)
         self._beside(lambda: tabs.tree_lines(self._case.view(some, "tethereal")), lambda lines: self.text.say(*lines))
 

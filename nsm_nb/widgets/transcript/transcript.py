@@ -11,7 +11,7 @@ import pandas as pd
 import traitlets
 
 from nsm_nb.errors import NsmError
-from nsm_nb.text import printable
+from nsm_nb.text import many, printable
 from nsm_nb.widgets import conversation
 from nsm_nb.widgets.event import priority_class
 from nsm_nb.widgets.frame import Frame
@@ -157,7 +157,7 @@ class Transcript(Frame):
             self._show_top()
             self._show()
         if self.said is not None:
-            caveats = f"{len(self.said.caveats)} caveats" if self.said.caveats else "no caveats"
+            caveats = many(len(self.said.caveats), "caveat") if self.said.caveats else "no caveats"
             self.status = f"rebuilt in {perf_counter() - started:.3f} s; {caveats}"
 
     def _ask(self, text: str) -> None:
@@ -187,9 +187,7 @@ class Transcript(Frame):
                 for each in alerts.drop_duplicates("message").itertuples()
             ),
         )
-        self.note = (
-            f"session {self.session}, {self.said.size('src'):,} bytes from SRC, {self.said.size('dst'):,} from DST"
-        )
+        self.note = f"session {self.session}, {many(self.said.size('src'), 'byte')} from SRC, {self.said.size('dst'):,} from DST"
 
     def _show(self) -> None:
         """Show the page of what is looked at."""
@@ -257,7 +255,7 @@ class Transcript(Frame):
         """Choose bytes of a side, for a recipe or to go to their packet."""
         self.selection = (side, start, max(end, start))
         self.status = (
-            f"chosen: bytes {start:,} to {max(end, start):,} of {side.upper()} ({max(end - start, 0):,} bytes)"
+            f"chosen: bytes {start:,} to {max(end, start):,} of {side.upper()} ({many(max(end - start, 0), 'byte')})"
         )
 
     def _given(self, which: str) -> tuple[list[bytes], str]:
