@@ -258,7 +258,7 @@ class _Blocks:
                 f"replace an address)" + (f": {claims}" if claims else ""),
             )
         kind = int(seen[Seen.UNKNOWN_KIND])
-        for what, one, more in (
+        for what, one, several in (
             (Seen.SECRETS, "decryption secrets block (not used)", "decryption secrets blocks (not used)"),
             (
                 Seen.UNKNOWN,
@@ -272,7 +272,7 @@ class _Blocks:
             ),
         ):
             if seen[what]:
-                reading.tell("pcapng", f"holds {many(int(seen[what]), one, more)}")
+                reading.tell("pcapng", f"holds {many(int(seen[what]), one, several)}")
 
 
 def read(source: Source, reading: Reading) -> bool:

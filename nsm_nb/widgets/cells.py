@@ -149,7 +149,7 @@ def show(value: Any, kind: str = "text") -> tuple[str, str]:
         return ("yes" if value else "no"), ""
     if isinstance(value, (int, float, np.integer, np.floating)) and kind in _RIGHT:
         if kind == "bytes":
-            return octets(float(value)), many(value, "byte")
+            return octets(float(value)), many(value, "byte")  # type: ignore[arg-type]  # NumPy's numbers count too
         if kind == "count":
             return f"{value:,}", ""
         if kind == "percent":
