@@ -227,9 +227,9 @@ class Reading:
         if self.seen[Seen.OVER_SNAPLEN]:
             row = self.seen[Seen.OVER_SNAPLEN_ROW]
             count = self.seen[Seen.OVER_SNAPLEN]
-            limit = f"the snaplen of {self.snaplen:,} that its header names"
-            if self.snaplen is None:
-                limit = form(count, "its snaplen", "their snaplen")
+            limit = form(count, "its snaplen", "their snaplen")
+            if self.snaplen is not None:
+                limit = f"the snaplen of {self.snaplen:,} that its header names"
             self.tell(
                 "snaplen",
                 f"{many(count, 'frame is', 'frames are')} larger than {limit} (first is frame {self.frame(row)}); "
