@@ -165,8 +165,12 @@ class Reading:
             first = self.frame(self.recovered)
             words = f"{many(count, 'frame stands', 'frames stand')} behind damage, from frame {first} on: "
             words += form(count, "it is a guess", "they are a guess")
-            them = form(count, "it", "them")
-            self.tell("recovered", f"{words} (the column recovered of read_packets marks {them})", frame=first)
+            words += form(
+                count,
+                " (the column recovered of read_packets marks it)",
+                " (the column recovered of read_packets marks them)",
+            )
+            self.tell("recovered", words, frame=first)
         c = self.frames.columns
         odd, links = notice(c.time, c.captured, c.length, c.link, self.first, self.frames.count)
         self.odd = odd
