@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 __all__ = ["csv_cell", "csv_table", "defang", "form", "html", "label", "many", "printable"]
@@ -93,7 +94,7 @@ def csv_table(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(safe, index=table.index)
 
 
-def form(count: float, one: str, more: str) -> str:
+def form(count: float | np.number, one: str, more: str) -> str:
     """Return the one of two wordings that agrees with a count.
 
     Examples
@@ -104,7 +105,7 @@ def form(count: float, one: str, more: str) -> str:
     return one if count == 1 else more
 
 
-def many(count: float, one: str, more: str | None = None) -> str:
+def many(count: float | np.number, one: str, more: str | None = None) -> str:
     """Return a count with the noun, and the verb where one is given, that agrees with it.
 
     Examples

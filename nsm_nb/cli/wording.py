@@ -17,6 +17,7 @@ _WORDS = {
     'give one, such as columns={"time": "timestamp", "message": "rule.name", "src_ip": "source.ip"}': "name one in case.toml, "
     'under [columns], such as "wazuh.json" = {time = "timestamp", message = "rule.name"}',
     "or open the folder as a case with open_case": "or name the folder alone, which is a case",
+    " (the column recovered of read_packets marks it)": "",
     " (the column recovered of read_packets marks them)": "",
     # what a case holds
     "open it with open_case": "open it with nsm-nb lab",

@@ -250,8 +250,8 @@ class _Blocks:
                 "comment", f"has {comments:,} comments; the first {_COMMENTS_TOLD} of packets and of the rest are told"
             )
         if seen[Seen.NAMES]:
-            more = self.claimed - len(self.claims)
-            claims = "; ".join([*self.claims, *([f"and {more:,} more"] if more else [])])
+            left = self.claimed - len(self.claims)
+            claims = "; ".join([*self.claims, *([f"and {left:,} more"] if left else [])])
             reading.tell(
                 "pcapng",
                 f"holds {many(int(seen[Seen.NAMES]), 'name resolution block')} (names are a claim of the file and never "

@@ -165,8 +165,12 @@ class Reading:
             first = self.frame(self.recovered)
             words = f"{many(count, 'frame stands', 'frames stand')} behind damage, from frame {first} on: "
             words += form(count, "it is a guess", "they are a guess")
-            them = form(count, "it", "them")
-            self.tell("recovered", f"{words} (the column recovered of read_packets marks {them})", frame=first)
+            words += form(
+                count,
+                " (the column recovered of read_packets marks it)",
+                " (the column recovered of read_packets marks them)",
+            )
+            self.tell("recovered", words, frame=first)
         c = self.frames.columns
         odd, links = notice(c.time, c.captured, c.length, c.link, self.first, self.frames.count)
         self.odd = odd
@@ -227,9 +231,9 @@ class Reading:
         if self.seen[Seen.OVER_SNAPLEN]:
             row = self.seen[Seen.OVER_SNAPLEN_ROW]
             count = self.seen[Seen.OVER_SNAPLEN]
-            limit = f"the snaplen of {self.snaplen:,} that its header names"
-            if self.snaplen is None:
-                limit = form(count, "its snaplen", "their snaplen")
+            limit = form(count, "its snaplen", "their snaplen")
+            if self.snaplen is not None:
+                limit = f"the snaplen of {self.snaplen:,} that its header names"
             self.tell(
                 "snaplen",
                 f"{many(count, 'frame is', 'frames are')} larger than {limit} (first is frame {self.frame(row)}); "

@@ -108,9 +108,9 @@ def checksum_caveats(
             None,
             None,
             "checksum",
-            f"{printable(label)}: {row.src_ip} sent {many(row.packets, 'packet')} of TCP and UDP, and all {row.checked} whose "
+            f"{printable(label)}: {row.src_ip} sent {many(sent, 'packet')} of TCP and UDP, and all {row.checked} whose "
             "checksum was looked at have a wrong one: most likely the sensor ran on that host, whose network card fills "
             "checksums in after the packet was copied (checksum offload); that is no sign of tampering",
         )
-        for row in wrong.itertuples(index=False)
+        for row, sent in zip(wrong.itertuples(index=False), wrong["packets"].tolist(), strict=True)
     ]

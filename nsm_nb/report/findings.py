@@ -30,7 +30,7 @@ from nsm_nb.report.words import (
     time,
 )
 from nsm_nb.statistics import quantities
-from nsm_nb.text import form, many, printable
+from nsm_nb.text import many, printable
 from nsm_nb.triage import CATEGORIES
 
 if TYPE_CHECKING:
@@ -319,16 +319,12 @@ def _packet(case: Case, alert: str) -> Packet | None:
     except NsmError as problem:
         return Packet([], words.sentence(problem), [], 0)
     name = f"{row['evidence']}:{row['frame']}"
+    carried = count(row["payload"])  # which may be unknown
+    payload = f"{carried} {'byte' if carried == '1' else 'bytes'}"
     cells = [
         text_cell("packets", name, "frame", int(row["frame"]), shown=f"frame {row['frame']} of {row['evidence']}"),
         text_cell("packets", name, "time", row["time"], shown=f"{time(row['time'])} UTC"),
         Cell(f"{end(row['src_ip'], row['src_port'])} → {end(row['dst_ip'], row['dst_port'])}", code=True),
-        text_cell(
-            "packets",
-            name,
-            "payload",
-            row["payload"],
-            shown=f"{count(row['payload'])} {form(row['payload'], 'byte', 'bytes')} of payload",
-        ),
+        text_cell("packets", name, "payload", row["payload"], shown=f"{payload} of payload"),
     ]
     return Packet(cells, str(row["why"]), list(hex_rows(data[:PACKET])), max(len(data) - PACKET, 0))

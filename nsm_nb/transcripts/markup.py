@@ -47,8 +47,7 @@ def _parts(transcript: Transcript) -> Iterator[str]:
         rest = part.after + sum(each.length for each in part.slices[_TURNS:])
         yield _note(
             f"{many(rest, 'byte')} more{f' in {left:,} {turns}' if left else ''} {form(rest, 'is', 'are')} not shown here: "
-            ".text(page=1) and on has all, "
-            ".write(side, path) the bytes of a side"
+            ".text(page=1) and on has all, .write(side, path) the bytes of a side"
         )
     else:
         yield from (_note(words) for words in beside.get(len(transcript.turns), ())[:_TURNS])

@@ -32,8 +32,9 @@ def host_lines(side: str, address: str, port: Any, hosts: pd.DataFrame, names: p
     end = address + ("" if pd.isna(port) else f" {port}")
     lines = [line((f"{side} ", side), (end, "code strong"))]
     mine = names[(names["address"].astype("str") == address).to_numpy(bool, na_value=False)]
-    for each in mine.head(_SHOWN).itertuples():
-        where = f"{each.source}, {many(each.count, 'time')}, first in frame {each.frame} of {each.evidence}"
+    shown = mine.head(_SHOWN)
+    for each, count in zip(shown.itertuples(), shown["count"].tolist(), strict=True):
+        where = f"{each.source}, {many(count, 'time')}, first in frame {each.frame} of {each.evidence}"
         lines.append(line("  named ", (show(each.name)[0], "strong"), (f"  by {where}", "muted")))
     if len(mine) > _SHOWN:
         lines.append(line((f"  {many(len(mine) - _SHOWN, 'name')} more: case.names", "muted")))

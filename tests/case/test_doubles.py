@@ -94,7 +94,7 @@ def test_the_copy_of_a_mirror_port_that_tags_counts_once_where_the_analyst_says_
     case = made(folder)
     assert len(case.sessions) == 3  # another network may have the same addresses
     (said,) = case.caveats.query("kind == 'duplicates'")["detail"]
-    assert said.startswith("1 session of a.pcap and b.pcap differ in nothing but their VLAN, and each counts")
+    assert said.startswith("1 session of a.pcap and b.pcap differs in nothing but its VLAN, and each counts")
 
     (case.path / "case.toml").write_text("by_vlan = false\n" + (case.path / "case.toml").read_text())
     once = nsm.open_case(case.path)

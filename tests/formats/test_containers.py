@@ -226,7 +226,7 @@ def test_secrets_and_unknown_blocks_are_counted_and_options_that_overrun_are_tol
     told = details(read(data), "pcapng")
 
     assert told == [
-        "holds 1 decryption secrets blocks (not used)",
+        "holds 1 decryption secrets block (not used)",
         "holds 2 blocks of kinds that are not read (the first is of type 2989)",
         "holds 1 block whose options run over its end; these options were not read",
     ]

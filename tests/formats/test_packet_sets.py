@@ -100,7 +100,7 @@ def test_what_is_no_capture_or_cannot_be_read_is_told_and_the_others_are_read(tm
     ("files", "words"),
     [
         ({}, "there is no file in"),
-        ({"a.txt": b"x"}, "is a capture (1 are something else, such as a.txt)"),
+        ({"a.txt": b"x"}, "is a capture (1 is something else, such as a.txt)"),
         ({"a": b""}, "is empty"),
     ],
 )

@@ -232,7 +232,7 @@ def test_the_beginning_is_the_first_segment_where_a_syn_comes_later(told):
     transcript = told(in_order(*frames[:2], (0, forged), *frames[2:]))
 
     assert transcript.data("src") == b"abcd" * 4
-    assert any("SYNs of src begin elsewhere" in caveat.detail for caveat in transcript.caveats)
+    assert any("1 SYN of src begins elsewhere" in caveat.detail for caveat in transcript.caveats)
 
 
 def test_a_syn_that_was_not_answered_does_not_move_the_stream(joined):

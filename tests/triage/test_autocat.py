@@ -151,7 +151,7 @@ def test_what_a_rule_may_mean_that_ran_out_of_time_is_judged_by_no_later_rule(qu
     assert found.rule.tolist() == [-1, 0, 2, 2, 2]  # before it and beside it the others judge
     (trouble,) = found.troubles
     assert trouble.startswith("rule 4: its regular expression 'o' took more than")
-    assert trouble.endswith("1 alert that it may mean is left to you, and no later rule judges them")
+    assert trouble.endswith("1 alert that it may mean is left to you, and no later rule judges it")
     table = dry_run(queue, rules, patience=-1)
     assert table["count"].tolist() == [1, 0, 3] and table["trouble"].isna().tolist() == [True, False, True]
 

@@ -47,7 +47,7 @@ def test_header_fields_stand_under_their_names(hostile):
 def test_a_long_tree_says_how_much_is_left_out():
     lines = event.tree_lines(packet(), "Frame 1\n    Frame Number: 1\nEthernet II\n", most=2)
 
-    assert text(lines).endswith("as its frame 1\nFrame 1\n    Frame Number: 1\n1 lines more")
+    assert text(lines).endswith("as its frame 1\nFrame 1\n    Frame Number: 1\n1 line more")
     assert lines[-3]["spans"][0][1] == "nsm-code nsm-strong" and lines[-2]["spans"][0][1] == "nsm-code"
 
 
