@@ -136,7 +136,7 @@ def test_of_records_without_a_time_those_are_counted_whose_ends_captures_hold():
     records = SESSIONS.empty().reindex(range(3)).assign(community_id=["1:a", "1:b", None])
 
     (caveat,) = timeless("x", records, {"1:a", "1:c"})
-    assert caveat.detail.startswith("3 records of x tell no time; 1 have the ends of sessions that captures hold")
+    assert caveat.detail.startswith("3 records of x tell no time; 1 has the ends of a session that captures hold")
     assert timeless("x", records, {"1:c"}) == timeless("x", records.head(0), {"1:a"}) == []
 
 

@@ -153,9 +153,9 @@ def test_a_header_that_is_cut_says_so(cut):
     headers = fields(conversation()[3][1][:cut])
 
     if cut < 34:
-        assert headers == [("IP", [("cut", f"{cut - 14} of 20 bytes are here")])]
+        assert headers == [("IP", [("cut", f"{cut - 14} of 20 bytes {'are' if cut - 14 != 1 else 'is'} here")])]
     elif cut < 54:
-        assert headers[1] == ("TCP", [("cut", f"{cut - 34} of 20 bytes are here")])
+        assert headers[1] == ("TCP", [("cut", f"{cut - 34} of 20 bytes {'are' if cut - 34 != 1 else 'is'} here")])
     else:
         assert dict(headers[1][1])["Dest Port"] == "80"
 
