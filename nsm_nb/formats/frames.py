@@ -1,4 +1,4 @@
-"""From the arrays that the kernels write to a table of PACKETS."""
+"""The frames of captures while they are read, decoded by two threads, and the table of PACKETS that they become."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class _Lent(NamedTuple):
 
 
 class Source:
-    """A forward reader with one buffer: ``buffer[start:end]`` holds the bytes not used yet.
+    """A forward reader: ``buffer[start:end]`` holds the bytes not used yet; `fill` changes the buffer where it was lent.
 
     Parameters
     ----------
